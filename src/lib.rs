@@ -1,0 +1,3 @@
+//! Tsuji, a layer-4/layer-7 load balancer.
+
+pub mod model;

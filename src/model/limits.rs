@@ -1,0 +1,13 @@
+//! How many of each thing one dispatcher holds. Each bound is far above any site we know of and exists
+//! so that a mistaken or hostile configuration ends in a message, not in swallowed memory.
+
+/// Clusters of one dispatcher (IBM's default was 100).
+pub const MAX_CLUSTERS: usize = 4096;
+/// Ports of one dispatcher over all clusters; each costs one listening socket per worker.
+pub const MAX_PORTS: usize = 4096;
+/// Servers of one port (IBM's default was 32). A ring of this many at weight 100 has 102,400 places.
+pub const MAX_SERVERS_PER_PORT: usize = 1024;
+/// Rules of one port; they are asked one after the other for each new connection.
+pub const MAX_RULES_PER_PORT: usize = 256;
+/// Characters of a name. IBM allows 20 for rules; host names of servers need more.
+pub const MAX_NAME: usize = 64;

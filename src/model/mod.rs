@@ -1,0 +1,31 @@
+//! The nouns everybody shares: clusters, ports, servers, rules, advisors and what can be said of them.
+//!
+//! A value of this room is already right: names are spelled as the grammar allows, numbers are inside
+//! their range, references point to something. There is no text format, no clock and no I/O here;
+//! `config` turns what an operator wrote into these values.
+
+mod advisor;
+mod cluster;
+mod limits;
+mod name;
+mod port;
+mod quantity;
+mod rule;
+mod server;
+mod settings;
+mod state;
+
+pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
+pub use cluster::{Cluster, Proportions, ProportionsNotWhole};
+pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
+pub use name::{Name, NameFault};
+pub use port::{
+    AllDown, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown, Port, PortKey, SorryPage, Timeouts,
+};
+pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
+pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};
+pub use server::{Server, ServerHost, ServerKey};
+pub use settings::{
+    ControlSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings, MetricsSettings,
+};
+pub use state::{AdministrativeState, DownReason, Health};

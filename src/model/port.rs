@@ -1,0 +1,230 @@
+//! Ports of a cluster and how traffic is carried there.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Name, OutOfRange, PortNumber, Rule, Server, StickyMask, WeightBound};
+
+/// One port of one cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    pub number: PortNumber,
+    pub method: ForwardingMethod,
+    /// How long a client stays with its server after its last connection began; zero: no affinity.
+    pub stickytime: Duration,
+    pub stickymask: StickyMask,
+    /// The port whose affinity records this one shares; its own number: none shared.
+    pub crossport: PortNumber,
+    pub weightbound: WeightBound,
+    pub all_down: AllDown,
+    pub ondown: OnDown,
+    pub timeouts: Timeouts,
+    /// How many other servers a request may be offered to after its first could not be connected.
+    pub retries: u32,
+    /// Client connections at one time; 0: bounded by the process's file descriptors alone.
+    pub maxconnections: u32,
+    pub sorry: SorryPage,
+    /// Peers whose forwarding headers are believed.
+    pub trusted: Vec<Network>,
+    pub forwarded: ForwardedHeaders,
+    /// Protocols a client may upgrade to, lower case; `*` stands for any but `h2c`.
+    pub upgrade: Vec<String>,
+    /// Idle connections to one server that one worker keeps for reuse.
+    pub poolsize: u32,
+    pub servers: Vec<Server>,
+    /// In the order they are asked: ascending priority.
+    pub rules: Vec<Rule>,
+}
+
+/// How a connection gets to its server.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ForwardingMethod {
+    /// Requests are read and forwarded one by one.
+    Http,
+    /// Bytes are carried both ways, whatever they mean.
+    Tcp,
+}
+
+impl ForwardingMethod {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// What happens to a new connection when no server is usable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AllDown {
+    /// Round robin over all of them, as IBM does: one may be back already.
+    Spread,
+    /// The sorry page (`http`) or a closed connection (`tcp`).
+    Refuse,
+}
+
+/// What happens to running connections when an advisor calls their server down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnDown {
+    /// They stay: an advisor's view of new connections says little about running ones.
+    Keep,
+    /// They are closed.
+    Purge,
+}
+
+/// Absolute bounds on each wait of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// From the first byte of a request's head to its end (http).
+    pub head: Duration,
+    /// Between requests of a kept-alive client (http).
+    pub idle: Duration,
+    /// Without a byte of a body in either direction (http).
+    pub body: Duration,
+    /// For a connection to a server.
+    pub connect: Duration,
+    /// From the request's end to the head of the server's response (http).
+    pub server: Duration,
+    /// Without a byte in either direction on a `tcp` connection or a tunnel (IBM's `staletimeout`).
+    pub stale: Duration,
+    /// How long an unused connection to a server is kept (http). Shorter than the server's own patience.
+    pub pool: Duration,
+}
+
+/// The answer of the port itself when nobody else can answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SorryPage {
+    /// A file sent for every URL, or a directory whose files are sent as themselves and its `index.html` for
+    /// every other URL. `None`: a short built-in page.
+    pub path: Option<PathBuf>,
+    /// Status of the page, 503 by default. Pictures and style sheets of a directory are sent with 200.
+    pub status: u16,
+    /// Seconds in `Retry-After`; 0: no such header.
+    pub retry_after: u32,
+    /// Value of `Cache-Control`; empty: no such header.
+    pub cache_control: String,
+}
+
+/// Which headers tell the server who the client is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ForwardedHeaders {
+    /// `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`.
+    XForwarded,
+    /// RFC 7239 `Forwarded`.
+    Forwarded,
+    Both,
+    /// None is added; those of untrusted clients are still removed.
+    Off,
+}
+
+/// One port of one cluster, by name and number.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PortKey {
+    pub cluster: Name,
+    pub port: PortNumber,
+}
+
+impl PortKey {
+    /// `:`, or `@` where the cluster's name is itself an IPv6 address.
+    pub fn separator(&self) -> char {
+        if self.cluster.as_str().contains(':') { '@' } else { ':' }
+    }
+}
+
+/// As operators write it: `cluster:port`.
+impl fmt::Display for PortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.cluster, self.separator(), self.port)
+    }
+}
+
+/// Addresses that share a prefix, as in `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// Why a text is not a network.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NetworkFault {
+    #[error("`{0}` is neither an address nor a network such as 10.0.0.0/8")]
+    NotAnAddress(String),
+    #[error("the prefix length of `{text}`: {source}")]
+    Prefix { text: String, source: OutOfRange },
+}
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let differ = network.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let differ = network.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkFault;
+
+    fn from_str(text: &str) -> Result<Self, NetworkFault> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let not_an_address = || NetworkFault::NotAnAddress(text.to_owned());
+        let address: IpAddr = address.parse().map_err(|_| not_an_address())?;
+        let most: u64 = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), str::parse).map_err(|_| not_an_address())?;
+        if bits > most {
+            let source = OutOfRange { value: bits, least: 0, most: most };
+            return Err(NetworkFault::Prefix { text: text.to_owned(), source });
+        }
+        Ok(Self { address, bits: bits as u8 })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        let cases = [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.6", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("::/0", "2001:db9::1", true),
+        ];
+        for (network, address, inside) in cases {
+            let parsed: Network = network.parse().expect(network);
+            assert_eq!(parsed.contains(address.parse().expect(address)), inside, "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn wrong_networks_are_named() {
+        for wrong in ["", "10.0.0", "10.0.0.0/", "10.0.0.0/x", "shop"] {
+            assert_eq!(wrong.parse::<Network>(), Err(NetworkFault::NotAnAddress(wrong.to_owned())));
+        }
+        assert!(matches!("10.0.0.0/33".parse::<Network>(), Err(NetworkFault::Prefix { .. })));
+    }
+}

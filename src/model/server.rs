@@ -1,0 +1,63 @@
+//! Servers of a port.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{AdministrativeState, Name, PortKey, PortNumber, Weight};
+
+/// A back end as configured on one port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Server {
+    /// Unique on its port; the same machine may be several servers.
+    pub name: Name,
+    pub host: ServerHost,
+    /// Where it listens; the port's own number unless `mapport` says otherwise.
+    pub mapport: PortNumber,
+    /// The weight to start from, and for good when fixed.
+    pub weight: Weight,
+    /// The manager may not change the weight; a verdict of down still applies.
+    pub fixedweight: bool,
+    /// `false`: no affinity record is made when a rule chose this server (sorry and overflow servers).
+    pub sticky: bool,
+    pub state: AdministrativeState,
+    /// What the http and https advisors send: a request line, by default `HEAD / HTTP/1.0`.
+    pub advisorrequest: String,
+    /// Bytes that an answer must contain to count as good; empty: any answer.
+    pub advisorresponse: Vec<u8>,
+}
+
+impl Server {
+    /// IBM's default request of the http advisor.
+    pub const DEFAULT_ADVISOR_REQUEST: &'static str = "HEAD / HTTP/1.0";
+}
+
+/// Where a server is: an address, or a name to be resolved (and resolved again) while running.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum ServerHost {
+    Address(IpAddr),
+    Name(String),
+}
+
+impl fmt::Display for ServerHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.pad(name),
+        }
+    }
+}
+
+/// One server of one port, by name.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ServerKey {
+    pub port: PortKey,
+    pub server: Name,
+}
+
+/// As operators write it: `cluster:port:server`.
+impl fmt::Display for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = self.port.separator();
+        write!(f, "{}{separator}{}", self.port, self.server)
+    }
+}
