@@ -6,6 +6,7 @@
 
 mod advisor;
 mod cluster;
+mod id;
 mod limits;
 mod name;
 mod port;
@@ -17,6 +18,7 @@ mod state;
 
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
 pub use cluster::{Cluster, Proportions, ProportionsNotWhole};
+pub use id::{PortId, ServerId};
 pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
 pub use name::{Name, NameFault};
 pub use port::{

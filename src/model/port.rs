@@ -183,7 +183,7 @@ impl FromStr for Network {
         let most: u64 = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), str::parse).map_err(|_| not_an_address())?;
         if bits > most {
-            let source = OutOfRange { value: bits, least: 0, most: most };
+            let source = OutOfRange { value: bits, least: 0, most };
             return Err(NetworkFault::Prefix { text: text.to_owned(), source });
         }
         Ok(Self { address, bits: bits as u8 })
