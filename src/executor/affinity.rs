@@ -1,0 +1,264 @@
+//! Which server a client used last (IBM: server affinity, "sticky").
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+
+use crate::model::{PortId, StickyMask};
+
+/// The affinity records of all ports, shared by all workers and bounded.
+///
+/// A server is remembered by the hash of its name, not by its place on a port: ports that share records
+/// (cross-port) have the same servers in places of their own, and a server that is removed and added again is still
+/// the same to its clients.
+#[derive(Debug)]
+pub struct AffinityTable {
+    records: DashMap<Key, Record>,
+    capacity: AtomicUsize,
+    evicted: AtomicU64,
+}
+
+/// Clients of one network on one group of ports.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Key {
+    group: PortId,
+    network: IpAddr,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    server: u64,
+    used: Instant,
+    stickytime: Duration,
+}
+
+impl Record {
+    fn is_valid(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.used) < self.stickytime
+    }
+}
+
+impl AffinityTable {
+    pub fn new(capacity: usize) -> Self {
+        Self { records: DashMap::new(), capacity: AtomicUsize::new(capacity), evicted: AtomicU64::new(0) }
+    }
+
+    /// From now on at most `capacity` records; those beyond it leave as new ones come.
+    pub fn set_capacity(&self, capacity: usize) {
+        self.capacity.store(capacity, Ordering::Relaxed);
+    }
+
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Records that left before their time because the table was full.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn server_of(&self, slot: &Slot, client: IpAddr, now: Instant) -> Option<u64> {
+        let record = self.records.get(&slot.key(client))?;
+        record.is_valid(now).then_some(record.server)
+    }
+
+    pub(super) fn remember(&self, slot: &Slot, client: IpAddr, server: u64, now: Instant) {
+        let key = slot.key(client);
+        let record = Record { server, used: now, stickytime: slot.stickytime };
+        if let Some(mut known) = self.records.get_mut(&key) {
+            *known = record;
+            return;
+        }
+        if self.records.len() >= self.capacity.load(Ordering::Relaxed) {
+            self.make_room(now);
+        }
+        self.records.insert(key, record);
+    }
+
+    /// Removes what has expired; called now and then from the control thread.
+    pub fn sweep(&self, now: Instant) {
+        self.records.retain(|_, record| record.is_valid(now));
+    }
+
+    /// Removes every record that points to this server on this group of ports.
+    pub fn forget_server(&self, group: PortId, server: u64) {
+        self.records.retain(|key, record| key.group != group || record.server != server);
+    }
+
+    /// Full, so the stalest of a few records goes. A sample is enough: clients at the far end of the table matter
+    /// least, and looking at every record would let a flood of new clients stall the worker.
+    fn make_room(&self, now: Instant) {
+        let age = |record: &Record| (!record.is_valid(now), now.saturating_duration_since(record.used));
+        let stalest =
+            self.records.iter().take(EVICTION_SAMPLE).max_by_key(|entry| age(entry.value())).map(|entry| *entry.key());
+        if let Some(key) = stalest {
+            self.records.remove(&key);
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Records looked at to find one that may go.
+const EVICTION_SAMPLE: usize = 16;
+
+/// How one port uses the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Slot {
+    /// The port whose records these are: its own, or the one it shares with (cross-port).
+    pub group: PortId,
+    pub mask: StickyMask,
+    pub stickytime: Duration,
+}
+
+impl Slot {
+    fn key(&self, client: IpAddr) -> Key {
+        Key { group: self.group, network: network_of(client, self.mask) }
+    }
+}
+
+fn network_of(client: IpAddr, mask: StickyMask) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & leading_ones_32(mask.v4())).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & leading_ones_128(mask.v6())).into(),
+    }
+}
+
+fn leading_ones_32(bits: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0)
+}
+
+fn leading_ones_128(bits: u8) -> u128 {
+    u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0)
+}
+
+/// What one client connection remembers of its own affinity, so that the shared table is asked once per
+/// connection and not once per request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Session(Option<Remembered>);
+
+#[derive(Clone, Copy, Debug)]
+struct Remembered {
+    client: IpAddr,
+    slot: Slot,
+    server: u64,
+    written: Instant,
+}
+
+impl Session {
+    /// The server of this client on this port, as far as this connection knows.
+    pub(super) fn server_of(&self, slot: &Slot, client: IpAddr) -> Option<u64> {
+        let known = self.0.as_ref()?;
+        (known.client == client && known.slot == *slot).then_some(known.server)
+    }
+
+    /// Notes the choice here, and in the table when that one's note is about to look old.
+    pub(super) fn remember(&mut self, table: &AffinityTable, slot: &Slot, client: IpAddr, server: u64, now: Instant) {
+        let fresh = |known: &Remembered| now.saturating_duration_since(known.written) < slot.stickytime / REFRESHES;
+        let noted = self.server_of(slot, client) == Some(server) && self.0.as_ref().is_some_and(fresh);
+        if !noted {
+            table.remember(slot, client, server, now);
+            self.0 = Some(Remembered { client, slot: *slot, server, written: now });
+        }
+    }
+}
+
+/// A busy connection writes its record this many times per stickytime, so that a record never expires more than
+/// 1/16 of the stickytime too early.
+const REFRESHES: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STICKYTIME: Duration = Duration::from_secs(300);
+
+    fn slot(group: u32, v4: u64, v6: u64) -> Slot {
+        Slot { group: PortId(group), mask: StickyMask::new(v4, v6).unwrap(), stickytime: STICKYTIME }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn records_live_exactly_as_long_as_the_stickytime() {
+        let (table, slot, start) = (AffinityTable::new(10), slot(1, 32, 128), Instant::now());
+        table.remember(&slot, ip("192.0.2.1"), 7, start);
+        let almost = start + STICKYTIME - Duration::from_millis(1);
+        assert_eq!(table.server_of(&slot, ip("192.0.2.1"), almost), Some(7));
+        assert_eq!(table.server_of(&slot, ip("192.0.2.1"), start + STICKYTIME), None);
+        table.remember(&slot, ip("192.0.2.1"), 7, almost);
+        assert_eq!(
+            table.server_of(&slot, ip("192.0.2.1"), start + STICKYTIME),
+            Some(7),
+            "a new connection starts it again"
+        );
+    }
+
+    #[test]
+    fn the_mask_groups_exactly_the_prefix() {
+        let now = Instant::now();
+        let cases = [
+            (24, 64, "192.0.2.1", "192.0.2.254", true),
+            (24, 64, "192.0.2.1", "192.0.3.1", false),
+            (32, 64, "192.0.2.1", "192.0.2.2", false),
+            (1, 64, "128.0.0.0", "255.0.0.0", true),
+            (24, 64, "2001:db8::1", "2001:db8::ffff", true),
+            (24, 64, "2001:db8::1", "2001:db8:0:1::1", false),
+            (24, 128, "2001:db8::1", "2001:db8::2", false),
+            (24, 64, "192.0.2.9", "::ffff:192.0.2.1", true),
+        ];
+        for (v4, v6, first, second, together) in cases {
+            let (table, slot) = (AffinityTable::new(10), slot(1, v4, v6));
+            table.remember(&slot, ip(first), 7, now);
+            assert_eq!(table.server_of(&slot, ip(second), now).is_some(), together, "{first} {second} /{v4} /{v6}");
+        }
+    }
+
+    #[test]
+    fn groups_are_apart_and_a_removed_server_is_forgotten() {
+        let (table, now) = (AffinityTable::new(10), Instant::now());
+        table.remember(&slot(1, 32, 128), ip("192.0.2.1"), 7, now);
+        assert_eq!(table.server_of(&slot(2, 32, 128), ip("192.0.2.1"), now), None);
+        table.forget_server(PortId(2), 7);
+        assert_eq!(table.len(), 1);
+        table.forget_server(PortId(1), 7);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_full_table_never_grows_and_loses_the_expired_first() {
+        let (table, slot, start) = (AffinityTable::new(8), slot(1, 32, 128), Instant::now());
+        table.remember(&slot, ip("192.0.2.255"), 9, start);
+        let later = start + STICKYTIME;
+        for host in 0..20 {
+            table.remember(&slot, Ipv4Addr::new(192, 0, 2, host).into(), 7, later);
+            assert!(table.len() <= 8);
+        }
+        assert_eq!(table.evicted(), 13);
+        table.sweep(later);
+        assert_eq!(table.len(), 8, "the expired record was the first to go");
+        table.sweep(later + STICKYTIME);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_session_spares_the_table_but_keeps_its_record_alive() {
+        let (table, slot, start) = (AffinityTable::new(8), slot(1, 32, 128), Instant::now());
+        let mut session = Session::default();
+        let client = ip("192.0.2.1");
+        for second in 0..600 {
+            session.remember(&table, &slot, client, 7, start + Duration::from_secs(second));
+        }
+        assert_eq!(session.server_of(&slot, client), Some(7));
+        assert_eq!(session.server_of(&slot, ip("192.0.2.2")), None, "another client behind the same proxy");
+        let later = start + Duration::from_secs(600 + 270);
+        assert_eq!(table.server_of(&slot, client, later), Some(7));
+    }
+}

@@ -1,0 +1,311 @@
+//! The forwarding table: everything a data path must know to forward, immutable, replaced as a whole.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::message::SorrySite;
+use crate::model::{
+    AdministrativeState, Health, Name, Port, PortId, PortKey, Rule, RuleType, Server, ServerId, Weight,
+};
+
+use super::affinity::Slot;
+use super::{AffinityTable, PortCounters, Ring, ServerCounters};
+
+/// All ports of this dispatcher.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardingTable {
+    /// One more than the table before.
+    generation: u64,
+    /// At the place of its [`PortId`]; a port that was removed leaves a gap.
+    ports: Vec<Option<Arc<PortTable>>>,
+}
+
+impl ForwardingTable {
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub fn port(&self, id: PortId) -> Option<&Arc<PortTable>> {
+        self.ports.get(id.0 as usize)?.as_ref()
+    }
+
+    pub fn ports(&self) -> impl Iterator<Item = &Arc<PortTable>> {
+        self.ports.iter().flatten()
+    }
+
+    /// The next table: these ports replaced or added, those removed.
+    #[must_use]
+    pub fn with(&self, changed: impl IntoIterator<Item = PortTable>, removed: &[PortId]) -> Self {
+        let mut next = Self { generation: self.generation + 1, ports: self.ports.clone() };
+        for port in changed {
+            let place = port.id.0 as usize;
+            if next.ports.len() <= place {
+                next.ports.resize(place + 1, None);
+            }
+            if let Some(slot) = next.ports.get_mut(place) {
+                *slot = Some(Arc::new(port));
+            }
+        }
+        for id in removed {
+            if let Some(slot) = next.ports.get_mut(id.0 as usize) {
+                *slot = None;
+            }
+        }
+        next
+    }
+}
+
+/// The place of a server on its port within one table.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ServerIndex(pub u16);
+
+/// One port as the data paths see it.
+#[derive(Debug)]
+pub struct PortTable {
+    pub id: PortId,
+    pub key: PortKey,
+    /// Where clients come in.
+    pub listen: SocketAddr,
+    /// The port's settings as configured.
+    pub settings: Arc<Port>,
+    pub servers: Box<[ServerEntry]>,
+    pub rules: Box<[RuleEntry]>,
+    pub affinity: Option<Affinity>,
+    pub sorry: Arc<SorrySite>,
+    pub counters: Arc<PortCounters>,
+    /// The choice where no rule decides.
+    pub(super) all: Ring,
+    /// Those that advisors call down and fail-open brings back, for when nobody else is left.
+    pub(super) fail_open: Ring,
+    /// Everybody who is not administratively out, for `all-down spread`.
+    pub(super) spread: Ring,
+    by_name: HashMap<u64, ServerIndex>,
+}
+
+/// How a port remembers its clients' servers.
+#[derive(Clone, Debug)]
+pub struct Affinity {
+    pub(super) slot: Slot,
+    pub(super) table: Arc<AffinityTable>,
+}
+
+/// One server as the data paths see it.
+#[derive(Debug)]
+pub struct ServerEntry {
+    pub id: ServerId,
+    pub name: Name,
+    /// The hash by which affinity records and partners know it.
+    pub name_hash: u64,
+    /// `None` while its host name has no address.
+    pub address: Option<SocketAddr>,
+    pub weight: Weight,
+    pub state: AdministrativeState,
+    pub health: Health,
+    pub takes: Takes,
+    /// See [`Server::sticky`].
+    pub sticky: bool,
+    pub counters: Arc<ServerCounters>,
+}
+
+/// What a server may be given now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Takes {
+    /// New connections.
+    New,
+    /// Connections of clients with affinity to it: it is quiesced or of weight 0.
+    Affinity,
+    /// New connections although an advisor calls it down, because too many are called down (fail-open).
+    FailOpen,
+    /// Nothing.
+    Nothing,
+}
+
+/// What the verdict of the advisors amounts to once the velocity limit and fail-open have had their say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    Usable,
+    FailOpen,
+    Out,
+}
+
+impl ServerEntry {
+    /// The place in which operators' wish and measured state meet.
+    fn takes(plan: &ServerPlan<'_>) -> Takes {
+        match (plan.server.state, plan.standing) {
+            _ if plan.address.is_none() => Takes::Nothing,
+            (AdministrativeState::Down | AdministrativeState::QuiescedNow, _) | (_, Standing::Out) => Takes::Nothing,
+            (AdministrativeState::Quiesced, _) => Takes::Affinity,
+            (AdministrativeState::Up, _) if plan.weight == Weight::ZERO => Takes::Affinity,
+            (AdministrativeState::Up, Standing::Usable) => Takes::New,
+            (AdministrativeState::Up, Standing::FailOpen) => Takes::FailOpen,
+        }
+    }
+}
+
+/// One rule with its candidates worked out.
+#[derive(Debug)]
+pub struct RuleEntry {
+    pub name: Name,
+    pub kind: RuleType,
+    pub priority: u32,
+    /// The servers it names, whatever their state.
+    pub servers: Box<[ServerIndex]>,
+    /// How often it chose.
+    pub hits: Arc<AtomicU64>,
+    pub(super) ring: Ring,
+}
+
+impl RuleEntry {
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+}
+
+/// What a port's table is made from.
+pub struct PortPlan<'a> {
+    pub id: PortId,
+    pub key: PortKey,
+    pub address: IpAddr,
+    pub settings: &'a Arc<Port>,
+    /// In the order of the settings' servers.
+    pub servers: Vec<ServerPlan<'a>>,
+    /// The id of the port whose affinity records are used: its own or its cross port's.
+    pub affinity_group: PortId,
+    pub affinity: &'a Arc<AffinityTable>,
+    pub sorry: &'a Arc<SorrySite>,
+    pub counters: &'a Arc<PortCounters>,
+    /// The table that this one takes the place of: cursors and hit counters go on.
+    pub previous: Option<&'a PortTable>,
+}
+
+/// What a server's entry is made from.
+pub struct ServerPlan<'a> {
+    pub id: ServerId,
+    pub server: &'a Server,
+    pub address: Option<IpAddr>,
+    /// The weight to use while the server takes new connections.
+    pub weight: Weight,
+    pub health: Health,
+    pub standing: Standing,
+    pub counters: &'a Arc<ServerCounters>,
+}
+
+impl PortTable {
+    /// Works everything out that can be known before a connection comes.
+    pub fn new(plan: PortPlan<'_>) -> Self {
+        let servers: Box<[ServerEntry]> = plan.servers.iter().map(server_entry).collect();
+        let by_name: HashMap<u64, ServerIndex> =
+            servers.iter().zip(0..).map(|(server, index)| (server.name_hash, ServerIndex(index))).collect();
+        let everybody: Vec<_> = (0..servers.len() as u16).map(ServerIndex).collect();
+        let cursor = plan.previous.map(|table| Arc::clone(table.all.cursor())).unwrap_or_default();
+        let rules =
+            plan.settings.rules.iter().map(|rule| rule_entry(rule, &servers, &by_name, plan.previous)).collect();
+        Self {
+            id: plan.id,
+            key: plan.key,
+            listen: SocketAddr::new(plan.address, plan.settings.number.get()),
+            settings: Arc::clone(plan.settings),
+            rules,
+            affinity: affinity(plan.settings, plan.affinity_group, plan.affinity),
+            sorry: Arc::clone(plan.sorry),
+            counters: Arc::clone(plan.counters),
+            all: Ring::new(&candidates(&servers, &everybody), Arc::clone(&cursor)),
+            fail_open: Ring::new(
+                &weights(&servers, &everybody, |server| server.takes == Takes::FailOpen),
+                Arc::clone(&cursor),
+            ),
+            spread: Ring::new(&weights(&servers, &everybody, is_spread_over), cursor),
+            by_name,
+            servers,
+        }
+    }
+
+    pub fn server(&self, index: ServerIndex) -> Option<&ServerEntry> {
+        self.servers.get(usize::from(index.0))
+    }
+
+    pub(super) fn server_by_hash(&self, hash: u64) -> Option<ServerIndex> {
+        self.by_name.get(&hash).copied()
+    }
+
+    /// Forgets which clients belong to this server.
+    pub fn forget_affinity(&self, server: &ServerEntry) {
+        if let Some(affinity) = &self.affinity {
+            affinity.table.forget_server(affinity.slot.group, server.name_hash);
+        }
+    }
+}
+
+fn server_entry(plan: &ServerPlan<'_>) -> ServerEntry {
+    ServerEntry {
+        id: plan.id,
+        name: plan.server.name.clone(),
+        name_hash: name_hash(&plan.server.name),
+        address: plan.address.map(|address| SocketAddr::new(address, plan.server.mapport.get())),
+        weight: plan.weight,
+        state: plan.server.state,
+        health: plan.health.clone(),
+        takes: ServerEntry::takes(plan),
+        sticky: plan.server.sticky,
+        counters: Arc::clone(plan.counters),
+    }
+}
+
+fn rule_entry(
+    rule: &Rule,
+    servers: &[ServerEntry],
+    by_name: &HashMap<u64, ServerIndex>,
+    previous: Option<&PortTable>,
+) -> RuleEntry {
+    let members: Box<[ServerIndex]> =
+        rule.servers.iter().filter_map(|name| by_name.get(&name_hash(name)).copied()).collect();
+    let before = previous.and_then(|table| table.rules.iter().find(|before| before.name == rule.name));
+    let cursor = before.map(|rule| Arc::clone(rule.ring.cursor())).unwrap_or_default();
+    RuleEntry {
+        name: rule.name.clone(),
+        kind: rule.kind,
+        priority: rule.priority,
+        hits: before.map(|rule| Arc::clone(&rule.hits)).unwrap_or_default(),
+        ring: Ring::new(&candidates(servers, &members), cursor),
+        servers: members,
+    }
+}
+
+fn affinity(settings: &Port, group: PortId, table: &Arc<AffinityTable>) -> Option<Affinity> {
+    let slot = Slot { group, mask: settings.stickymask, stickytime: settings.stickytime };
+    (!settings.stickytime.is_zero()).then(|| Affinity { slot, table: Arc::clone(table) })
+}
+
+/// Those that take new connections; the fail-open ones come in only beside at least one of them, so that a rule whose
+/// servers are all down still yields to the sorry rule after it.
+fn candidates(servers: &[ServerEntry], members: &[ServerIndex]) -> Vec<(ServerIndex, Weight)> {
+    let usable = weights(servers, members, |server| server.takes == Takes::New);
+    if usable.is_empty() {
+        return usable;
+    }
+    weights(servers, members, |server| matches!(server.takes, Takes::New | Takes::FailOpen))
+}
+
+fn weights(
+    servers: &[ServerEntry],
+    members: &[ServerIndex],
+    wanted: impl Fn(&ServerEntry) -> bool,
+) -> Vec<(ServerIndex, Weight)> {
+    let entries = members.iter().filter_map(|&index| Some((index, servers.get(usize::from(index.0))?)));
+    entries.filter(|(_, server)| wanted(server)).map(|(index, server)| (index, server.weight)).collect()
+}
+
+/// IBM spreads over the servers that advisors call down, because one may be back already; what the operator took
+/// out stays out.
+fn is_spread_over(server: &ServerEntry) -> bool {
+    server.state == AdministrativeState::Up && server.address.is_some()
+}
+
+/// FNV-1a over the name: the same on every machine and in every version, because partners exchange it.
+pub fn name_hash(name: &Name) -> u64 {
+    name.as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
