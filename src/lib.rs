@@ -1,4 +1,5 @@
 //! Tsuji, a layer-4/layer-7 load balancer.
 
+pub mod daemon;
 pub mod message;
 pub mod model;
