@@ -14,6 +14,8 @@ mod method;
 mod names;
 mod outgoing;
 mod reason;
+mod sorry;
+mod trailers;
 pub mod upgrade;
 
 pub use authority::Authority;
@@ -24,8 +26,6 @@ pub use hop::{strip_request, strip_response};
 pub use method::is_idempotent;
 pub use outgoing::{origin_form, prepare_request};
 pub use reason::{ErrorReason, TSUJI_ERROR};
+pub use sorry::{MAX_SORRY_BYTES, MAX_SORRY_FILES, SorrySite, SorrySiteError};
+pub use trailers::clean_trailers;
 pub use upgrade::Upgrade;
-
-/// Placeholder of the sorry site until its file is there.
-#[derive(Debug, Default)]
-pub struct SorrySite;

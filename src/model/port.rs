@@ -95,7 +95,7 @@ pub struct Timeouts {
 }
 
 /// The answer of the port itself when nobody else can answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct SorryPage {
     /// A file sent for every URL, or a directory whose files are sent as themselves and its `index.html` for
     /// every other URL. `None`: a short built-in page.
