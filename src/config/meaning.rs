@@ -1,0 +1,17 @@
+//! The configuration as the other rooms take it.
+
+use crate::model::{
+    Advisor, Cluster, ControlSettings, ExecutorSettings, LogSettings, ManagerSettings, MetricsSettings,
+};
+
+/// What a document means, with nothing left to check: names are unique, references lead somewhere, numbers are in range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub executor: ExecutorSettings,
+    pub manager: ManagerSettings,
+    pub control: ControlSettings,
+    pub metrics: MetricsSettings,
+    pub log: LogSettings,
+    pub clusters: Vec<Cluster>,
+    pub advisors: Vec<Advisor>,
+}

@@ -1,0 +1,34 @@
+//! What an operator wrote, and what it means.
+//!
+//! A text (TOML, or a script of dscontrol commands) becomes a [`Document`], the tree of what was written with the place of
+//! each word. Commands change a document ([`Change`]), printing turns it back into text, [`Overrides`] are the difference
+//! between two. [`Document::resolve`] makes a [`Config`] of it, in which nothing is left to check, or the list of all
+//! faults. One table, [`schema`], drives all of these.
+//!
+//! Nothing is opened here: files, sockets, names of hosts and accounts are looked at where they are used.
+
+#![allow(dead_code)] // Commands and printing, which use the rest, follow.
+
+mod document;
+mod edit;
+mod fault;
+mod identity;
+mod lines;
+mod meaning;
+mod object;
+mod read_script;
+mod read_toml;
+mod resolve;
+pub mod schema;
+mod toml_value;
+mod value;
+mod words;
+
+pub use document::Document;
+pub use fault::{Fault, Faults, Place, Refusal};
+pub use meaning::Config;
+pub use resolve::Resolved;
+pub use words::split_words;
+
+#[cfg(test)]
+mod tests;

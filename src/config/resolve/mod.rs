@@ -1,0 +1,71 @@
+//! From what was written to what it means: defaults, references, ranges that depend on each other.
+//!
+//! Every fault is found, not only the first; what works but will surprise becomes a warning.
+
+mod advisor;
+mod cluster;
+mod cross_port;
+mod port;
+mod rule;
+mod server;
+mod settings;
+mod view;
+mod warnings;
+
+use super::fault::{Collector, Place};
+use super::object::Path;
+use super::schema::Kind;
+use super::{Config, Document, Fault, Faults};
+use view::View;
+
+/// A configuration with nothing left to check, and what its author should know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    pub config: Config,
+    /// With a place where there is one.
+    pub warnings: Vec<Fault>,
+}
+
+impl Document {
+    /// What the document means, or everything that is wrong with it. Whether files exist and addresses are this machine's
+    /// own is looked at when they are used.
+    pub fn resolve(&self) -> Result<Resolved, Faults> {
+        let mut check = Check { faults: Collector::default(), warnings: Collector::default() };
+        let view = View::root(&self.root);
+        let config = Config {
+            executor: settings::executor(view.single(Kind::Executor)),
+            manager: settings::manager(view.single(Kind::Manager)),
+            control: check.control(view.single(Kind::Control)),
+            metrics: settings::metrics(view.single(Kind::Metrics)),
+            log: settings::log(view.single(Kind::Log)),
+            clusters: check.clusters(view),
+            advisors: check.advisors(view),
+        };
+        check.metrics_beside_ports(&config, view.single(Kind::Metrics));
+        check.warnings.extend(self.notes.iter().cloned());
+        check.warn(view, &config);
+        let warnings = check.warnings.into_list();
+        check.faults.settle(Resolved { config, warnings })
+    }
+}
+
+/// The faults and warnings found so far.
+struct Check {
+    faults: Collector,
+    warnings: Collector,
+}
+
+impl Check {
+    fn fault(&mut self, place: Option<&Place>, message: String) {
+        self.faults.add(place, message);
+    }
+
+    fn warning(&mut self, place: Option<&Place>, message: String) {
+        self.warnings.add(place, message);
+    }
+}
+
+/// How messages call an object: its kind and its operand.
+fn called(path: &Path) -> String {
+    format!("{} {path}", path.kind().map_or("", Kind::word))
+}

@@ -1,0 +1,130 @@
+//! Ports: method, timeouts, sorry page.
+
+use std::net::IpAddr;
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
+
+use super::{Check, View, called};
+use crate::config::edit::default_staletimeout;
+use crate::config::object::{Key, Label, Path};
+use crate::config::schema::MAC;
+use crate::config::value::Value;
+use crate::model::{
+    AllDown, ForwardedHeaders, ForwardingMethod, OnDown, Port, PortNumber, SorryPage, StickyMask, Timeouts, WeightBound,
+};
+
+/// What servers and rules need to know of their port.
+pub(super) struct Surroundings<'p> {
+    pub path: &'p Path,
+    pub address: IpAddr,
+    pub number: PortNumber,
+    pub weightbound: WeightBound,
+}
+
+impl Check {
+    pub(super) fn port(&mut self, cluster: &Path, address: IpAddr, number: PortNumber, view: View<'_>) -> Option<Port> {
+        let path = &cluster.join(Key::port(number));
+        let weightbound = WeightBound::new(view.whole("weightbound")).unwrap_or(WeightBound::DEFAULT);
+        let around = Surroundings { path, address, number, weightbound };
+        let method = self.method(path, view);
+        let sorry = self.sorry(path, view);
+        let servers = self.servers(&around, view);
+        let rules = self.rules(&around, &servers, view);
+        Some(Port {
+            number,
+            method: method?,
+            stickytime: view.seconds("stickytime"),
+            stickymask: StickyMask::new(view.whole("stickymask"), view.whole("stickymask6"))
+                .unwrap_or(StickyMask::DEFAULT),
+            crossport: crossport(view).unwrap_or(number),
+            weightbound,
+            all_down: if view.word("all-down") == "spread" { AllDown::Spread } else { AllDown::Refuse },
+            ondown: if view.word("ondown") == "purge" { OnDown::Purge } else { OnDown::Keep },
+            timeouts: timeouts(number, view),
+            retries: view.count("retries"),
+            maxconnections: view.count("maxconnections"),
+            sorry,
+            trusted: view.list("trustedproxies").into_iter().filter_map(|network| network.parse().ok()).collect(),
+            forwarded: forwarded(view),
+            upgrade: view.list("upgrade").into_iter().map(str::to_owned).collect(),
+            poolsize: view.count("poolsize"),
+            servers,
+            rules,
+        })
+    }
+
+    fn method(&mut self, path: &Path, view: View<'_>) -> Option<ForwardingMethod> {
+        match view.word("method") {
+            "tcp" => return Some(ForwardingMethod::Tcp),
+            "http" => return Some(ForwardingMethod::Http),
+            _ => {}
+        }
+        if view.is_silent_on("method") {
+            self.fault(view.place(), format!("{} has no `method`, which means mac, and {MAC}", called(path)));
+            return None;
+        }
+        // Faulty, which is reported; the rest of the port is still worth a look.
+        Some(ForwardingMethod::Http)
+    }
+
+    fn sorry(&mut self, path: &Path, view: View<'_>) -> SorryPage {
+        SorryPage {
+            path: self.sorry_path(path, view),
+            status: u16::try_from(view.whole("sorrystatus")).unwrap_or(503),
+            retry_after: view.count("retryafter"),
+            cache_control: view.text("sorrycache").to_owned(),
+        }
+    }
+
+    /// A relative path starts at the directory of the file in which it is written.
+    fn sorry_path(&mut self, path: &Path, view: View<'_>) -> Option<PathBuf> {
+        let page = FilePath::new(view.text("sorrypage"));
+        if page.as_os_str().is_empty() || page.is_absolute() {
+            return (!page.as_os_str().is_empty()).then(|| page.to_owned());
+        }
+        let place = view.field("sorrypage").and_then(|field| field.place.as_ref());
+        if place.is_none() {
+            let message = format!(
+                "{}: `sorrypage` {} is relative to no file; a path from the root would be right",
+                called(path),
+                page.display()
+            );
+            self.fault(None, message);
+        }
+        let directory = place.and_then(|place| FilePath::new(&*place.file).parent());
+        Some(directory.map_or_else(|| page.to_owned(), |directory| directory.join(page)))
+    }
+}
+
+/// The other port whose affinity records are shared, where one is named.
+pub(super) fn crossport(view: View<'_>) -> Option<PortNumber> {
+    match view.said("crossport") {
+        Some(Value::Whole(number)) => PortNumber::new(*number).ok(),
+        _ => None,
+    }
+}
+
+fn timeouts(number: PortNumber, view: View<'_>) -> Timeouts {
+    let stale = match view.said("staletimeout") {
+        Some(Value::Seconds(stale)) => *stale,
+        _ => default_staletimeout(&Label::Number(number)),
+    };
+    Timeouts {
+        head: view.seconds("headtimeout"),
+        idle: view.seconds("idletimeout"),
+        body: view.seconds("bodytimeout"),
+        connect: view.seconds("connecttimeout"),
+        server: view.seconds("servertimeout"),
+        stale: stale.max(Duration::from_millis(1)),
+        pool: view.seconds("pooltime"),
+    }
+}
+
+fn forwarded(view: View<'_>) -> ForwardedHeaders {
+    match view.word("forwarded") {
+        "forwarded" => ForwardedHeaders::Forwarded,
+        "both" => ForwardedHeaders::Both,
+        "off" => ForwardedHeaders::Off,
+        _ => ForwardedHeaders::XForwarded,
+    }
+}

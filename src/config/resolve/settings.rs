@@ -1,0 +1,77 @@
+//! The single objects: executor, manager, control, metrics, log.
+
+use std::path::PathBuf;
+
+use super::{Check, Config, View};
+use crate::model::{
+    ControlSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings, MetricsSettings,
+};
+
+pub(super) fn executor(view: View<'_>) -> ExecutorSettings {
+    ExecutorSettings {
+        workers: u16::try_from(view.whole("workers")).unwrap_or(u16::MAX),
+        maxconnections: view.count("maxconnections"),
+        maxaffinity: view.count("maxaffinity"),
+        draintime: view.seconds("draintime"),
+    }
+}
+
+pub(super) fn manager(view: View<'_>) -> ManagerSettings {
+    ManagerSettings {
+        running: view.flag("running"),
+        interval: view.seconds("interval"),
+        refresh: view.count("refresh"),
+        sensitivity: u8::try_from(view.whole("sensitivity")).unwrap_or(u8::MAX),
+        smoothing: view.decimal("smoothing"),
+        velocitylimit: view.flag("velocitylimit"),
+        failopen: view.flag("failopen"),
+    }
+}
+
+pub(super) fn metrics(view: View<'_>) -> MetricsSettings {
+    MetricsSettings { listen: view.text("listen").parse().ok() }
+}
+
+pub(super) fn log(view: View<'_>) -> LogSettings {
+    let format = if view.word("format") == "json" { LogFormat::Json } else { LogFormat::Text };
+    LogSettings { level: LogLevel::new(view.whole("loglevel")).unwrap_or(LogLevel::DEFAULT), format }
+}
+
+impl Check {
+    pub(super) fn control(&mut self, view: View<'_>) -> ControlSettings {
+        let socket = view.text("socket");
+        if socket.len() > MAX_SOCKET_PATH {
+            let message =
+                format!("`socket` is a path of at most {MAX_SOCKET_PATH} bytes, this one has {}", socket.len());
+            self.fault(view.place_at("socket"), message);
+        }
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        ControlSettings {
+            socket: given(socket).map(PathBuf::from),
+            mode: u32::from_str_radix(view.text("mode"), 8).unwrap_or(DEFAULT_MODE),
+            owner: given(view.text("owner")),
+            group: given(view.text("group")),
+            statedir: given(view.text("statedir")).map(PathBuf::from),
+        }
+    }
+
+    /// The metrics listener cannot have the address and port of a cluster.
+    pub(super) fn metrics_beside_ports(&mut self, config: &Config, view: View<'_>) {
+        let Some(listen) = config.metrics.listen else { return };
+        let same = |port: &crate::model::Port| port.number.get() == listen.port();
+        let clash =
+            config.clusters.iter().find(|cluster| cluster.address == listen.ip() && cluster.ports.iter().any(same));
+        if let Some(cluster) = clash {
+            let message = format!(
+                "the metrics listener {listen} is a port of cluster {}; another port would be right",
+                cluster.name
+            );
+            self.fault(view.place_at("listen"), message);
+        }
+    }
+}
+
+/// What the kernel's `sockaddr_un` holds, without its closing zero.
+const MAX_SOCKET_PATH: usize = 107;
+/// The owner and the group may speak, nobody else.
+const DEFAULT_MODE: u32 = 0o660;

@@ -1,0 +1,98 @@
+//! One keyword of one kind of object.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::ValueKind;
+use crate::config::value::Value;
+
+/// A keyword: the same word in TOML and in commands.
+#[derive(Debug)]
+pub struct Keyword {
+    pub word: &'static str,
+    pub value: ValueKind,
+    pub preset: Preset,
+    /// One line for people.
+    pub help: &'static str,
+    pub usage: Usage,
+    /// Means something on ports of method `http` alone.
+    pub http_only: bool,
+    /// Its default is as good as nothing and is not kept.
+    pub lean: bool,
+}
+
+/// What holds when nothing was said.
+#[derive(Clone, Copy, Debug)]
+pub enum Preset {
+    Whole(u64),
+    Decimal(f64),
+    Seconds(u64),
+    Flag(bool),
+    Word(&'static str),
+    Text(&'static str),
+    List(&'static [&'static str]),
+    Parts([u8; 4]),
+    Unlimited,
+    /// Depends on something else, as these words tell.
+    Told(&'static str),
+}
+
+/// Where commands may say a keyword. TOML may say each in its object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Usage {
+    /// Part of the object's name.
+    Identity,
+    /// In `add` only.
+    Add,
+    /// In `add` and `set`.
+    Set,
+    /// By a command of its own, which is named.
+    Elsewhere(&'static str),
+}
+
+impl Keyword {
+    pub(super) const fn new(word: &'static str, value: ValueKind, preset: Preset, help: &'static str) -> Self {
+        Self { word, value, preset, help, usage: Usage::Set, http_only: false, lean: false }
+    }
+
+    pub(super) const fn used(self, usage: Usage) -> Self {
+        Self { usage, ..self }
+    }
+
+    pub(super) const fn http_only(self) -> Self {
+        Self { http_only: true, ..self }
+    }
+
+    pub(super) const fn lean(self) -> Self {
+        Self { lean: true, ..self }
+    }
+}
+
+impl Preset {
+    /// The value, unless it depends on something else.
+    pub(in crate::config) fn value(self) -> Option<Value> {
+        Some(match self {
+            Self::Whole(number) => Value::Whole(number),
+            Self::Decimal(number) => Value::Decimal(number),
+            Self::Seconds(seconds) => Value::Seconds(Duration::from_secs(seconds)),
+            Self::Flag(flag) => Value::Flag(flag),
+            Self::Word(word) => Value::Word(word),
+            Self::Text(text) => Value::text(text),
+            Self::List(items) => Value::list(items.iter().copied()),
+            Self::Parts(parts) => Value::Parts(parts),
+            Self::Unlimited => Value::Unlimited,
+            Self::Told(_) => return None,
+        })
+    }
+}
+
+/// As help and the reference tell it.
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.value()) {
+            (Self::Told(words), _) => f.write_str(words),
+            (_, Some(value)) => value.fmt(f),
+            (_, None) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The vocabulary: every kind of object, its keywords, their values, ranges, defaults and help.
+//!
+//! One table drives the reading of TOML and of commands, the checks, the printing and `help`. It also knows the words that
+//! belong to later versions, so that they are answered with a sentence of their own.
+
+mod command;
+mod host;
+mod keyword;
+mod later;
+mod look_up;
+mod tables;
+mod value_kind;
+
+pub use command::{COMMANDS, CommandWords};
+pub(super) use host::is_host_name;
+pub use keyword::{Keyword, Preset, Usage};
+pub(super) use later::MAC;
+pub use later::{Later, later, later_object};
+pub use look_up::{NotFound, find, unabbreviate};
+pub use tables::{INHERITED, Kind, OBJECTS, ObjectSchema};
+pub use value_kind::ValueKind;
