@@ -2,4 +2,5 @@
 
 pub mod executor;
 pub mod message;
+pub mod metrics;
 pub mod model;
