@@ -4,4 +4,5 @@ pub mod config;
 pub mod daemon;
 pub mod executor;
 pub mod message;
+pub mod metrics;
 pub mod model;

@@ -1,0 +1,88 @@
+//! What is known of the dispatcher at one moment.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::executor::ForwardingTable;
+use crate::model::{Name, PortNumber};
+
+use super::ProcessReading;
+
+/// Everything one page is made from.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Ports, servers and rules with their counters.
+    pub table: Arc<ForwardingTable>,
+    /// Why the data path refuses, in the order of [`PortReading::reasons`](crate::executor::PortReading::reasons).
+    pub reasons: Vec<&'static str>,
+    pub advisors: Vec<AdvisorReading>,
+    pub configuration: ConfigurationReading,
+    pub affinity: AffinityReading,
+    /// Figures of the proxy as a whole.
+    pub proxy: Vec<ProxyCounter>,
+    /// Operators' commands by how they ended (`done`, `refused`, `misused`).
+    pub commands: Vec<(&'static str, u64)>,
+    /// Lines that no log took because it was behind.
+    pub log_lines_dropped: u64,
+    /// Alerts that are open now.
+    pub alerts: u64,
+    /// When the daemon began.
+    pub started: SystemTime,
+    /// The daemon's version, `CARGO_PKG_VERSION`.
+    pub version: &'static str,
+    pub process: ProcessReading,
+}
+
+/// What one advisor knows of one server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdvisorReading {
+    /// `AdvisorKind::word`.
+    pub advisor: &'static str,
+    pub cluster: Name,
+    pub port: PortNumber,
+    pub server: Name,
+    /// Its verdict; `None` before the first.
+    pub up: Option<bool>,
+    /// How long the last good probe took.
+    pub latency_seconds: Option<f64>,
+    /// Probes that ended well.
+    pub good: u64,
+    /// Probes that failed, by reason (`DownReason::word`).
+    pub failed: Vec<(&'static str, u64)>,
+}
+
+/// The layers of configuration in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ConfigurationReading {
+    /// Grows with every change that took effect.
+    pub generation: u64,
+    /// The last attempt to load a file; `None` before the first.
+    pub reload: Option<ReloadReading>,
+    /// Fields in which operators differ from the file.
+    pub overrides: u64,
+}
+
+/// One attempt to load a configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReloadReading {
+    /// `false`: refused, and the last good configuration goes on.
+    pub good: bool,
+    pub at: SystemTime,
+}
+
+/// The table of clients and their servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AffinityReading {
+    pub records: u64,
+    /// Records that left before their time because the table was full.
+    pub evicted: u64,
+}
+
+/// One figure of the proxy as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProxyCounter {
+    /// Goes behind `tsuji_proxy_`. Ends in `_total` if the figure only ever grows; every other one is a gauge.
+    pub name: &'static str,
+    pub help: &'static str,
+    pub value: u64,
+}
