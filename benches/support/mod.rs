@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tsuji::executor::{
-    AffinityTable, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan, Standing,
+    AffinityTable, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan,
 };
 use tsuji::message::SorrySite;
 use tsuji::model::{
@@ -82,7 +82,7 @@ impl Site {
             servers: plans.collect(),
             affinity_group: PortId(self.id),
             affinity: &self.affinity,
-            sorry: &Arc::<SorrySite>::default(),
+            sorry: &Arc::new(SorrySite::built_in(&settings.sorry).expect("the default settings are right")),
             counters: &self.counters,
             previous: None,
         })

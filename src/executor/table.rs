@@ -122,14 +122,6 @@ pub enum Takes {
     Nothing,
 }
 
-/// What the verdict of the advisors amounts to once the velocity limit and fail-open have had their say.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Standing {
-    Usable,
-    FailOpen,
-    Out,
-}
-
 impl ServerEntry {
     /// The place in which operators' wish and measured state meet.
     fn takes(plan: &ServerPlan<'_>) -> Takes {

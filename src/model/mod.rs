@@ -30,4 +30,4 @@ pub use server::{Server, ServerHost, ServerKey};
 pub use settings::{
     ControlSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings, MetricsSettings,
 };
-pub use state::{AdministrativeState, DownReason, Health};
+pub use state::{AdministrativeState, DownReason, Health, Standing};

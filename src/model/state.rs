@@ -46,6 +46,19 @@ impl Health {
     }
 }
 
+/// What the advisors' verdict amounts to once the velocity limit and fail-open have had their say.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Standing {
+    /// Takes part, as far as its administrative state lets it.
+    #[default]
+    Usable,
+    /// Gets nothing new.
+    Out,
+    /// Called down while most of the port is: the checks may be wrong rather than the servers. Used beside usable servers,
+    /// or when, after all rules (the sorry rule included), nobody else can be.
+    FailOpen,
+}
+
 /// Why an advisor calls a server down. The short word goes into metrics, the text to people.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DownReason {
