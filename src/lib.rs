@@ -1,3 +1,4 @@
 //! Tsuji, a layer-4/layer-7 load balancer.
 
+pub mod manager;
 pub mod model;
