@@ -3,6 +3,7 @@
 pub mod config;
 pub mod daemon;
 pub mod executor;
+pub mod manager;
 pub mod message;
 pub mod metrics;
 pub mod model;

@@ -1,0 +1,48 @@
+//! How fast servers of one port may be taken out.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The recent removals of one port. In any stretch of one interval there are at most as many as allowed, except those that
+/// nobody can put off.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Velocity {
+    /// Oldest first; only those that may still count. Never longer than the largest allowance.
+    removals: VecDeque<Instant>,
+}
+
+impl Velocity {
+    /// How many of `servers` may be taken out within one interval.
+    pub(super) fn allowance(servers: usize) -> usize {
+        (servers / 5).max(1)
+    }
+
+    /// Records a removal if the allowance still permits one.
+    pub(super) fn remove(&mut self, allowed: usize, interval: Duration, now: Instant) -> bool {
+        self.forget(interval, now);
+        if self.removals.len() >= allowed {
+            return false;
+        }
+        self.removals.push_back(now);
+        true
+    }
+
+    /// Records a removal that happens whatever the allowance says. It uses the allowance up all the same.
+    pub(super) fn force(&mut self, allowed: usize, interval: Duration, now: Instant) {
+        self.forget(interval, now);
+        self.removals.push_back(now);
+        while self.removals.len() > allowed {
+            self.removals.pop_front();
+        }
+    }
+
+    /// When the next removal is allowed, if none is at `now`. `None`: it is, or never will be.
+    pub(super) fn free_at(&self, allowed: usize, interval: Duration) -> Option<Instant> {
+        let blocking = self.removals.len().checked_sub(allowed)?;
+        self.removals.get(blocking)?.checked_add(interval)
+    }
+
+    fn forget(&mut self, interval: Duration, now: Instant) {
+        self.removals.retain(|at| now.saturating_duration_since(*at) < interval);
+    }
+}
