@@ -82,7 +82,7 @@ impl Site {
             servers: plans.collect(),
             affinity_group: PortId(self.id),
             affinity: &self.affinity,
-            sorry: &Arc::<SorrySite>::default(),
+            sorry: &Arc::new(SorrySite::built_in(&settings.sorry).expect("the built-in page")),
             counters: &self.counters,
             previous: None,
         })
