@@ -6,13 +6,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tsuji::executor::{
-    AffinityTable, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan,
-};
+use tsuji::executor::{AffinityTable, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan};
 use tsuji::message::SorrySite;
 use tsuji::model::{
     AdministrativeState, AllDown, ForwardedHeaders, ForwardingMethod, Health, Name, OnDown, Port, PortId, PortKey,
-    PortNumber, Rule, RuleType, Server, ServerHost, ServerId, SorryPage, StickyMask, Timeouts, Weight, WeightBound,
+    PortNumber, Rule, RuleType, Server, ServerHost, ServerId, SorryPage, Standing, StickyMask, Timeouts, Weight,
+    WeightBound,
 };
 
 /// A port and what is known of its servers.

@@ -23,6 +23,5 @@ pub use counters::{
 pub use decide::{Ask, Decision, Moment, Narrator, Refusal, Silent, Step, Tried, Turn, Why, decide, decide_aloud};
 pub use ring::{Cursor, Ring};
 pub use table::{
-    Affinity, ForwardingTable, PortPlan, PortTable, RuleEntry, ServerEntry, ServerIndex, ServerPlan, Takes,
-    name_hash,
+    Affinity, ForwardingTable, PortPlan, PortTable, RuleEntry, ServerEntry, ServerIndex, ServerPlan, Takes, name_hash,
 };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::message::SorrySite;
 use crate::model::{
-    AdministrativeState, Health, Name, Port, PortId, PortKey, Rule, RuleType, Server, ServerId, Weight,
+    AdministrativeState, Health, Name, Port, PortId, PortKey, Rule, RuleType, Server, ServerId, Standing, Weight,
 };
 
 use super::affinity::Slot;

@@ -27,4 +27,4 @@ pub use effective::{effective_weight, reported_weight};
 pub use evidence::{Evidence, PartialWeights};
 pub use rounds::Manager;
 pub use sample::{PortSample, ServerSample, WeightChange};
-pub use verdicts::{PortVerdicts, Standing, StandingChange, Verdict, Verdicts};
+pub use verdicts::{PortVerdicts, StandingChange, Verdict, Verdicts};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::velocity::Velocity;
-use crate::model::{AdministrativeState, DownReason, Health, ManagerSettings, PortId, ServerId};
+use crate::model::{AdministrativeState, DownReason, Health, ManagerSettings, PortId, ServerId, Standing};
 
 /// What advisors say of the servers of one port.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,19 +22,6 @@ pub struct Verdict {
     pub server: ServerId,
     pub state: AdministrativeState,
     pub health: Health,
-}
-
-/// What becomes of a server after verdicts, velocity limit and fail-open.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Standing {
-    /// Takes part, as far as its administrative state lets it.
-    #[default]
-    Usable,
-    /// Gets nothing new.
-    Out,
-    /// Called down while most of the port is: the checks may be wrong rather than the servers. To be used when, after all
-    /// rules (the sorry rule included), nobody else can be.
-    FailOpen,
 }
 
 /// A server whose standing is another one now.

@@ -11,11 +11,11 @@ mod tools;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tsuji::executor::{ActiveConnection, ForwardingTable, Lane, Phase, Standing};
+use tsuji::executor::{ActiveConnection, ForwardingTable, Lane, Phase};
 use tsuji::metrics::{
     AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading, ReloadReading, encode,
 };
-use tsuji::model::{AdministrativeState, DownReason, Health, PortNumber, RuleType};
+use tsuji::model::{AdministrativeState, DownReason, Health, PortNumber, RuleType, Standing};
 
 use exposition::Exposition;
 use support::{REASONS, Site, forwarding_table, name};
