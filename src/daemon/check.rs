@@ -1,0 +1,52 @@
+//! `tsuji check`: what is wrong with a configuration, before it is loaded.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::Resolved;
+use crate::model::SorryPage;
+
+use super::chain;
+use super::files::{self, LoadError};
+use super::sorry::read_sorry_site;
+
+/// Prints every fault and every warning. Exit code 1 when the configuration could not be loaded.
+pub fn check(paths: &[PathBuf]) -> ExitCode {
+    match look(paths) {
+        Ok(resolved) => {
+            resolved.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            println!("{}", summary(&resolved));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("error: {fault}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn look(paths: &[PathBuf]) -> Result<Resolved, Vec<String>> {
+    let document = files::load(paths).map_err(lines)?;
+    let resolved = document.resolve().map_err(|faults| lines(LoadError::Faults(faults)))?;
+    let ports = resolved.config.clusters.iter().flat_map(|cluster| &cluster.ports);
+    let pages: HashSet<&SorryPage> = ports.map(|port| &port.sorry).collect();
+    let unreadable: Vec<String> =
+        pages.into_iter().filter_map(|page| read_sorry_site(page).err()).map(|error| chain(&error)).collect();
+    if unreadable.is_empty() { Ok(resolved) } else { Err(unreadable) }
+}
+
+fn lines(error: LoadError) -> Vec<String> {
+    match error {
+        LoadError::Faults(faults) => faults.iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    }
+}
+
+fn summary(resolved: &Resolved) -> String {
+    let clusters = &resolved.config.clusters;
+    let ports: Vec<_> = clusters.iter().flat_map(|cluster| &cluster.ports).collect();
+    let servers: usize = ports.iter().map(|port| port.servers.len()).sum();
+    let advisors = resolved.config.advisors.len();
+    format!("ok: {} clusters, {} ports, {servers} servers, {advisors} advisors", clusters.len(), ports.len())
+}

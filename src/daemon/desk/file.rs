@@ -1,0 +1,131 @@
+//! `dscontrol file …` and the reload by SIGHUP.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Refusal;
+use crate::control::reply::{FileEntry, FileReport};
+use crate::control::{Body, Reply};
+use crate::dispatcher::Plan;
+
+use crate::daemon::files::{self, LoadError};
+use crate::daemon::heart::Heart;
+use super::{Desk, more};
+
+impl Desk {
+    /// SIGHUP: the files of the command line, read again. A broken file leaves everything as it is.
+    pub async fn reload(&self) {
+        match self.load_new(self.files.clone()).await {
+            Ok(reply) => tracing::info!(target: "tsuji::state", "configuration loaded again: {}", reply.lines.join("; ")),
+            Err(refusal) => tracing::error!(target: "tsuji::state", "configuration not loaded again: {refusal}"),
+        }
+    }
+
+    pub(super) async fn newload(&self, path: &Path) -> Result<Reply, Refusal> {
+        self.load_new(vec![path.to_owned()]).await
+    }
+
+    async fn load_new(&self, paths: Vec<PathBuf>) -> Result<Reply, Refusal> {
+        let name = paths.first().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        let read = off_thread(move || files::load(&paths)).await;
+        let planned = |heart: &Heart, document| heart.read(|dispatcher| dispatcher.plan_file(document, &name));
+        self.load(read, planned).await
+    }
+
+    pub(super) async fn appendload(&self, path: &Path) -> Result<Reply, Refusal> {
+        let (file, name) = (path.to_owned(), path.to_string_lossy().into_owned());
+        let read = off_thread(move || files::read(&file)).await;
+        let planned = |heart: &Heart, text: String| heart.read(|dispatcher| dispatcher.plan_append(&text, &name));
+        self.load(read, planned).await
+    }
+
+    async fn load<T>(
+        &self,
+        read: Result<T, LoadError>,
+        plan: impl FnOnce(&Heart, T) -> Result<Plan, crate::config::Faults>,
+    ) -> Result<Reply, Refusal> {
+        let _turn = self.heart.begin_change().await;
+        let loaded = async {
+            let content = read.map_err(|error| not_loaded(&error))?;
+            let plan = plan(&self.heart, content).map_err(|faults| not_loaded(&faults))?;
+            let lines = told(&plan);
+            self.put_in_force(plan).await?;
+            Ok(lines)
+        };
+        let outcome = loaded.await;
+        self.note_reload(&outcome);
+        let mut reply = Reply::done("");
+        reply.lines = outcome?;
+        self.keep(&mut reply).await;
+        Ok(reply)
+    }
+
+    fn note_reload(&self, outcome: &Result<Vec<String>, Refusal>) {
+        more(&self.tally.reloads);
+        let mut trouble = self.trouble.borrow_mut();
+        trouble.clear();
+        if let Err(refusal) = outcome {
+            more(&self.tally.reloads_failed);
+            trouble.push(refusal.to_string());
+        }
+    }
+
+    pub(super) async fn save(&self, name: &str, force: bool) -> Result<Reply, Refusal> {
+        let path = self.paths.configuration.join(name);
+        let there = path.clone();
+        if !force && off_thread(move || there.exists()).await {
+            return Err(Refusal::Refused(format!("{} exists; `file save {name} force` replaces it", path.display())));
+        }
+        let document = self.document();
+        let text = if name.ends_with(".toml") { document.to_toml() } else { document.to_script() };
+        match self.keeper.keep(&path, text).await {
+            Ok(()) => Ok(Reply::done(format!("saved to {}", path.display()))),
+            Err(error) => {
+                more(&self.tally.saves_failed);
+                Err(Refusal::Refused(error.to_string()))
+            }
+        }
+    }
+
+    pub(super) async fn delete(&self, name: &str) -> Result<Reply, Refusal> {
+        let path = self.paths.configuration.join(name);
+        let doomed = path.clone();
+        off_thread(move || std::fs::remove_file(doomed))
+            .await
+            .map_err(|error| Refusal::Refused(format!("cannot delete {}: {error}", path.display())))?;
+        Ok(Reply::done(format!("deleted {}", path.display())))
+    }
+
+    pub(super) async fn file_report(&self) -> Result<Reply, Refusal> {
+        let directory = self.paths.configuration.clone();
+        let listed = off_thread(move || files::list(&directory)).await;
+        let listed = listed.map_err(|error| {
+            Refusal::Refused(format!("cannot list {}: {error}", self.paths.configuration.display()))
+        })?;
+        let files = listed.into_iter().map(|(name, metadata)| FileEntry {
+            name,
+            bytes: metadata.len(),
+            modified: Some(std::os::unix::fs::MetadataExt::mtime(&metadata)),
+        });
+        Ok(Reply::report(Body::FileReport(FileReport {
+            directory: self.paths.configuration.display().to_string(),
+            loaded: self.heart.read(|dispatcher| dispatcher.source().map(str::to_owned)).into_iter().collect(),
+            files: files.collect(),
+        })))
+    }
+}
+
+/// What the operator should know of a load that went through.
+fn told(plan: &Plan) -> Vec<String> {
+    let warnings = plan.warnings.iter().map(|warning| format!("warning: {warning}"));
+    let dropped = plan.dropped.iter().map(|change| format!("the file now says otherwise, so this change is gone: {change}"));
+    std::iter::once("loaded".to_owned()).chain(warnings).chain(dropped).collect()
+}
+
+fn not_loaded(error: &dyn std::error::Error) -> Refusal {
+    Refusal::Refused(format!("not loaded, everything stays as it was:\n{error}"))
+}
+
+/// The disk may be slow; the control thread must not wait with it.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("reading and writing files does not panic")
+}

@@ -1,0 +1,192 @@
+//! Drives the dispatcher: reads the clock, carries out its actions, brings back what came of them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, Notify};
+use tokio::task::spawn_local;
+
+use crate::advisor::ProbeOrder;
+use crate::datapath::{BindError, bind};
+use crate::dispatcher::{Action, Dispatcher, Event, Needs, Plan, Resources};
+use crate::model::PortId;
+
+use super::workers::Workers;
+use super::sorry::{ReadSorryError, read_sorry_site};
+use super::{log, probe};
+
+/// The dispatcher and what it acts through. Lives on the control thread, shared by its tasks.
+pub struct Heart {
+    dispatcher: RefCell<Dispatcher>,
+    workers: Workers,
+    /// Sockets that were bound for a plan and wait for its `Listen`.
+    bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
+    /// Held over a whole change, so that no plan is adopted over one it has not seen.
+    changes: Mutex<()>,
+    /// The deadline may have moved.
+    moved: Notify,
+    paused: Cell<bool>,
+}
+
+/// How long the system's resolver may take. It has patience of its own; ours ends with the next question.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(20);
+
+impl Heart {
+    pub fn new(dispatcher: Dispatcher, workers: Workers) -> Rc<Self> {
+        Rc::new(Self {
+            dispatcher: RefCell::new(dispatcher),
+            workers,
+            bound: RefCell::default(),
+            changes: Mutex::new(()),
+            moved: Notify::new(),
+            paused: Cell::new(false),
+        })
+    }
+
+    /// Calls the dispatcher whenever it wants to be called; never returns.
+    pub async fn beat(self: Rc<Self>) {
+        loop {
+            let due = self.dispatcher.borrow().next_deadline();
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => self.handle(Event::Due),
+                () = self.moved.notified() => {}
+            }
+        }
+    }
+
+    /// Looks at the dispatcher; for reports.
+    pub fn read<T>(&self, look: impl FnOnce(&Dispatcher) -> T) -> T {
+        look(&self.dispatcher.borrow())
+    }
+
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Keeps other changes out until the guard is dropped.
+    pub async fn begin_change(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changes.lock().await
+    }
+
+    /// Binds what the plan wants to listen on. On an error nothing was changed.
+    pub fn bind_for(&self, plan: &Plan) -> Result<(), BindError> {
+        if self.paused.get() {
+            return Ok(());
+        }
+        let sockets = plan.needs.listeners.iter().map(|&address| Ok((address, bind(address, self.workers.count())?)));
+        let sockets: HashMap<_, _> = sockets.collect::<Result<_, BindError>>()?;
+        self.bound.borrow_mut().extend(sockets);
+        Ok(())
+    }
+
+    /// Puts a plan in force whose needs are met.
+    pub fn adopt(self: &Rc<Self>, plan: Plan, resources: &Resources) {
+        self.dispatcher.borrow_mut().adopt(plan, resources, Instant::now());
+        self.act();
+        log::change(self.read(|dispatcher| dispatcher.config().log));
+    }
+
+    pub fn handle(self: &Rc<Self>, event: Event) {
+        self.dispatcher.borrow_mut().handle(event, Instant::now());
+        self.act();
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused.get()
+    }
+
+    /// `executor stop`: no new connections; what runs, runs on.
+    pub fn pause(&self) {
+        if !self.paused.replace(true) {
+            let ports: Vec<PortId> = self.read(|dispatcher| dispatcher.table().ports().map(|port| port.id).collect());
+            ports.into_iter().for_each(|port| self.workers.unlisten(port));
+        }
+    }
+
+    /// `executor start`. If an address cannot be bound any more, nothing starts.
+    pub fn resume(&self) -> Result<(), BindError> {
+        if !self.paused.get() {
+            return Ok(());
+        }
+        let ports: Vec<_> =
+            self.read(|dispatcher| dispatcher.table().ports().map(|port| (port.id, port.listen)).collect());
+        let sockets = ports.into_iter().map(|(port, address)| Ok((port, bind(address, self.workers.count())?)));
+        let sockets: Vec<_> = sockets.collect::<Result<_, BindError>>()?;
+        sockets.into_iter().for_each(|(port, listeners)| self.workers.listen(port, listeners));
+        self.paused.set(false);
+        Ok(())
+    }
+
+    fn act(self: &Rc<Self>) {
+        loop {
+            // The borrow ends before the action begins: an action may come back with an event.
+            let action = self.dispatcher.borrow_mut().poll_action();
+            match action {
+                Some(action) => self.carry_out(action),
+                None => break,
+            }
+        }
+        self.moved.notify_one();
+    }
+
+    fn carry_out(self: &Rc<Self>, action: Action) {
+        match action {
+            Action::Publish(table) => self.workers.publish(table),
+            Action::Listen { port, address } => self.listen(port, address),
+            Action::Unlisten { port } => self.workers.unlisten(port),
+            Action::Cut { server } => self.workers.cut(server),
+            Action::Probe(order) => self.probe(order),
+            Action::Resolve { host } => self.resolve(host),
+            Action::Notice(notice) => log::write(&notice),
+        }
+    }
+
+    fn listen(&self, port: PortId, address: SocketAddr) {
+        if let Some(listeners) = self.bound.borrow_mut().remove(&address) {
+            self.workers.listen(port, listeners);
+        }
+    }
+
+    fn probe(self: &Rc<Self>, order: ProbeOrder) {
+        let heart = Rc::clone(self);
+        spawn_local(async move {
+            let probe = order.id;
+            let outcome = probe::carry_out(order).await;
+            heart.handle(Event::ProbeFinished { probe, outcome });
+        });
+    }
+
+    fn resolve(self: &Rc<Self>, host: String) {
+        let heart = Rc::clone(self);
+        spawn_local(async move {
+            let answer = look_up(&host).await;
+            heart.handle(Event::Resolved { host, answer });
+        });
+    }
+}
+
+/// Asks the system, which knows its own hosts file, name servers and caches.
+async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
+    let question = tokio::time::timeout(RESOLVER_PATIENCE, tokio::net::lookup_host((host, 0)));
+    let answer = question.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)));
+    let addresses: Vec<IpAddr> = answer.map_err(|error| error.to_string())?.map(|address| address.ip()).collect();
+    if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+}
+
+/// What a plan needs from the disk.
+pub async fn fetch(needs: &Needs) -> Result<Resources, ReadSorryError> {
+    let pages = needs.sorry.clone();
+    let read = move || {
+        let sites = pages.into_iter().map(|page| {
+            let site = read_sorry_site(&page)?;
+            Ok((page, Arc::new(site)))
+        });
+        Ok(Resources { sorry: sites.collect::<Result<_, _>>()? })
+    };
+    tokio::task::spawn_blocking(read).await.expect("reading pages does not panic")
+}

@@ -1,0 +1,184 @@
+//! Puts a plan in force.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::executor::PortCounters;
+use crate::message::{ErrorReason, SorrySite};
+use crate::model::{AdministrativeState, Cluster, Port, PortId, PortKey, ServerId, ServerKey, SorryPage};
+
+use super::state::{PortState, ServerState};
+use super::{Action, Dispatcher, Notice, Plan};
+
+/// What a plan needed from outside.
+#[derive(Debug, Default)]
+pub struct Resources {
+    /// The sorry pages, by their settings.
+    pub sorry: HashMap<SorryPage, Arc<SorrySite>>,
+}
+
+impl Dispatcher {
+    /// Puts the plan in force: one table with everything that changed, listeners for what is new, an end for what was
+    /// taken out. Unchanged ports, their connections, health, affinity and counters do not notice.
+    pub fn adopt(&mut self, plan: Plan, resources: &Resources, now: Instant) {
+        self.generation += 1;
+        self.site = plan.site;
+        self.verdicts.configure(&self.site.config.manager);
+        self.affinity.set_capacity(self.site.config.executor.maxaffinity as usize);
+        self.manager.configure(self.site.config.manager, now);
+        self.take_sorry_pages(resources);
+        let clusters = std::mem::take(&mut self.site.config.clusters);
+        let before: BTreeSet<PortId> = self.ports.keys().copied().collect();
+        let mut present = BTreeSet::new();
+        for cluster in &clusters {
+            for port in &cluster.ports {
+                present.insert(self.adopt_port(cluster, port, now));
+            }
+        }
+        self.site.config.clusters = clusters;
+        for gone in before.difference(&present) {
+            self.remove_port(*gone);
+        }
+        self.plan_lookups();
+        self.configure_advisors(now);
+        self.publish();
+        self.open_listeners();
+        self.catch_up(now);
+    }
+
+    fn adopt_port(&mut self, cluster: &Cluster, port: &Port, now: Instant) -> PortId {
+        let key = PortKey { cluster: cluster.name.clone(), port: port.number };
+        let id = self.identities.port(&key);
+        let group_key = PortKey { cluster: cluster.name.clone(), port: port.crossport };
+        let affinity_group = self.identities.port(&group_key);
+        let servers = self.adopt_servers(id, &key, port, now);
+        let known = self.ports.remove(&id);
+        let next = PortState {
+            id,
+            listen: SocketAddr::new(cluster.address, port.number.get()),
+            settings: Arc::new(port.clone()),
+            proportions: self.proportions(cluster),
+            servers,
+            affinity_group,
+            sorry: self.sorry_page(port),
+            counters: counters(known.as_ref(), self.lanes),
+            alerted: known.as_ref().is_some_and(|known| known.alerted),
+            key,
+        };
+        if known.as_ref().is_some_and(|known| known.listen != next.listen) {
+            self.actions.push_back(Action::Unlisten { port: id });
+        }
+        if known.is_none_or(|known| differs(&known, &next)) {
+            self.dirty.insert(id);
+        }
+        self.ports.insert(id, next);
+        id
+    }
+
+    fn adopt_servers(&mut self, port: PortId, key: &PortKey, settings: &Port, now: Instant) -> Vec<ServerId> {
+        let ids: Vec<ServerId> = settings
+            .servers
+            .iter()
+            .map(|server| {
+                let key = ServerKey { port: key.clone(), server: server.name.clone() };
+                let id = self.identities.server(&key);
+                match self.servers.get_mut(&id) {
+                    Some(known) => {
+                        let was = known.server.state;
+                        known.reconfigure(server, now);
+                        self.state_changed(id, was);
+                    }
+                    None => {
+                        self.servers.insert(id, ServerState::new(id, key, port, server.clone(), self.lanes, now));
+                    }
+                }
+                id
+            })
+            .collect();
+        self.remove_servers(port, &ids);
+        ids
+    }
+
+    /// A page that reads as before stays the one it was, so that its ports do not count as changed.
+    fn take_sorry_pages(&mut self, resources: &Resources) {
+        for (settings, site) in &resources.sorry {
+            let same = self.sorry.get(settings).is_some_and(|known| known == site);
+            if !same {
+                self.sorry.insert(settings.clone(), Arc::clone(site));
+            }
+        }
+        let wanted = self.site.sorry_pages();
+        self.sorry.retain(|settings, _| wanted.contains(settings));
+    }
+
+    fn sorry_page(&self, port: &Port) -> Arc<SorrySite> {
+        let page = self.sorry.get(&port.sorry);
+        Arc::clone(page.expect("what a plan needs is there before it is adopted"))
+    }
+
+    /// What an operator took out is taken out at once; the table that says so follows in the same turn.
+    fn state_changed(&mut self, id: ServerId, was: AdministrativeState) {
+        let Some(server) = self.servers.get(&id) else { return };
+        let is = server.server.state;
+        if is == was {
+            return;
+        }
+        let text = format!("server {}: {} -> {} (operator)", server.key, was.word(), is.word());
+        self.note(Notice::info(text));
+        if is == AdministrativeState::Down {
+            self.forget_affinity(id);
+            self.cuts.push(id);
+        }
+    }
+
+    /// Those of the port that are not among the present. What runs at them may run to its end.
+    fn remove_servers(&mut self, port: PortId, present: &[ServerId]) {
+        let before = self.ports.get(&port).map(|state| state.servers.clone()).unwrap_or_default();
+        for gone in before.into_iter().filter(|id| !present.contains(id)) {
+            self.forget_affinity(gone);
+            self.servers.remove(&gone);
+        }
+    }
+
+    fn remove_port(&mut self, id: PortId) {
+        self.remove_servers(id, &[]);
+        self.ports.remove(&id);
+        self.dirty.remove(&id);
+        self.gone.push(id);
+        self.actions.push_back(Action::Unlisten { port: id });
+    }
+
+    /// Old connections of clients to this server count no more.
+    fn forget_affinity(&mut self, server: ServerId) {
+        let Some(state) = self.servers.get(&server) else { return };
+        let Some(table) = self.table.port(state.port) else { return };
+        if let Some(entry) = table.servers.iter().find(|entry| entry.id == server) {
+            table.forget_affinity(entry);
+        }
+    }
+
+    /// Every port of the table that nobody listens on yet.
+    fn open_listeners(&mut self) {
+        let wanted: BTreeMap<PortId, SocketAddr> = self.ports.values().map(|port| (port.id, port.listen)).collect();
+        for (&port, &address) in &wanted {
+            if self.listening.get(&port) != Some(&address) {
+                self.actions.push_back(Action::Listen { port, address });
+            }
+        }
+        self.listening = wanted;
+    }
+}
+
+fn counters(known: Option<&PortState>, lanes: usize) -> Arc<PortCounters> {
+    known.map_or_else(|| Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())), |known| Arc::clone(&known.counters))
+}
+
+/// Whether a table made from `next` would be another one.
+fn differs(known: &PortState, next: &PortState) -> bool {
+    known.settings != next.settings
+        || known.listen != next.listen
+        || known.affinity_group != next.affinity_group
+        || known.sorry != next.sorry
+}

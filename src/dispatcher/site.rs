@@ -1,0 +1,140 @@
+//! The layers of configuration: what the file says, and what operators changed since.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal, Resolved};
+use crate::message::SorrySite;
+use crate::model::{PortKey, SorryPage};
+
+/// The configuration in force, with the layers it is made of.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// What was loaded.
+    pub file: Document,
+    /// What was loaded, with the operators' changes.
+    pub effective: Document,
+    /// What that means.
+    pub config: Config,
+    /// The name of the file that was loaded last.
+    pub source: Option<String>,
+}
+
+/// A configuration that could take the place of the present one. It is complete and free of faults; what it
+/// needs from outside is named, so that it can be had before anything changes.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) site: Site,
+    /// Advice about settings that cannot work or may surprise.
+    pub warnings: Vec<Fault>,
+    /// The objects that a command named, as operators write them.
+    pub touched: Vec<String>,
+    /// Operators' changes that the new file overrides.
+    pub dropped: Vec<String>,
+    pub needs: Needs,
+}
+
+/// What must be had before a plan can be adopted.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Addresses to listen on, for ports that do not listen there yet.
+    pub listeners: Vec<(SocketAddr, Occupancy)>,
+    /// Sorry pages to read. A reload reads all of them: that is also how an edited page comes in.
+    pub sorry: HashSet<SorryPage>,
+}
+
+/// Whether another port of ours listens on an address and is about to give it up (a cluster that was renamed).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Occupancy {
+    Free,
+    Ours,
+}
+
+impl Occupancy {
+    fn of(address: &SocketAddr, ours: &HashSet<SocketAddr>) -> Self {
+        if ours.contains(address) { Self::Ours } else { Self::Free }
+    }
+}
+
+impl Plan {
+    /// Where the plan's metrics are to be served.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.site.config.metrics.listen
+    }
+
+    /// Does without the pages that are there already; for changes, which are typed one after the other.
+    pub(super) fn without_pages(mut self, had: &HashMap<SorryPage, Arc<SorrySite>>) -> Self {
+        self.needs.sorry.retain(|page| !had.contains_key(page));
+        self
+    }
+}
+
+impl Site {
+    /// The site of nothing at all.
+    pub fn empty() -> Self {
+        let nothing = Document::default();
+        let resolved = nothing.resolve().expect("an empty document has no faults");
+        Self { file: nothing.clone(), effective: nothing, config: resolved.config, source: None }
+    }
+
+    /// The file with the overrides of an earlier life or of the running one.
+    pub fn of_layers(file: Document, overrides: &Overrides, source: Option<String>) -> Result<Layered, Faults> {
+        let (effective, dropped) = overrides.over(&file);
+        let Resolved { config, warnings } = effective.resolve()?;
+        Ok(Layered { site: Self { file, effective, config, source }, warnings, dropped })
+    }
+
+    pub fn overrides(&self) -> Overrides {
+        Overrides::between(&self.file, &self.effective)
+    }
+
+    /// The site after an operator's command; this one is not touched.
+    pub fn changed(&self, change: &Change) -> Result<(Self, Vec<Fault>, Vec<String>), Refusal> {
+        let mut effective = self.effective.clone();
+        let touched = effective.apply(change)?;
+        let (site, warnings) = self.with_effective(effective).map_err(|faults| Refusal::Refused(faults.to_string()))?;
+        Ok((site, warnings, touched.0))
+    }
+
+    /// The site after a file was laid on top, as if its lines had been typed.
+    pub fn appended(&self, text: &str, name: &str) -> Result<(Self, Vec<Fault>), Faults> {
+        self.with_effective(self.effective.append(text, name)?)
+    }
+
+    fn with_effective(&self, effective: Document) -> Result<(Self, Vec<Fault>), Faults> {
+        let Resolved { config, warnings } = effective.resolve()?;
+        Ok((Self { file: self.file.clone(), effective, config, source: self.source.clone() }, warnings))
+    }
+
+    /// Where the ports of this configuration listen.
+    fn listeners(&self) -> impl Iterator<Item = (PortKey, SocketAddr)> + '_ {
+        let ports = self.config.clusters.iter().flat_map(|cluster| cluster.ports.iter().map(move |port| (cluster, port)));
+        ports.map(|(cluster, port)| {
+            let key = PortKey { cluster: cluster.name.clone(), port: port.number };
+            (key, SocketAddr::new(cluster.address, port.number.get()))
+        })
+    }
+
+    pub fn sorry_pages(&self) -> HashSet<SorryPage> {
+        let ports = self.config.clusters.iter().flat_map(|cluster| &cluster.ports);
+        ports.map(|port| port.sorry.clone()).collect()
+    }
+
+    /// What this site needs beyond what `present` already has.
+    pub fn needs_beyond(&self, present: &Site) -> Needs {
+        let had: HashMap<PortKey, SocketAddr> = present.listeners().collect();
+        let ours: HashSet<SocketAddr> = had.values().copied().collect();
+        let is_new = |(key, address): &(PortKey, SocketAddr)| had.get(key) != Some(address);
+        let listeners = self.listeners().filter(is_new).map(|(_, address)| (address, Occupancy::of(&address, &ours)));
+        Needs { listeners: listeners.collect(), sorry: self.sorry_pages() }
+    }
+}
+
+/// A site made of two layers, with what was said and lost on the way.
+#[derive(Debug)]
+pub(super) struct Layered {
+    pub site: Site,
+    pub warnings: Vec<Fault>,
+    pub dropped: Vec<String>,
+}

@@ -1,0 +1,138 @@
+//! Hands the advisors their targets and draws the consequences of what they find.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::advisor::{HealthChange, ProbeId, ProbeOutcome, Target, applying};
+use crate::manager::{PortVerdicts, Verdict};
+use crate::model::{Advisor, Health, OnDown, PortId, PortKey, ServerId, Standing};
+
+use super::state::{PortState, ServerState};
+use super::{Action, Dispatcher, Notice};
+
+impl Dispatcher {
+    /// Brings the advisors' targets in line with configuration and addresses. A server that nobody looks at any more is
+    /// not held down by what was found long ago.
+    pub(super) fn configure_advisors(&mut self, now: Instant) {
+        let targets: Vec<Target> = self.ports.values().flat_map(|port| self.targets_of(port)).collect();
+        let changes = self.advisors.configure(targets, now);
+        changes.into_iter().for_each(|change| self.take_health(change, now));
+        let ports: Vec<PortId> = self.ports.keys().copied().collect();
+        ports.into_iter().for_each(|port| self.judge(port, now));
+    }
+
+    fn targets_of(&self, port: &PortState) -> Vec<Target> {
+        let advisors = self.advisors_of(&port.key);
+        let servers = port.servers.iter().filter_map(|id| self.servers.get(id));
+        servers.flat_map(|server| advisors.iter().map(|advisor| target(advisor, server))).collect()
+    }
+
+    /// The advisors that look at this port; one for the cluster's own port takes the place of the same for all clusters.
+    pub(super) fn advisors_of(&self, port: &PortKey) -> Vec<&Advisor> {
+        applying(&self.site.config.advisors, port)
+    }
+
+    pub(super) fn start_probes(&mut self, now: Instant) {
+        let given_up = self.advisors.give_up(now);
+        given_up.into_iter().for_each(|change| self.take_health(change, now));
+        while let Some(order) = self.advisors.poll_probe(now) {
+            self.actions.push_back(Action::Probe(order));
+        }
+    }
+
+    pub(super) fn probe_finished(&mut self, probe: ProbeId, outcome: ProbeOutcome, now: Instant) {
+        if let Some(change) = self.advisors.finished(probe, outcome, now) {
+            self.take_health(change, now);
+        }
+    }
+
+    fn take_health(&mut self, change: HealthChange, now: Instant) {
+        let Some(server) = self.servers.get_mut(&change.server) else { return };
+        if change.before.is_down() != change.after.is_down() {
+            server.since = now;
+        }
+        server.health = change.after;
+        let port = server.port;
+        let notice = health_notice(server, &change.before);
+        self.actions.extend(notice.map(Action::Notice));
+        self.dirty.insert(port);
+        self.judge(port, now);
+    }
+
+    /// What the verdicts amount to once the velocity limit and fail-open have had their say.
+    fn judge(&mut self, id: PortId, now: Instant) {
+        let Some(port) = self.ports.get(&id) else { return };
+        let interval = self.advisors_of(&port.key).iter().map(|advisor| advisor.interval).max();
+        let servers = port.servers.iter().filter_map(|id| self.servers.get(id));
+        let servers = servers.map(|server| Verdict {
+            server: server.id,
+            state: server.server.state,
+            health: server.health.clone(),
+        });
+        let verdicts =
+            PortVerdicts { port: id, interval: interval.unwrap_or(NO_WINDOW), servers: servers.collect() };
+        for change in self.verdicts.judge(&verdicts, now) {
+            self.stand(change.server, change.after);
+        }
+        self.tell_all_down(id);
+    }
+
+    fn stand(&mut self, id: ServerId, standing: Standing) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        server.standing = standing;
+        self.dirty.insert(server.port);
+        let purge = self.ports.get(&server.port).is_some_and(|port| port.settings.ondown == OnDown::Purge);
+        if standing == Standing::Out && purge {
+            self.cuts.push(id);
+        }
+    }
+
+    /// Verdicts that the velocity limit held back.
+    pub(super) fn judge_due(&mut self, now: Instant) {
+        self.verdicts.due(now).into_iter().for_each(|port| self.judge(port, now));
+    }
+
+    /// IBM's managerAlert and managerClear.
+    fn tell_all_down(&mut self, id: PortId) {
+        let Some(port) = self.ports.get_mut(&id) else { return };
+        let usable = |id: &ServerId| self.servers.get(id).is_some_and(|server| server.shown_weight() >= 0);
+        let all_down = !port.servers.is_empty() && !port.servers.iter().any(usable);
+        if std::mem::replace(&mut port.alerted, all_down) == all_down {
+            return;
+        }
+        let notice = if all_down {
+            Notice::alert(format!("port {}: all servers are down", port.key))
+        } else {
+            Notice::info(format!("port {}: a server is back", port.key))
+        };
+        self.note(notice);
+    }
+}
+
+/// For ports that no advisor looks at; nothing is called down there.
+const NO_WINDOW: Duration = Duration::from_secs(7);
+
+fn target(advisor: &Advisor, server: &ServerState) -> Target {
+    Target {
+        advisor: advisor.clone(),
+        server: server.id,
+        key: server.key.clone(),
+        address: server.address.map(|address| SocketAddr::new(address, server.server.mapport.get())),
+        request: server.server.advisorrequest.clone(),
+        response: server.server.advisorresponse.clone(),
+        host: server.server.host.to_string(),
+    }
+}
+
+/// Each change of up and down is told once, with before, after and reason.
+fn health_notice(server: &ServerState, before: &Health) -> Option<Notice> {
+    match (before, &server.health) {
+        (Health::Up | Health::Unknown, Health::Down(reason)) => {
+            Some(Notice::warning(format!("server {}: up -> down ({reason})", server.key)))
+        }
+        (Health::Down(reason), Health::Up | Health::Unknown) => {
+            Some(Notice::info(format!("server {}: down -> up (was {reason})", server.key)))
+        }
+        _ => None,
+    }
+}
