@@ -22,6 +22,10 @@ pub enum BootError {
     Plan(#[from] Faults),
     #[error("cannot start the worker threads")]
     Workers { source: io::Error },
+    #[error("`[control] owner`: there is no user `{0}`")]
+    NoSuchUser(String),
+    #[error("`[control] group`: there is no group `{0}`")]
+    NoSuchGroup(String),
     #[error("cannot listen on {address} for metrics; `[metrics] listen` names another address, \"\" none")]
     Metrics { address: SocketAddr, source: io::Error },
 }

@@ -12,8 +12,8 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::spawn_local;
 
 use crate::advisor::ProbeOrder;
-use crate::datapath::{BindError, bind};
-use crate::dispatcher::{Action, Dispatcher, Event, Needs, Plan, Resources};
+use crate::datapath::listen::{BindError, bind, bind_one_more};
+use crate::dispatcher::{Action, Dispatcher, Event, Needs, Occupancy, Plan, Resources};
 use crate::model::PortId;
 
 use super::workers::Workers;
@@ -78,7 +78,8 @@ impl Heart {
         if self.paused.get() {
             return Ok(());
         }
-        let sockets = plan.needs.listeners.iter().map(|&address| Ok((address, bind(address, self.workers.count())?)));
+        let lanes = self.workers.count();
+        let sockets = plan.needs.listeners.iter().map(|&(address, occupancy)| Ok((address, open(address, occupancy, lanes)?)));
         let sockets: HashMap<_, _> = sockets.collect::<Result<_, BindError>>()?;
         self.bound.borrow_mut().extend(sockets);
         Ok(())
@@ -176,6 +177,13 @@ async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
     let answer = question.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)));
     let addresses: Vec<IpAddr> = answer.map_err(|error| error.to_string())?.map(|address| address.ip()).collect();
     if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+}
+
+fn open(address: SocketAddr, occupancy: Occupancy, lanes: usize) -> Result<Vec<TcpListener>, BindError> {
+    match occupancy {
+        Occupancy::Free => bind(address, lanes),
+        Occupancy::Ours => (0..lanes).map(|_| bind_one_more(address)).collect(),
+    }
 }
 
 /// What a plan needs from the disk.

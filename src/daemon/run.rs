@@ -1,16 +1,18 @@
 //! `tsuji run`: the life of the daemon, from the first look at its configuration to the last connection.
 
-use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::control::{client, server};
+use crate::control::client::{default_socket, own_uid};
+use crate::control::server::{self, ServerCounters, ServerLimits};
+use crate::control::socket::{ControlSocket, SocketOptions};
+use crate::model::ControlSettings;
 use crate::dispatcher::Dispatcher;
 
 use super::boot::{Boot, BootError};
@@ -20,10 +22,7 @@ use super::keeper::Keeper;
 use super::page;
 use super::paths::Paths;
 use super::workers::Workers;
-use super::{clock, log, readings};
-
-/// Commands that wait for the control thread. A person types one at a time; scripts come in as fast as they are answered.
-const WAITING_COMMANDS: usize = 64;
+use super::{chain, clock, log, readings};
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub fn run(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> ExitCode {
@@ -38,12 +37,7 @@ pub fn run(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("tsuji: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
+    eprintln!("tsuji: {}", chain(error));
     ExitCode::FAILURE
 }
 
@@ -53,7 +47,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     boot.report();
     raise_file_limit();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
-    let socket = server::bind(&socket_path(&boot), &boot.settings().control)?;
+    let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
     let heart = awaken(&boot)?;
     let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
     let resources = fetch(&plan.needs).await?;
@@ -77,8 +71,24 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     Ok(())
 }
 
-fn socket_path(boot: &Boot) -> PathBuf {
-    boot.settings().control.socket.clone().unwrap_or_else(client::default_socket)
+fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError> {
+    let standard = || default_socket(|name| std::env::var_os(name), own_uid().unwrap_or(0));
+    Ok(SocketOptions {
+        path: settings.socket.clone().unwrap_or_else(standard),
+        mode: settings.mode,
+        uid: settings.owner.as_deref().map(user).transpose()?,
+        gid: settings.group.as_deref().map(group).transpose()?,
+    })
+}
+
+fn user(name: &str) -> Result<u32, BootError> {
+    let found = nix::unistd::User::from_name(name).ok().flatten();
+    found.map(|user| user.uid.as_raw()).ok_or_else(|| BootError::NoSuchUser(name.to_owned()))
+}
+
+fn group(name: &str) -> Result<u32, BootError> {
+    let found = nix::unistd::Group::from_name(name).ok().flatten();
+    found.map(|group| group.gid.as_raw()).ok_or_else(|| BootError::NoSuchGroup(name.to_owned()))
 }
 
 fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
@@ -92,7 +102,7 @@ fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
 }
 
 /// Everything that runs beside the wait for a signal.
-fn serve(desk: &Rc<Desk>, socket: server::Socket, page: Option<tokio::net::TcpListener>) {
+fn serve(desk: &Rc<Desk>, socket: ControlSocket, page: Option<tokio::net::TcpListener>) {
     let heart = desk.heart();
     heart.workers().shared().set_hour(clock::hour());
     spawn_local(Rc::clone(heart).beat());
@@ -107,13 +117,14 @@ fn serve(desk: &Rc<Desk>, socket: server::Socket, page: Option<tokio::net::TcpLi
     if let Some(listener) = page {
         spawn_local(page::serve(listener, Rc::new(readings::Readings::new(Rc::clone(desk)))));
     }
-    let (sender, mut commands) = mpsc::channel(WAITING_COMMANDS);
-    spawn_local(server::serve(socket, sender));
+    let (sender, mut commands) = server::channel();
+    let counters = Arc::new(ServerCounters::default());
+    spawn_local(server::serve(socket, ServerLimits::default(), sender, counters));
     let clerk = Rc::clone(desk);
     spawn_local(async move {
-        while let Some(call) = commands.recv().await {
+        while let Some(incoming) = commands.recv().await {
             let clerk = Rc::clone(&clerk);
-            spawn_local(async move { clerk.answer(call).await });
+            spawn_local(async move { clerk.answer(incoming).await });
         }
     });
 }

@@ -1,6 +1,7 @@
 //! `dscontrol file …` and the reload by SIGHUP.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::config::Refusal;
 use crate::control::reply::{FileEntry, FileReport};
@@ -60,11 +61,10 @@ impl Desk {
     }
 
     fn note_reload(&self, outcome: &Result<Vec<String>, Refusal>) {
-        more(&self.tally.reloads);
+        self.last_load.set(Some((outcome.is_ok(), SystemTime::now())));
         let mut trouble = self.trouble.borrow_mut();
         trouble.clear();
         if let Err(refusal) = outcome {
-            more(&self.tally.reloads_failed);
             trouble.push(refusal.to_string());
         }
     }

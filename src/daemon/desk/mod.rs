@@ -5,18 +5,19 @@ mod file;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::config::{Change, Document, Refusal};
 use crate::control::reply::Changed;
-use crate::control::server::Call;
-use crate::control::{Body, Command, Outcome, Reply};
+use crate::control::server::Incoming;
+use crate::control::protocol::Request;
+use crate::control::{Body, Command, Outcome, Peer, Reply};
 use crate::dispatcher::{Outside, Plan};
 
 use super::chain;
 use super::heart::{Heart, fetch};
 use super::keeper::Keeper;
-use super::log;
+use super::{clock, log};
 use super::paths::Paths;
 
 /// Where commands are carried out, one change at a time.
@@ -29,6 +30,8 @@ pub struct Desk {
     tally: Tally,
     /// What needs an operator since the last reload.
     trouble: RefCell<Vec<String>>,
+    /// Whether the last load of a file went well, and when it was.
+    last_load: Cell<Option<(bool, SystemTime)>>,
     stopping: Cell<bool>,
 }
 
@@ -38,9 +41,14 @@ pub struct Tally {
     pub done: Cell<u64>,
     pub refused: Cell<u64>,
     pub misused: Cell<u64>,
-    pub reloads: Cell<u64>,
-    pub reloads_failed: Cell<u64>,
     pub saves_failed: Cell<u64>,
+}
+
+impl Tally {
+    /// Commands by how they ended.
+    pub fn commands(&self) -> Vec<(&'static str, u64)> {
+        vec![("done", self.done.get()), ("refused", self.refused.get()), ("misused", self.misused.get())]
+    }
 }
 
 fn more(counter: &Cell<u64>) {
@@ -49,8 +57,16 @@ fn more(counter: &Cell<u64>) {
 
 impl Desk {
     pub fn new(heart: Rc<Heart>, paths: Paths, keeper: Keeper, files: Vec<PathBuf>) -> Self {
-        let (tally, trouble, stopping) = (Tally::default(), RefCell::default(), Cell::new(false));
-        Self { heart, paths, keeper, files, tally, trouble, stopping }
+        Self {
+            heart,
+            paths,
+            keeper,
+            files,
+            tally: Tally::default(),
+            trouble: RefCell::default(),
+            last_load: Cell::new(None),
+            stopping: Cell::new(false),
+        }
     }
 
     pub fn heart(&self) -> &Rc<Heart> {
@@ -59,6 +75,11 @@ impl Desk {
 
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Whether the last load of a file went well, and when it was.
+    pub fn last_load(&self) -> Option<(bool, SystemTime)> {
+        self.last_load.get()
     }
 
     /// From now on health checks say that traffic should go elsewhere.
@@ -71,35 +92,30 @@ impl Desk {
     }
 
     /// Carries out one command and answers it.
-    pub async fn answer(&self, call: Call) {
-        let line = call.request.words.join(" ");
-        let reply = match Command::parse(&call.request.words) {
-            Ok(command) => {
-                let is_change = command.is_change();
-                let reply = self.carry_out(command, &call).await;
-                if is_change {
-                    audit(&line, &call, &reply);
-                }
-                reply
-            }
-            Err(refusal) => Reply::from(refusal),
-        };
-        match reply.outcome {
+    pub async fn answer(&self, incoming: Incoming) {
+        let Incoming { command, request, peer, reply } = incoming;
+        let is_change = command.is_change();
+        let answer = self.carry_out(command, &request).await;
+        if is_change {
+            audit(&request, &peer, &answer);
+        }
+        match answer.outcome {
             Outcome::Done => more(&self.tally.done),
             Outcome::Refused => more(&self.tally.refused),
             Outcome::Misuse => more(&self.tally.misused),
         }
         // The operator may be gone; the command was carried out all the same.
-        let _ = call.reply.send(reply);
+        let _ = reply.send(answer);
     }
 
-    async fn carry_out(&self, command: Command, call: &Call) -> Reply {
+    async fn carry_out(&self, command: Command, request: &Request) -> Reply {
+        let file = |name: &str| request.file_path(name, &self.paths.configuration);
         let outcome = match command {
             Command::Change(change) => self.change(&change).await,
             Command::ExecutorStop => Ok(self.pause()),
             Command::ExecutorStart => self.resume(),
-            Command::FileNewload { name } => self.newload(&call.request.file_path(&name, &self.paths.configuration)).await,
-            Command::FileAppendload { name } => self.appendload(&call.request.file_path(&name, &self.paths.configuration)).await,
+            Command::FileNewload { name } => self.newload(&file(&name)).await,
+            Command::FileAppendload { name } => self.appendload(&file(&name)).await,
             Command::FileSave { name, force } => self.save(&name, force).await,
             Command::FileDelete { name } => self.delete(&name).await,
             Command::FileReport => self.file_report().await,
@@ -149,6 +165,7 @@ impl Desk {
             paused: self.heart.is_paused(),
             workers: self.heart.workers().count(),
             log_dropped: log::dropped(),
+            hour: clock::hour(),
             warnings: self.trouble.borrow().clone(),
         }
     }
@@ -190,10 +207,14 @@ fn new_warnings(plan: &Plan, known: &[String]) -> Vec<String> {
 }
 
 /// Who changed what, and whether it went through.
-fn audit(line: &str, call: &Call, reply: &Reply) {
+fn audit(request: &Request, peer: &Peer, reply: &Reply) {
     let outcome = match reply.outcome {
         Outcome::Done => "done".to_owned(),
         Outcome::Refused | Outcome::Misuse => format!("refused: {}", reply.lines.join(" ")),
     };
-    tracing::info!(target: "tsuji::state", "command by {}: dscontrol {line}: {outcome}", call.peer);
+    let who = match peer.pid {
+        Some(pid) => format!("user {} (process {pid})", peer.uid),
+        None => format!("user {}", peer.uid),
+    };
+    tracing::info!(target: "tsuji::state", "command by {who}: dscontrol {}: {outcome}", request.line());
 }
