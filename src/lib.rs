@@ -1,4 +1,5 @@
 //! Tsuji, a layer-4/layer-7 load balancer.
 
+pub mod advisor;
 pub mod manager;
 pub mod model;
