@@ -143,7 +143,7 @@ impl PortState {
                 Demand::AsIs => {}
                 Demand::OutNow => {
                     if verdict.is_up() {
-                        self.velocity.force(allowed, verdicts.interval, now);
+                        self.velocity.force(verdicts.interval, now);
                     }
                     *seat = Seat { taken: true, waiting: None, ..*seat };
                 }

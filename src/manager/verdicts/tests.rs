@@ -117,6 +117,19 @@ fn switching_the_limit_off_lets_verdicts_through() {
     assert_eq!(court.verdicts.standing(PortId(1), ServerId(0)), Standing::Usable);
 }
 
+/// Once a refused connection, coming while a quiesced server lowered the allowance to one, wiped out the memory of the removals
+/// before it; back at two, a third server was taken out within one interval.
+#[test]
+fn an_allowance_that_shrinks_for_a_moment_forgets_nothing() {
+    let mut court = Court::new(10, true, false);
+    assert_eq!(court.health(0..3, timeout()).judge(), "oouuuuuuuu");
+    court.port.servers[0].state = AdministrativeState::Quiesced;
+    assert_eq!(court.health(4..5, refused()).judge(), "oouuouuuuu");
+    court.port.servers[0].state = AdministrativeState::Up;
+    assert_eq!(court.judge(), "oouuouuuuu", "the third waits");
+    assert_eq!(court.wait(INTERVAL).judge(), "ooououuuuu");
+}
+
 #[test]
 fn changes_are_told_once() {
     let mut court = Court::new(2, false, false);
