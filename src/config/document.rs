@@ -24,6 +24,10 @@ impl PartialEq for Document {
     }
 }
 
+/// The objects that a change touched, as operators write them: `shop:80:w1`. Empty where nothing was to be done.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Touched(pub Vec<String>);
+
 impl Document {
     /// Reads a configuration: TOML when `file` ends in `.toml`, else a script of dscontrol commands. A BOM and CRLF are
     /// fine. `file` goes into the places of faults, and relative paths of sorry pages start at its directory.

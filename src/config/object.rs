@@ -63,6 +63,11 @@ impl Path {
         self.0.split_last().map(|(last, parents)| (Path(parents.to_vec()), last))
     }
 
+    /// The root's parent is the root.
+    pub fn parent(&self) -> Self {
+        self.split().map(|(parent, _)| parent).unwrap_or_default()
+    }
+
     pub fn kind(&self) -> Option<Kind> {
         self.0.last().map(|key| key.kind)
     }
@@ -127,6 +132,19 @@ impl Fields {
         if !(field.keyword.lean && is_default()) {
             self.0.push(field);
         }
+    }
+
+    /// Puts a field in as it is, defaults too: what a command said.
+    pub fn put(&mut self, field: Field) {
+        self.unset(field.keyword.word);
+        self.0.push(field);
+    }
+
+    /// The fields as an object keeps them.
+    pub fn kept(&self) -> Self {
+        let mut kept = Self::default();
+        self.0.iter().for_each(|field| kept.set(field.clone()));
+        kept
     }
 
     pub fn unset(&mut self, word: &str) {

@@ -41,9 +41,9 @@ impl<'d> View<'d> {
         })
     }
 
-    /// Where the object at a path below was written.
-    pub fn place_of(self, path: &Path) -> Option<&'d Place> {
-        self.object?.at(path)?.place.as_ref()
+    /// The object at a path below.
+    pub fn at(self, path: &Path, kind: Kind) -> View<'d> {
+        View { kind, object: self.object.and_then(|object| object.at(path)) }
     }
 
     pub fn place(self) -> Option<&'d Place> {

@@ -15,7 +15,7 @@ pub use command::{COMMANDS, CommandWords};
 pub(super) use host::is_host_name;
 pub use keyword::{Keyword, Preset, Usage};
 pub(super) use later::MAC;
-pub use later::{Later, later, later_object};
+pub use later::{Later, later, later_object, later_words};
 pub use look_up::{NotFound, find, unabbreviate};
 pub use tables::{INHERITED, Kind, OBJECTS, ObjectSchema};
 pub use value_kind::ValueKind;

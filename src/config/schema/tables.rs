@@ -116,7 +116,8 @@ static MANAGER: ObjectSchema = ObjectSchema {
             Flag(true),
             "no: weights stay what they are; verdicts of advisors still count",
         )
-        .used(Usage::Elsewhere("manager start | manager stop")),
+        .used(Usage::Elsewhere("manager start | manager stop"))
+        .lean(),
         Keyword::new("interval", fractions(100, 3600), Seconds(2), "between two rounds"),
         Keyword::new("refresh", whole(1, 1000), Whole(2), "connection counts are taken every so many rounds"),
         Keyword::new(
@@ -382,6 +383,7 @@ static SERVER: ObjectSchema = ObjectSchema {
             Word("up"),
             "what the operator wants of it",
         )
+        .used(Usage::Elsewhere("manager quiesce | manager unquiesce | server down | server up"))
         .lean(),
     ],
     children: &[],

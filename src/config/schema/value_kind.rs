@@ -190,6 +190,7 @@ impl ValueKind {
             Self::Flag => read_flag(text).map(Value::Flag),
             Self::Proportions => read_proportions(text).map(Value::Parts),
             Self::Names | Self::Networks | Self::Protocols => self.read_joined(text),
+            Self::Bound => read_bound(text),
             other => other.accept_text(text),
         }
     }
@@ -208,7 +209,6 @@ impl ValueKind {
             Self::RequestLine => is_request_line(text),
             Self::HeaderValue => text.is_ascii() && text.trim() == text,
             Self::AbsolutePath => text.is_empty() || text.starts_with('/'),
-            Self::Bound => text.parse::<u32>().is_ok() || text.parse::<IpAddr>().is_ok(),
             _ => true,
         };
         right.then(|| Value::text(text))
@@ -291,6 +291,13 @@ fn read_proportions(text: &str) -> Option<[u8; 4]> {
 
 fn without_second_quotes(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// In its canonical form, because a number with leading zeros is none in TOML.
+fn read_bound(text: &str) -> Option<Value> {
+    let number = read_whole(text, 0, u64::from(u32::MAX)).map(|number| number.to_string());
+    let bound = number.or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_string()))?;
+    Some(Value::text(&bound))
 }
 
 /// `METHOD TARGET HTTP/x.y` in visible ASCII; IBM's examples write all of it in lower case.
