@@ -11,6 +11,7 @@ pub mod command;
 mod grammar;
 pub mod help;
 mod lookup;
+pub mod render;
 pub mod reply;
 
 pub use command::{AdvisorSelection, Command, Exchange, Level, RequestLine};

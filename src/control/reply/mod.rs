@@ -1,7 +1,7 @@
 //! What the dispatcher answers: an outcome, sentences for people, and a typed body for reports.
 //!
 //! These types are the wire format of the control socket and of `dscontrol --json`, so a field that was
-//! once released keeps its name and meaning. Seconds and milliseconds are numbers whose names say so;
+//! once released keeps its name and meaning. Numbers are finite (JSON knows no others). Seconds and milliseconds are numbers whose names say so;
 //! ages count back from the moment of the answer, because programs of other machines read them.
 
 mod machinery;
