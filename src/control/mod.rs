@@ -7,12 +7,22 @@
 //! Nothing is decided or carried out here: commands that change the configuration are parsed by `config`, and
 //! all commands are carried out by the dispatcher, to which the server hands them over a bounded channel.
 
+pub mod client;
 pub mod command;
 mod grammar;
 pub mod help;
 mod lookup;
+pub mod peer;
+pub mod prompt;
+pub mod protocol;
 pub mod render;
 pub mod reply;
+pub mod server;
+pub mod session;
+pub mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use command::{AdvisorSelection, Command, Exchange, Level, RequestLine};
+pub use peer::Peer;
 pub use reply::{Body, Outcome, Reply};
