@@ -4,6 +4,8 @@
 //! holds the typed answers, `render` their tables for people and JSON for programs. `protocol` frames both for
 //! a stream; `socket` and `server` are the daemon's end of it, `client`, `prompt` and `session` are `dscontrol`'s.
 //!
+//! `client`, `prompt`, `session`, `server` and `socket` touch the machine; the rest is pure.
+//!
 //! Nothing is decided or carried out here: commands that change the configuration are parsed by `config`, and
 //! all commands are carried out by the dispatcher, to which the server hands them over a bounded channel.
 

@@ -1,7 +1,8 @@
 //! Who is at the other end, and what that lets them do.
 
-use super::command::Level;
+use super::command::{Command, Level};
 use super::socket::Owner;
+use crate::config::Refusal;
 
 /// The process at the other end of a control connection, as the kernel tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,6 +12,20 @@ pub struct Peer {
     /// At the time it connected.
     pub pid: Option<i32>,
     pub level: Level,
+}
+
+impl Peer {
+    /// Whether this peer may give `command`; else what to answer.
+    pub fn may(&self, command: &Command) -> Result<(), Refusal> {
+        if command.level() <= self.level {
+            return Ok(());
+        }
+        Err(Refusal::Refused(format!(
+            "this command needs the level `{}` and you have `{}`: become root or a member of the socket's group",
+            command.level().word(),
+            self.level.word()
+        )))
+    }
 }
 
 /// What user `uid` of primary group `gid` may do at a socket that belongs to `owner`, when we run as `own_uid`.
@@ -27,6 +42,15 @@ pub fn level(uid: u32, gid: u32, owner: Owner, own_uid: u32) -> Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_may_look_but_not_steer() {
+        let peer = Peer { uid: 1000, gid: 1000, pid: None, level: Level::Read };
+        assert_eq!(peer.may(&Command::Status), Ok(()));
+        let refusal = peer.may(&Command::ExecutorStop).expect_err("a change");
+        assert!(refusal.to_string().contains("needs the level `admin` and you have `read`"), "{refusal:?}");
+        assert_eq!(Peer { level: Level::Admin, ..peer }.may(&Command::ExecutorStop), Ok(()));
+    }
 
     #[test]
     fn levels() {

@@ -7,7 +7,7 @@ use super::reply::Reply;
 use crate::config::split_words;
 
 /// Who carries out what was typed.
-pub trait Executor {
+pub trait Shell {
     /// Carries out one command, shows its answer and returns the exit code. An error means that nobody reads any more.
     fn execute(&mut self, words: &[String]) -> io::Result<u8>;
     /// Shows an answer that needs no dispatcher.
@@ -16,11 +16,7 @@ pub trait Executor {
 
 /// Reads commands until the end of `input`, `exit` or `quit`, and returns the exit code of the last one that failed, 0
 /// when none did. A failure does not end it. `screen` gets the prompt, and is there only for a terminal.
-pub fn run(
-    input: &mut impl BufRead,
-    mut screen: Option<&mut dyn Write>,
-    executor: &mut impl Executor,
-) -> io::Result<u8> {
+pub fn run(input: &mut impl BufRead, mut screen: Option<&mut dyn Write>, shell: &mut impl Shell) -> io::Result<u8> {
     let mut last_failure = 0;
     loop {
         if let Some(screen) = screen.as_mut() {
@@ -36,10 +32,10 @@ pub fn run(
             Line::NotText => Err(Reply::misuse("this line is not UTF-8 text")),
         };
         let code = match words.as_ref().map(|words| without_program(words)) {
-            Err(reply) => executor.show(reply)?,
+            Err(reply) => shell.show(reply)?,
             Ok([]) => continue,
             Ok([word]) if matches!(word.as_str(), "exit" | "quit") => return Ok(last_failure),
-            Ok(words) => executor.execute(words)?,
+            Ok(words) => shell.execute(words)?,
         };
         if code != 0 {
             last_failure = code;
@@ -88,7 +84,7 @@ mod tests {
         shown: Vec<String>,
     }
 
-    impl Executor for Recorder {
+    impl Shell for Recorder {
         fn execute(&mut self, words: &[String]) -> io::Result<u8> {
             self.commands.push(words.join("|"));
             Ok(if words[0] == "fail" { 1 } else { 0 })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lookup::plain;
 use super::reply::Reply;
 
 /// Changes when an older peer would misunderstand; new optional fields do not count.
@@ -31,6 +32,15 @@ pub struct Request {
 impl Request {
     pub fn new(words: Vec<String>, cwd: String) -> Self {
         Self { version: VERSION, words, cwd }
+    }
+
+    /// The command on one line without control characters, for the audit log.
+    pub fn line(&self) -> String {
+        let words = self.words.iter().map(|word| match word.is_empty() || word.contains([' ', '"']) {
+            true => format!("{word:?}"),
+            false => plain(word),
+        });
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// Where a command's file is: plain names below `directory`, names with a slash from the caller's directory on.
@@ -169,6 +179,13 @@ mod tests {
             assert!(matches!(decode_request(bytes), Err(FrameFault::Garbage(_))), "{bytes:?}");
             assert!(matches!(decode_reply(bytes), Err(FrameFault::Garbage(_))), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn audit_lines() {
+        let line = |words: &[&str]| Request::new(words.iter().map(|w| (*w).to_owned()).collect(), String::new()).line();
+        assert_eq!(line(&["server", "down", "shop:80:w1"]), "server down shop:80:w1");
+        assert_eq!(line(&["a", "", "b c", "d\n\u{1b}e", "f \n"]), r#"a "" "b c" d\n\u{1b}e "f \n""#);
     }
 
     #[test]

@@ -189,12 +189,8 @@ impl Connection {
             Ok(command) => command,
             Err(refusal) => return refusal.into(),
         };
-        if command.level() > self.peer.level {
-            return Reply::refused(format!(
-                "this command needs the level `{}` and you have `{}`: be root or a member of the socket's group",
-                command.level().word(),
-                self.peer.level.word()
-            ));
+        if let Err(refusal) = self.peer.may(&command) {
+            return refusal.into();
         }
         self.hand_over(command, request).await
     }

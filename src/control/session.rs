@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::client::{Client, own_uid, socket_to_ask};
 use super::command::Command;
 use super::help::help;
-use super::prompt::{self, Executor};
+use super::prompt::{self, Shell};
 use super::protocol::Request;
 use super::render;
 use super::reply::{Outcome, Reply};
@@ -86,7 +86,7 @@ impl Session {
     }
 }
 
-impl Executor for Session {
+impl Shell for Session {
     fn execute(&mut self, words: &[String]) -> io::Result<u8> {
         let reply = self.ask(words);
         self.show(&reply)

@@ -58,6 +58,8 @@ pub enum Command {
         name: String,
     },
     LogStatus,
+    ControlStatus,
+    MetricsStatus,
     Explain(Exchange),
     /// About one object, or about all.
     Help(Option<&'static str>),

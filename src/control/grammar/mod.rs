@@ -86,7 +86,7 @@ fn find_verb<'a>(object: &'static Object, words: &'a [String]) -> Result<(&'stat
 
 /// Object and verb are handed on unshortened, so that `config` and this table cannot read them differently.
 fn change(object: &Object, verb: &Verb, operands: &[String]) -> Result<Command, Refusal> {
-    let head = [object.word, verb.word].into_iter().map(str::to_owned);
+    let head = [object.word, verb.word].into_iter().filter(|word| !word.is_empty()).map(str::to_owned);
     let words: Vec<String> = head.chain(operands.iter().cloned()).collect();
     match Change::parse(&words) {
         Ok(Some(change)) => Ok(Command::Change(change)),

@@ -162,6 +162,12 @@ pub const OBJECTS: &[Object] = &[
         verbs: &[
             change("start", "", "Computes weights again.", ""),
             change("stop", "", "Leaves weights as they are; verdicts of advisors still count.", ""),
+            change(
+                "set",
+                "KEYWORD VALUE [KEYWORD VALUE]...",
+                "Changes any setting, also velocitylimit and failopen.",
+                "velocitylimit yes",
+            ),
             change("interval", "SECONDS", "Sets the time between two rounds.", "2"),
             change("refresh", "ROUNDS", "Sets how many rounds pass between two counts of connections.", "2"),
             change("sensitivity", "PERCENT", "Sets by how much weights must change before they are used.", "5"),
@@ -209,6 +215,7 @@ pub const OBJECTS: &[Object] = &[
             ),
             change("receivetimeout", "NAME P|C:P SECONDS", "Sets how long a probe waits for an answer.", "http 80 21"),
             change("retries", "NAME P|C:P N", "Sets how many failures in a row are forgiven.", "http 80 1"),
+            change("verify", "NAME P|C:P yes|no", "Sets whether certificates are verified (https).", "https 443 yes"),
             here("list", "", "Lists the advisors.", "", |w| only(w, Command::AdvisorList)),
             here("status", "[NAME [P|C:P]]", "Shows the settings.", "http 80", |w| {
                 AdvisorSelection::parse(w).map(Command::AdvisorStatus)
@@ -262,11 +269,37 @@ pub const OBJECTS: &[Object] = &[
         word: "set",
         meaning: "Settings of the whole.",
         verbs: &[change(
-            "loglevel",
-            "0..5",
+            "",
+            "loglevel 0..5",
             "Sets how much is logged: 0 nothing, 1 changes of state and faults, 5 everything.",
-            "1",
+            "loglevel 1",
         )],
+    },
+    Object {
+        word: "control",
+        meaning: "The way in for dscontrol.",
+        verbs: &[
+            change(
+                "set",
+                "KEYWORD VALUE [KEYWORD VALUE]...",
+                "Changes a setting; those of the socket hold from the next start.",
+                "group operators",
+            ),
+            here("status", "", "Shows the settings.", "", |w| only(w, Command::ControlStatus)),
+        ],
+    },
+    Object {
+        word: "metrics",
+        meaning: "The page for Prometheus.",
+        verbs: &[
+            change(
+                "set",
+                "listen ADDRESS:PORT",
+                "Sets where the page is; an empty address: nowhere.",
+                "listen 127.0.0.1:9150",
+            ),
+            here("status", "", "Shows the settings.", "", |w| only(w, Command::MetricsStatus)),
+        ],
     },
     Object {
         word: "logstatus",

@@ -51,6 +51,8 @@ fn body(body: &Body) -> String {
         Body::AdvisorReport(list) => each(list, machinery::advisor_report),
         Body::FileReport(report) => tools::file_report(report),
         Body::LogStatus(status) => tools::log_status(status),
+        Body::ControlStatus(status) => tools::control_status(status),
+        Body::MetricsStatus(status) => tools::metrics_status(status),
         Body::Explanation(explanation) => tools::explanation(explanation),
         Body::Help(help) => tools::help(help),
         Body::Version(version) => tools::version(version),

@@ -404,6 +404,19 @@ fn tools() {
         })
     );
     check!(
+        "control_status",
+        Body::ControlStatus(ControlStatus {
+            socket: "/run/tsuji/control.sock".into(),
+            mode: "0660".into(),
+            owner: None,
+            group: Some("operators".into()),
+            state_directory: "/var/lib/tsuji".into(),
+            overrides: Vec::new(),
+        })
+    );
+    let listen = Some("127.0.0.1:9150".into());
+    check!("metrics_status", Body::MetricsStatus(MetricsStatus { listen, overrides: Vec::new() }));
+    check!(
         "explanation",
         Body::Explanation(Explanation {
             steps: vec!["no affinity record for 203.0.113.7".into(), "rule `normal` is true: w1".into()],

@@ -2,9 +2,12 @@
 
 use super::boxed::{Align, Boxed};
 use super::dotted::Dotted;
-use super::spelling::row;
+use super::spelling::{overrides, row};
 use crate::control::lookup::plain;
-use crate::control::reply::{Changed, Explanation, FileEntry, FileReport, Help, HelpEntry, LogStatus, VersionReport};
+use crate::control::reply::{
+    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, LogStatus, MetricsStatus,
+    VersionReport,
+};
 
 pub fn changed(changed: &Changed) -> String {
     let touched = changed.touched.iter().map(|operand| format!("  {}\n", plain(operand)));
@@ -34,6 +37,25 @@ pub fn log_status(status: &LogStatus) -> String {
         .row("Log level", status.level)
         .row("Log format", &status.format)
         .row("Lines given up", status.dropped)
+        .to_string()
+}
+
+pub fn control_status(status: &ControlStatus) -> String {
+    let own = || "the daemon's own".to_owned();
+    Dotted::new("Control Status")
+        .row("Socket", &status.socket)
+        .row("Mode", &status.mode)
+        .row("Owner", status.owner.clone().unwrap_or_else(own))
+        .row("Group", status.group.clone().unwrap_or_else(own))
+        .row("State directory", &status.state_directory)
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+pub fn metrics_status(status: &MetricsStatus) -> String {
+    Dotted::new("Metrics Status")
+        .row("Listens on", status.listen.as_deref().unwrap_or("nothing"))
+        .rows(overrides(&status.overrides))
         .to_string()
 }
 

@@ -20,7 +20,10 @@ pub use objects::{
     AdminState, ClusterReport, ClusterStatus, Count, HealthState, LatencyReport, Listener, Measured, PortReport,
     PortStatus, Probe, ProbeView, RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus, Traffic,
 };
-pub use tools::{Changed, Explanation, FileEntry, FileReport, Help, HelpEntry, LogStatus, VersionReport};
+pub use tools::{
+    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, LogStatus, MetricsStatus,
+    VersionReport,
+};
 
 /// The answer to one command.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -81,6 +84,8 @@ pub enum Body {
     AdvisorReport(Vec<AdvisorReport>),
     FileReport(FileReport),
     LogStatus(LogStatus),
+    ControlStatus(ControlStatus),
+    MetricsStatus(MetricsStatus),
     Explanation(Explanation),
     Help(Help),
     Version(VersionReport),

@@ -40,6 +40,26 @@ pub struct LogStatus {
     pub dropped: u64,
 }
 
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ControlStatus {
+    /// The socket that is listened on.
+    pub socket: String,
+    /// Permission bits as four octal digits: `0660`.
+    pub mode: String,
+    /// As configured; `None`: the daemon's own.
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    pub state_directory: String,
+    pub overrides: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MetricsStatus {
+    /// `None`: there is no page.
+    pub listen: Option<String>,
+    pub overrides: Vec<String>,
+}
+
 /// Which server would be chosen, and why.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Explanation {
