@@ -24,7 +24,10 @@ pub fn run(input: &mut impl BufRead, mut screen: Option<&mut dyn Write>, shell: 
             screen.flush()?;
         }
         let words = match read_line(input)? {
-            Line::End => return Ok(last_failure),
+            Line::End => {
+                screen.map_or(Ok(()), |screen| screen.write_all(b"\n"))?;
+                return Ok(last_failure);
+            }
             Line::Text(line) => split_words(&line).map_err(Reply::from),
             Line::TooLong => {
                 Err(Reply::misuse(format!("a command may be {MAX_REQUEST} bytes long, this line is longer")))
@@ -131,5 +134,8 @@ mod tests {
         let mut screen = Vec::new();
         run(&mut &b"status\nexit\n"[..], Some(&mut screen), &mut Recorder::default()).expect("no input error");
         assert_eq!(screen, b"dscontrol>> dscontrol>> ");
+        screen.clear();
+        run(&mut &b""[..], Some(&mut screen), &mut Recorder::default()).expect("no input error");
+        assert_eq!(screen, b"dscontrol>> \n", "the shell's own prompt begins a line");
     }
 }

@@ -78,11 +78,14 @@ pub async fn serve(
     let own_uid = std::fs::metadata("/proc/self").map_or(socket.owner.uid, |metadata| metadata.uid());
     let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
+    let mut spare = Spare::default();
     loop {
+        spare.refill();
         let accepted = socket.listener.accept().await;
         while connections.try_join_next().is_some() {}
         let stream = match accepted {
             Ok((stream, _)) => stream,
+            Err(_) if spare.give_up_one() => continue,
             Err(fault) => {
                 pause_after(&fault, &counters).await;
                 continue;
@@ -104,6 +107,30 @@ async fn pause_after(fault: &io::Error, counters: &ServerCounters) {
     count(&counters.accept_failed);
     tracing::warn!(error = %fault, "cannot accept a control connection");
     sleep(Duration::from_millis(100)).await;
+}
+
+/// File descriptors put by, so that an operator gets in when traffic has used up all others. Without them
+/// nobody could look at, or steer, a dispatcher just when that is most needed.
+#[derive(Default)]
+struct Spare(Vec<std::fs::File>);
+
+impl Spare {
+    /// As many operators as are likely to look at one time.
+    const ENOUGH: usize = 4;
+
+    fn refill(&mut self) {
+        while self.0.len() < Self::ENOUGH {
+            match std::fs::File::open("/dev/null") {
+                Ok(file) => self.0.push(file),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Makes room for one connection, if there is anything left to give.
+    fn give_up_one(&mut self) -> bool {
+        self.0.pop().is_some()
+    }
 }
 
 fn turn_away(stream: &UnixStream, counters: &ServerCounters) {

@@ -36,7 +36,7 @@ pub fn run(invocation: Invocation) -> u8 {
             "--host is not there yet: run dscontrol on the dispatcher itself, for example through ssh",
         )),
         None if invocation.words.is_empty() => session.prompt(),
-        None => session.execute(&invocation.words),
+        None => session.once(&invocation.words),
     };
     code.unwrap_or_else(|fault| complain(&fault))
 }
@@ -63,6 +63,15 @@ struct Session {
 }
 
 impl Session {
+    /// The outcome counts, whether or not anybody reads the answer to its end.
+    fn once(&mut self, words: &[String]) -> io::Result<u8> {
+        let reply = self.ask(words);
+        self.show(&reply).or_else(|fault| match fault.kind() {
+            io::ErrorKind::BrokenPipe => Ok(reply.outcome.exit_code()),
+            _ => Err(fault),
+        })
+    }
+
     fn prompt(&mut self) -> io::Result<u8> {
         let stdin = io::stdin();
         let mut input = BufReader::new(stdin.lock());
