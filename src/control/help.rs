@@ -1,7 +1,8 @@
-//! Help, made from the grammar.
+//! Help, made from the grammar and from the keywords of `config`.
 
 use super::grammar::{OBJECTS, Object, Verb};
-use super::reply::{Body, Help, HelpEntry, Reply};
+use super::reply::{Body, Help, HelpEntry, HelpKeyword, Reply};
+use crate::config::schema::{self, Keyword, Usage};
 
 /// The grammar of the object called `word`, or of all. Needs no dispatcher.
 pub fn help(word: Option<&str>) -> Reply {
@@ -12,7 +13,25 @@ pub fn help(word: Option<&str>) -> Reply {
         return Reply::refused(format!("`{word}` is not there yet; `dscontrol {word}` says what to use instead"));
     }
     let entries = objects.into_iter().flat_map(|object| object.spoken().map(|verb| entry(object, verb)));
-    Reply::report(Body::Help(Help { detailed: word.is_some(), entries: entries.collect() }))
+    let keywords = word.map(keywords).unwrap_or_default();
+    Reply::report(Body::Help(Help { detailed: word.is_some(), entries: entries.collect(), keywords }))
+}
+
+/// What follows `add` and `set` of an object; nothing for objects that have neither.
+fn keywords(object: &str) -> Vec<HelpKeyword> {
+    let word = if object == "set" { "log" } else { object };
+    let schema = schema::OBJECTS.iter().find(|schema| schema.word == word);
+    let keywords = schema.map_or(&[][..], |schema| schema.keywords).iter();
+    keywords.filter(|keyword| matches!(keyword.usage, Usage::Add | Usage::Set)).map(explain).collect()
+}
+
+fn explain(keyword: &Keyword) -> HelpKeyword {
+    HelpKeyword {
+        word: keyword.word.to_owned(),
+        meaning: keyword.help.to_owned(),
+        value: keyword.value.description(),
+        default: keyword.preset.to_string(),
+    }
 }
 
 fn entry(object: &Object, verb: &Verb) -> HelpEntry {
@@ -30,6 +49,14 @@ fn entry(object: &Object, verb: &Verb) -> HelpEntry {
 mod tests {
     use super::*;
     use crate::control::{Command, Outcome};
+
+    #[test]
+    fn help_of_an_object_tells_its_keywords() {
+        let Some(Body::Help(port)) = help(Some("port")).body else { panic!("no help") };
+        let bound = port.keywords.iter().find(|keyword| keyword.word == "weightbound").expect("a keyword");
+        assert!(!bound.meaning.is_empty() && !bound.value.is_empty() && !bound.default.is_empty(), "{bound:?}");
+        assert!(!keywords("set").is_empty() && keywords("file").is_empty());
+    }
 
     fn entries(word: Option<&str>) -> Vec<HelpEntry> {
         match help(word).body {

@@ -72,7 +72,8 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Line> {
         input.skip_until(b'\n')?;
         return Ok(Line::TooLong);
     }
-    Ok(String::from_utf8(bytes).map_or(Line::NotText, Line::Text))
+    let text = String::from_utf8(bytes);
+    Ok(text.map_or(Line::NotText, |text| Line::Text(text.trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 const PROMPT: &str = "dscontrol>> ";

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::Command;
 use crate::config::Operand;
 use crate::control::grammar;
-use crate::control::lookup::{either, find, shown};
+use crate::control::lookup::{find, shown};
 use crate::model::{AdvisorKey, AdvisorKind, AdvisorScope, Name, PortKey, PortNumber};
 
 /// What is wrong with an operand, in one sentence.
@@ -70,7 +70,7 @@ impl Exchange {
 /// `[C[:P[:S]]]` of at most `depth` parts; nothing stands for all.
 pub fn operand(words: &[String], depth: usize) -> Result<Operand, Fault> {
     let text = match words {
-        [] => ":".repeat(depth.saturating_sub(1)),
+        [] => ":".repeat(depth.saturating_sub(1).max(1)),
         [one] => one.clone(),
         [_, more, ..] => return Err(too_much(more)),
     };
@@ -106,7 +106,7 @@ pub fn file(words: &[String]) -> Result<String, Fault> {
 /// `NAME [force]`
 pub fn file_save(words: &[String]) -> Result<Command, Fault> {
     let (words, force) = match words {
-        [name, word] if find(word, ["force"].into_iter()).is_ok() => (std::slice::from_ref(name), true),
+        [name, word] if find(word, &["force"], "").is_ok() => (std::slice::from_ref(name), true),
         _ => (words, false),
     };
     Ok(Command::FileSave { name: plain_name(&file(words)?)?, force })
@@ -151,10 +151,10 @@ fn too_much(word: &str) -> Fault {
 
 fn advisor_kind(word: &str) -> Result<AdvisorKind, Fault> {
     let words = AdvisorKind::ALL.map(AdvisorKind::word);
-    let found = find(word, words.into_iter()).map_err(|unclear| {
-        format!("{}; there are {}", unclear.sentence("known advisor", word), either(&words).replace(" or ", " and "))
-    })?;
-    AdvisorKind::ALL.into_iter().find(|kind| kind.word() == found).ok_or_else(|| too_much(word))
+    let there_are = || format!("there are {}", words.map(|word| format!("`{word}`")).join(", "));
+    let found = find(word, &words, "known advisor").map_err(|fault| format!("{fault}; {}", there_are()))?;
+    let kind = AdvisorKind::ALL.into_iter().find(|kind| kind.word() == found);
+    Ok(kind.expect("`find` returns one of the words it was given"))
 }
 
 fn advisor_scope(text: &str) -> Result<AdvisorScope, Fault> {

@@ -24,7 +24,7 @@ pub struct Verb {
     pub word: &'static str,
     /// The grammar after the object and the verb.
     pub operands: &'static str,
-    /// One sentence.
+    /// One sentence; empty for words that are known only for the sake of old scripts.
     pub meaning: &'static str,
     /// Operands that fit.
     pub example: &'static str,
@@ -58,11 +58,10 @@ pub fn parse(words: &[String]) -> Result<Command, Refusal> {
 
 /// The object that a (shortened) word stands for.
 pub fn find_object(word: &str) -> Result<&'static Object, Refusal> {
-    let found = find(word, OBJECTS.iter().map(|object| object.word));
-    let name = found.or_else(|unclear| match word.split_once(':') {
-        Some(("host", _)) => Ok("host"),
-        _ => Err(misuse(&unclear.sentence("known object", word), USAGE)),
-    })?;
+    let words: Vec<_> = OBJECTS.iter().map(|object| object.word).collect();
+    // IBM writes `host:NAME`.
+    let typed = word.split_once(':').map_or(word, |(object, _)| object);
+    let name = find(typed, &words, "known object").map_err(|fault| misuse(&fault, USAGE))?;
     let object = OBJECTS.iter().find(|object| object.word == name);
     Ok(object.expect("`find` returns one of the words it was given"))
 }
@@ -73,13 +72,13 @@ fn find_verb<'a>(object: &'static Object, words: &'a [String]) -> Result<(&'stat
     {
         return Ok((only, words));
     }
-    let verbs = object.verbs.iter().map(|verb| verb.word);
     let Some((word, operands)) = words.split_first() else {
-        let spoken: Vec<_> = verbs.collect();
+        let spoken: Vec<_> = object.spoken().map(|verb| verb.word).collect();
         return Err(misuse(&format!("`{}` needs a verb: {}", object.word, either(&spoken)), &object.usage()));
     };
-    let name = find(word, verbs)
-        .map_err(|unclear| misuse(&unclear.sentence(&format!("verb of `{}`", object.word), word), &object.usage()))?;
+    let verbs: Vec<_> = object.verbs.iter().map(|verb| verb.word).collect();
+    let kind = format!("verb of `{}`", object.word);
+    let name = find(word, &verbs, &kind).map_err(|fault| misuse(&fault, &object.usage()))?;
     let verb = object.verbs.iter().find(|verb| verb.word == name);
     Ok((verb.expect("`find` returns one of the words it was given"), operands))
 }
@@ -103,9 +102,9 @@ impl Object {
         format!("usage: dscontrol {} {}", self.word, verbs.join("|"))
     }
 
-    /// The verbs that are there.
+    /// The verbs that help speaks of.
     pub fn spoken(&self) -> impl Iterator<Item = &Verb> {
-        self.verbs.iter().filter(|verb| !matches!(verb.understood, Understood::Later(_)))
+        self.verbs.iter().filter(|verb| !verb.meaning.is_empty())
     }
 }
 

@@ -25,12 +25,9 @@ pub const OBJECTS: &[Object] = &[
             ),
             here("status", "", "Shows the settings.", "", |w| only(w, Command::ExecutorStatus)),
             here("report", "", "Shows what was carried.", "", |w| only(w, Command::ExecutorReport)),
-            later("configure", "the operating system gives addresses to interfaces here: use `ip address add`"),
-            later("unconfigure", "the operating system takes addresses from interfaces here: use `ip address delete`"),
-            later(
-                "nicconfig",
-                "`executor nicconfig` has no equivalent: interfaces are watched by the operating system",
-            ),
+            known("configure"),
+            known("unconfigure"),
+            known("nicconfig"),
         ],
     },
     Object {
@@ -179,19 +176,14 @@ pub const OBJECTS: &[Object] = &[
                 operand(w, 1).map(Command::ManagerReport)
             }),
             here("version", "", "Shows the version.", "", |w| only(w, Command::ManagerVersion)),
-            change("loglevel", "0..5", "Sets the level of the one log, as `set loglevel` does.", "1"),
-            change(
-                "logsize",
-                "BYTES|unlimited",
-                "Is accepted for old scripts: the log's size is not ours.",
-                "unlimited",
-            ),
+            known("loglevel"),
+            known("logsize"),
             later(
                 "restart",
                 "`manager restart` is not there yet: use `server set C:P:S weight N`, or `manager stop` and `manager start`",
             ),
-            later("reach", "reach targets belong to high availability, which is not there yet"),
-            later("metric", "system metrics are not there yet"),
+            known("reach"),
+            known("metric"),
         ],
     },
     Object {
@@ -226,18 +218,8 @@ pub const OBJECTS: &[Object] = &[
             here("version", "[NAME [P|C:P]]", "Shows the version.", "http 80", |w| {
                 AdvisorSelection::parse(w).map(Command::AdvisorVersion)
             }),
-            change(
-                "loglevel",
-                "NAME P|C:P 0..5",
-                "Is accepted for old scripts: `set loglevel` sets the level of the one log.",
-                "http 80 1",
-            ),
-            change(
-                "logsize",
-                "NAME P|C:P BYTES|unlimited",
-                "Is accepted for old scripts: the log's size is not ours.",
-                "http 80 unlimited",
-            ),
+            known("loglevel"),
+            known("logsize"),
         ],
     },
     Object {
@@ -332,26 +314,10 @@ pub const OBJECTS: &[Object] = &[
         meaning: "The program.",
         verbs: &[here("", "", "Shows the version of the daemon.", "", |w| only(w, Command::Version))],
     },
-    Object {
-        word: "highavailability",
-        meaning: "The pair.",
-        verbs: &[later("", "high availability is not there yet: run one dispatcher")],
-    },
-    Object {
-        word: "binlog",
-        meaning: "Statistics on disk.",
-        verbs: &[later("", "`binlog` has no equivalent: let Prometheus read the metrics page")],
-    },
-    Object {
-        word: "metric",
-        meaning: "System metrics.",
-        verbs: &[later("", "system metrics are not there yet: the fourth proportion weighs nothing")],
-    },
-    Object {
-        word: "subagent",
-        meaning: "SNMP.",
-        verbs: &[later("", "there is no SNMP: let Prometheus read the metrics page")],
-    },
+    Object { word: "highavailability", meaning: "The pair.", verbs: &[known("")] },
+    Object { word: "binlog", meaning: "Statistics on disk.", verbs: &[known("")] },
+    Object { word: "metric", meaning: "System metrics.", verbs: &[known("")] },
+    Object { word: "subagent", meaning: "SNMP.", verbs: &[known("")] },
     Object {
         word: "host",
         meaning: "Other dispatchers.",
@@ -375,7 +341,12 @@ const fn here(
     Verb { understood: Understood::Here(understand), ..change(word, operands, meaning, example) }
 }
 
+/// Known to users of IBM's product; `config` says what became of it.
+const fn known(word: &'static str) -> Verb {
+    change(word, "", "", "")
+}
+
 /// Not there yet; `instead` is what an operator reads.
 const fn later(word: &'static str, instead: &'static str) -> Verb {
-    Verb { understood: Understood::Later(instead), ..change(word, "", "", "") }
+    Verb { understood: Understood::Later(instead), ..known(word) }
 }

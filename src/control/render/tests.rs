@@ -431,7 +431,15 @@ fn tools() {
 fn help_texts() {
     let body = |word| crate::control::help::help(word).body.expect("help");
     check!("help", body(None));
-    check!("help_rule", body(Some("rule")));
+    check!("help_file", body(Some("file")));
+    let keyword = |word: &str, default: &str| HelpKeyword {
+        word: word.into(),
+        meaning: "seconds that a client stays with its server".into(),
+        value: "whole seconds from 0 to 60".into(),
+        default: default.into(),
+    };
+    let keywords = vec![keyword("stickytime", "0"), keyword("other", "")];
+    check!("help_keywords", Body::Help(Help { detailed: true, entries: Vec::new(), keywords }));
 }
 
 #[test]

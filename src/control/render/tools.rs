@@ -5,7 +5,7 @@ use super::dotted::Dotted;
 use super::spelling::{overrides, row};
 use crate::control::lookup::plain;
 use crate::control::reply::{
-    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, LogStatus, MetricsStatus,
+    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
     VersionReport,
 };
 
@@ -82,7 +82,16 @@ pub fn help(help: &Help) -> String {
     if !help.detailed {
         text.push_str(HINT);
     }
+    if !help.keywords.is_empty() {
+        text.push_str("Keywords (the same as in TOML; a default in brackets):\n");
+    }
+    text.extend(help.keywords.iter().map(keyword));
     text
+}
+
+fn keyword(keyword: &HelpKeyword) -> String {
+    let default = if keyword.default.is_empty() { String::new() } else { format!(" [{}]", plain(&keyword.default)) };
+    format!("    {}{default}\n        {}; {}\n", plain(&keyword.word), plain(&keyword.meaning), plain(&keyword.value))
 }
 
 fn brief(entry: &HelpEntry) -> String {

@@ -21,7 +21,7 @@ pub use objects::{
     PortStatus, Probe, ProbeView, RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, LogStatus, MetricsStatus,
+    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
     VersionReport,
 };
 

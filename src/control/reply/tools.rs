@@ -77,6 +77,8 @@ pub struct Help {
     /// One object was asked for: examples are of use.
     pub detailed: bool,
     pub entries: Vec<HelpEntry>,
+    /// What an object's `add` and `set` take; only with `detailed`.
+    pub keywords: Vec<HelpKeyword>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -92,6 +94,18 @@ pub struct HelpEntry {
     pub meaning: String,
     /// A command that fits, without the leading `dscontrol`.
     pub example: String,
+}
+
+/// A keyword of an object, the same in commands and in TOML.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct HelpKeyword {
+    pub word: String,
+    /// A clause of what it does.
+    pub meaning: String,
+    /// A clause of what it may be.
+    pub value: String,
+    /// Empty where the default is nothing.
+    pub default: String,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
