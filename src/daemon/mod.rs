@@ -1,0 +1,3 @@
+//! Tasks, timers and sockets: the edge that carries out what the pure rooms decide.
+
+pub mod probe;
