@@ -1,5 +1,6 @@
 //! What is installed beside the programs, judged by the programs that will read it.
 
+mod packages;
 #[path = "../support/tools.rs"]
 mod tools;
 
