@@ -22,7 +22,11 @@ fn text() -> String {
         for port in 1..=PORTS {
             let _ = write!(text, "[[cluster.port]]\nnumber = {port}\nmethod = \"http\"\n");
             for server in 0..SERVERS {
-                let _ = write!(text, "[[cluster.port.server]]\nname = \"w{server}\"\naddress = \"198.51.100.{}\"\n", server + 1);
+                let _ = write!(
+                    text,
+                    "[[cluster.port.server]]\nname = \"w{server}\"\naddress = \"198.51.100.{}\"\n",
+                    server + 1
+                );
             }
         }
     }
@@ -30,7 +34,8 @@ fn text() -> String {
 }
 
 fn resources(plan: &Plan) -> Resources {
-    let page = |page: &tsuji::model::SorryPage| (page.clone(), Arc::new(SorrySite::built_in(page).expect("a built-in page")));
+    let page =
+        |page: &tsuji::model::SorryPage| (page.clone(), Arc::new(SorrySite::built_in(page).expect("a built-in page")));
     Resources { sorry: plan.needs.sorry.iter().map(page).collect() }
 }
 

@@ -159,7 +159,9 @@ async fn serve_client(name: &'static str, colour: &'static str, stream: TcpStrea
             path => page(name, colour, path, served.fetch_add(1, Ordering::Relaxed) + 1),
         };
         let mut response = Response::new(Full::new(Bytes::from(body)));
-        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

@@ -16,14 +16,16 @@ use crate::datapath::listen::{BindError, bind, bind_one_more};
 use crate::dispatcher::{Action, Dispatcher, Event, Needs, Occupancy, Plan, Resources};
 use crate::model::PortId;
 
-use super::workers::Workers;
+use super::log;
+use super::probe::Prober;
 use super::sorry::{ReadSorryError, read_sorry_site};
-use super::{log, probe};
+use super::workers::Workers;
 
 /// The dispatcher and what it acts through. Lives on the control thread, shared by its tasks.
 pub struct Heart {
     dispatcher: RefCell<Dispatcher>,
     workers: Workers,
+    prober: Prober,
     /// Sockets that were bound for a plan and wait for its `Listen`.
     bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
     /// Held over a whole change, so that no plan is adopted over one it has not seen.
@@ -41,6 +43,7 @@ impl Heart {
         Rc::new(Self {
             dispatcher: RefCell::new(dispatcher),
             workers,
+            prober: Prober::new(),
             bound: RefCell::default(),
             changes: Mutex::new(()),
             moved: Notify::new(),
@@ -79,7 +82,8 @@ impl Heart {
             return Ok(());
         }
         let lanes = self.workers.count();
-        let sockets = plan.needs.listeners.iter().map(|&(address, occupancy)| Ok((address, open(address, occupancy, lanes)?)));
+        let sockets =
+            plan.needs.listeners.iter().map(|&(address, occupancy)| Ok((address, open(address, occupancy, lanes)?)));
         let sockets: HashMap<_, _> = sockets.collect::<Result<_, BindError>>()?;
         self.bound.borrow_mut().extend(sockets);
         Ok(())
@@ -157,7 +161,7 @@ impl Heart {
         let heart = Rc::clone(self);
         spawn_local(async move {
             let probe = order.id;
-            let outcome = probe::carry_out(order).await;
+            let outcome = heart.prober.carry_out(&order).await;
             heart.handle(Event::ProbeFinished { probe, outcome });
         });
     }

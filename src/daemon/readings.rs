@@ -8,7 +8,7 @@ use crate::advisor::Record;
 use crate::dispatcher::Dispatcher;
 use crate::message::ErrorReason;
 use crate::metrics::{
-    self, AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading, ReloadReading,
+    AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading, ReloadReading,
 };
 use crate::model::Health;
 
@@ -27,7 +27,7 @@ impl Readings {
         Self { desk, started: SystemTime::now() }
     }
 
-    fn reading(&self, dispatcher: &Dispatcher) -> Reading {
+    fn gather(&self, dispatcher: &Dispatcher) -> Reading {
         let affinity = dispatcher.affinity();
         Reading {
             table: Arc::clone(dispatcher.table()),
@@ -47,18 +47,55 @@ impl Readings {
 
     fn configuration(&self, dispatcher: &Dispatcher) -> ConfigurationReading {
         let reload = self.desk.last_load().map(|(good, at)| ReloadReading { good, at });
-        ConfigurationReading { generation: dispatcher.generation(), reload, overrides: dispatcher.overrides().len() as u64 }
+        ConfigurationReading {
+            generation: dispatcher.generation(),
+            reload,
+            overrides: dispatcher.overrides().len() as u64,
+        }
     }
 
     fn proxy(&self) -> Vec<ProxyCounter> {
-        let figures = self.desk.heart().workers().shared().counters().figures();
-        figures.into_iter().map(|(name, help, value)| ProxyCounter { name, help, value }).collect()
+        let reading = self.desk.heart().workers().shared().counters();
+        let figure = |name, help, value| ProxyCounter { name, help, value };
+        vec![
+            figure("connections", "Client connections open now.", reading.connections),
+            figure(
+                "accept_pauses_total",
+                "Pauses of accept for want of file descriptors or memory.",
+                reading.accept_pauses,
+            ),
+            figure(
+                "rejected_total",
+                "Client connections beyond the limit of their port or of the process.",
+                reading.rejected,
+            ),
+            figure("panics_total", "Connections that ended in a fault of our own.", reading.panics),
+            figure("pool_hits_total", "Requests that went over a kept connection to their server.", reading.pool_hits),
+            figure("pool_misses_total", "Requests that needed a new connection to their server.", reading.pool_misses),
+            figure("pool_stale_total", "Kept connections that their server had closed.", reading.pool_stale),
+            figure(
+                "pool_spoiled_total",
+                "Connections to servers that could not be kept after an exchange.",
+                reading.pool_spoiled,
+            ),
+            figure(
+                "stalled_total",
+                "Exchanges ended because neither side sent anything for too long.",
+                reading.stalled,
+            ),
+            figure(
+                "idle_closed_total",
+                "Client connections closed because they asked for nothing for too long.",
+                reading.idle_closed,
+            ),
+            figure("clients_gone_total", "Clients that went away before their answer.", reading.clients_gone),
+        ]
     }
 }
 
 impl Source for Readings {
-    fn metrics(&self) -> Vec<u8> {
-        metrics::encode(&self.desk.heart().read(|dispatcher| self.reading(dispatcher)))
+    fn reading(&self) -> Reading {
+        self.desk.heart().read(|dispatcher| self.gather(dispatcher))
     }
 
     fn health(&self) -> Result<(), &'static str> {

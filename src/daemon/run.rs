@@ -12,15 +12,14 @@ use tokio::task::{LocalSet, spawn_local};
 use crate::control::client::{default_socket, own_uid};
 use crate::control::server::{self, ServerCounters, ServerLimits};
 use crate::control::socket::{ControlSocket, SocketOptions};
-use crate::model::ControlSettings;
 use crate::dispatcher::Dispatcher;
+use crate::model::ControlSettings;
 
 use super::boot::{Boot, BootError};
 use super::desk::Desk;
 use super::heart::{Heart, fetch};
 use super::keeper::Keeper;
 use super::page;
-use super::paths::Paths;
 use super::workers::Workers;
 use super::{chain, clock, log, readings};
 
@@ -163,7 +162,8 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
 /// A proxy needs two descriptors per request in progress: what the system allows is taken.
 fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!("cannot raise the limit of open files: {error}");
     }

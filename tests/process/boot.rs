@@ -21,7 +21,11 @@ fn tsuji(words: &[&str], site: &Site) -> Output {
 fn check_names_all_faults_with_their_places() {
     let site = Site::new(PORT);
     let good = tsuji(&["check", "tsuji.toml"], &site);
-    assert_eq!((good.code, good.out.lines().last()), (0, Some("ok: 1 clusters, 1 ports, 0 servers, 0 advisors")), "{good:?}");
+    assert_eq!(
+        (good.code, good.out.lines().last()),
+        (0, Some("ok: 1 clusters, 1 ports, 0 servers, 0 advisors")),
+        "{good:?}"
+    );
     site.write("bad.toml", &site.text("[[cluster.port]]\nnumber = 99999\nmethod = \"http\"\nstickytme = 3\n"));
     let bad = tsuji(&["check", "bad.toml"], &site);
     assert_eq!(bad.code, 1);
@@ -72,7 +76,10 @@ fn a_broken_file_at_boot_starts_what_worked_last() {
     let run = |state: Option<&std::path::Path>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tsuji"));
         command.args(["run", "--config", "tsuji.toml"]).current_dir(site.directory.path());
-        command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", site.path("nowhere")).env("HOME", site.path("nowhere"));
+        command
+            .env_remove("STATE_DIRECTORY")
+            .env("XDG_STATE_HOME", site.path("nowhere"))
+            .env("HOME", site.path("nowhere"));
         state.map(|state| command.env("STATE_DIRECTORY", state));
         command
     };

@@ -42,7 +42,8 @@ fn every_report_answers_for_people_and_for_programs() {
         let text = daemon.must(line);
         assert!(!text.trim().is_empty(), "{line}");
         let json = daemon.must(&format!("--json {line}"));
-        let value: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{line}: {error}\n{json}"));
+        let value: serde_json::Value =
+            serde_json::from_str(&json).unwrap_or_else(|error| panic!("{line}: {error}\n{json}"));
         assert_eq!(value["outcome"], "done", "{line}");
     }
 }

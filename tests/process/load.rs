@@ -106,7 +106,8 @@ impl Connection {
                 Err(error) => return Err(Broken::new(&head, &error.to_string())),
             }
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|text| text.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|text| text.parse().ok());
         let body = self.input.read_exact(&mut vec![0; length.unwrap_or(0)]);
         body.map_err(|error| Broken::new(&head, &error.to_string()))?;
         Ok(head)

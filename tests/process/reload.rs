@@ -39,7 +39,11 @@ fn a_bad_file_leaves_everything_as_it_was() {
     let site = Site::new(&format!("{}{}", port(0), one.server()));
     let daemon = site.start();
     let bad = [
-        ("key.toml", site.text(&format!("{}{}", port(0), one.server())).replace("mapport", "maport"), "did you mean `mapport`?"),
+        (
+            "key.toml",
+            site.text(&format!("{}{}", port(0), one.server())).replace("mapport", "maport"),
+            "did you mean `mapport`?",
+        ),
         ("syntax.toml", "[[cluster\n".to_owned(), "syntax.toml:1"),
         ("empty.cfg", "cluster add shop address nonsense\n".to_owned(), "empty.cfg:1"),
         ("sorry.toml", site.text(&format!("{}sorrypage = \"gone\"\n{}", port(0), one.server())), "gone"),
@@ -75,9 +79,8 @@ fn a_new_port_that_is_in_use_leaves_everything_as_it_was() {
 #[test]
 fn changes_survive_a_restart_until_the_file_says_otherwise() {
     let (one, two) = (Origin::start("one"), Origin::start("two"));
-    let text = |weight: u32| {
-        format!("{}{}{}weight = {weight}\nfixedweight = true\n", port(0), one.server(), two.server())
-    };
+    let text =
+        |weight: u32| format!("{}{}{}weight = {weight}\nfixedweight = true\n", port(0), one.server(), two.server());
     let site = Site::new(&text(10));
     let mut daemon = site.start();
     daemon.must("server set shop::two weight 7");

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use crate::support::{Origin, Site, ask, get};
 
 const PORT: &str = "[[cluster.port]]\nnumber = {port}\nmethod = \"http\"\nconnecttimeout = 1\n";
-const ADVISOR: &str = "[[advisor]]\nname = \"http\"\nport = {port}\ninterval = 0.2\nconnecttimeout = 1\nreceivetimeout = 1\n";
+const ADVISOR: &str =
+    "[[advisor]]\nname = \"http\"\nport = {port}\ninterval = 0.2\nconnecttimeout = 1\nreceivetimeout = 1\n";
 
 #[test]
 fn a_server_dies_and_comes_back() {
@@ -106,7 +107,8 @@ fn metrics_agree_with_what_clients_saw() {
     let labels = format!("cluster=\"shop\",port=\"{}\"", site.port);
     daemon.wait_until("the counters are there", |_| {
         let page = get(site.metrics_address(), "/metrics").body;
-        page.lines().any(|line| line.starts_with("tsuji_server_begun_total") && line.contains(&labels) && line.ends_with(" 7"))
+        page.lines()
+            .any(|line| line.starts_with("tsuji_server_begun_total") && line.contains(&labels) && line.ends_with(" 7"))
     });
     let page = get(site.metrics_address(), "/metrics").body;
     assert!(page.lines().any(|line| line.contains("reason=\"bad-host\"") && line.ends_with(" 1")), "{page}");

@@ -8,15 +8,17 @@ use crate::control::reply::{FileEntry, FileReport};
 use crate::control::{Body, Reply};
 use crate::dispatcher::Plan;
 
+use super::{Desk, more};
 use crate::daemon::files::{self, LoadError};
 use crate::daemon::heart::Heart;
-use super::{Desk, more};
 
 impl Desk {
     /// SIGHUP: the files of the command line, read again. A broken file leaves everything as it is.
     pub async fn reload(&self) {
         match self.load_new(self.files.clone()).await {
-            Ok(reply) => tracing::info!(target: "tsuji::state", "configuration loaded again: {}", reply.lines.join("; ")),
+            Ok(reply) => {
+                tracing::info!(target: "tsuji::state", "configuration loaded again: {}", reply.lines.join("; "))
+            }
             Err(refusal) => tracing::error!(target: "tsuji::state", "configuration not loaded again: {refusal}"),
         }
     }
@@ -117,7 +119,8 @@ impl Desk {
 /// What the operator should know of a load that went through.
 fn told(plan: &Plan) -> Vec<String> {
     let warnings = plan.warnings.iter().map(|warning| format!("warning: {warning}"));
-    let dropped = plan.dropped.iter().map(|change| format!("the file now says otherwise, so this change is gone: {change}"));
+    let dropped =
+        plan.dropped.iter().map(|change| format!("the file now says otherwise, so this change is gone: {change}"));
     std::iter::once("loaded".to_owned()).chain(warnings).chain(dropped).collect()
 }
 

@@ -8,17 +8,17 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 use crate::config::{Change, Document, Refusal};
+use crate::control::protocol::Request;
 use crate::control::reply::Changed;
 use crate::control::server::Incoming;
-use crate::control::protocol::Request;
 use crate::control::{Body, Command, Outcome, Peer, Reply};
 use crate::dispatcher::{Outside, Plan};
 
 use super::chain;
 use super::heart::{Heart, fetch};
 use super::keeper::Keeper;
-use super::{clock, log};
 use super::paths::Paths;
+use super::{clock, log};
 
 /// Where commands are carried out, one change at a time.
 pub struct Desk {
@@ -172,7 +172,8 @@ impl Desk {
 
     /// Writes down what must survive a restart. The change is in force already, so a full disk is told, not undone.
     async fn keep(&self, reply: &mut Reply) {
-        let (overrides, good) = self.heart.read(|dispatcher| (dispatcher.overrides().to_text(), dispatcher.file().to_toml()));
+        let (overrides, good) =
+            self.heart.read(|dispatcher| (dispatcher.overrides().to_text(), dispatcher.file().to_toml()));
         let state = self.paths.state.clone();
         let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(state)).await;
         if let Ok(Err(error)) = made {

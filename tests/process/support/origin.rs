@@ -141,7 +141,8 @@ fn respond(name: &str, shared: &Shared, head: &str, body: &[u8]) -> Vec<u8> {
     let target = head.split(' ').nth(1).unwrap_or_default();
     let id = field(head, "x-id").unwrap_or_default();
     let text = format!("{name} {target} {}", String::from_utf8_lossy(body));
-    format!("HTTP/1.1 200 OK\r\nx-server: {name}\r\nx-id: {id}\r\ncontent-length: {}\r\n\r\n{text}", text.len()).into_bytes()
+    format!("HTTP/1.1 200 OK\r\nx-server: {name}\r\nx-id: {id}\r\ncontent-length: {}\r\n\r\n{text}", text.len())
+        .into_bytes()
 }
 
 fn read_head(input: &mut impl BufRead) -> Option<String> {
