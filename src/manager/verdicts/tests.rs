@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::manager::effective_weight;
+use crate::model::Weight;
 
 const INTERVAL: Duration = Duration::from_secs(7);
 
@@ -204,6 +206,12 @@ proptest! {
                 } else if standing == Standing::Usable {
                     prop_assert!(court.verdicts.next_deadline().is_some(), "whoever is held back will be judged again");
                 }
+                // W1, with the settings on and off.
+                let weight = Weight::new(7).expect("a weight");
+                let nothing = effective_weight(weight, verdict.state, standing != Standing::Usable) == Weight::ZERO;
+                let out = verdict.health.is_down() || !verdict.is_up();
+                prop_assert!(!nothing || out, "healthy and up: at least 1");
+                prop_assert!(velocity || nothing == out, "0 exactly if down or quiesced, unless the limit holds it in");
                 prop_assert!(standing != Standing::FailOpen || fail_open && healthy * 2 < up.len());
             }
         }
