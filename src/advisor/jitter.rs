@@ -11,7 +11,8 @@ impl Jitter {
         Self(seed)
     }
 
-    /// From nine tenths of `interval` up to all of it. Never more: the promise of when a dead server is out counts on it.
+    /// From nine tenths of `interval` up to all of it. Never more: the promise of when a dead server is out counts on
+    /// it.
     pub(super) fn shorten(&mut self, interval: Duration) -> Duration {
         interval.saturating_sub(self.within(interval / 10))
     }

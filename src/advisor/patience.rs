@@ -6,16 +6,16 @@ use crate::model::Advisor;
 
 /// How long a probe that begins at `now` may take in all.
 ///
-/// The promise is that a dead server is out within (retries + 1) × interval + timeout. A probe waits for its predecessor, so with
-/// timeouts above the interval (IBM's default is three times as long) full patience for every retry would break it:
-/// retries in a row would take (retries + 1) × timeout. So the first probe has all the time of its settings, and retry number r,
-/// while a series of failures that began at `since` is being judged, must end by since + r × interval + timeout. It has at
-/// least one interval for that: its predecessor ended by since + (r − 1) × interval + timeout. A server that is
-/// already down, or up and well, is probed with full patience.
+/// The promise is that a dead server is out within (retries + 1) × interval + timeout. A probe waits for its
+/// predecessor, so with timeouts above the interval (IBM's default is three times as long) full patience for every
+/// retry would break it: retries in a row would take (retries + 1) × timeout. So the first probe has all the time of
+/// its settings, and retry number r, while a series of failures that began at `since` is being judged, must end by
+/// since + r × interval + timeout. It has at least one interval for that: its predecessor ended by since + (r − 1) ×
+/// interval + timeout. A server that is already down, or up and well, is probed with full patience.
 ///
-/// The timeout here is the longer one of the two, since a dead server spends one of them: no answer to the connection, or a
-/// connection and no answer. One that spends both (connects late, then says nothing) is out within
-/// (retries + 1) × interval + both.
+/// The timeout here is the longer one of the two, since a dead server spends one of them: no answer to the connection,
+/// or a connection and no answer. One that spends both (connects late, then says nothing) is out within (retries + 1) ×
+/// interval + both.
 pub(super) fn patience(advisor: &Advisor, failing: Option<Failing>, now: Instant) -> Duration {
     let whole = advisor.connecttimeout.saturating_add(advisor.receivetimeout);
     let Some(failing) = failing else { return whole };

@@ -9,8 +9,8 @@ use super::order::ProbeId;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct TargetId(pub(super) u64);
 
-/// Targets by the time of their next probe. Those that are known to be down wait in a line of their own, since they take the
-/// longest and must not hold up the others.
+/// Targets by the time of their next probe. Those that are known to be down wait in a line of their own, since they
+/// take the longest and must not hold up the others.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     lively: BTreeSet<(Instant, TargetId)>,

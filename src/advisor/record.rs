@@ -105,8 +105,8 @@ impl Record {
         self.enter(Health::Down(DownReason::Unresolved), now);
     }
 
-    /// The server has another address. What failed at the old one is forgiven, but a verdict stands until the next probe;
-    /// where there was no address at all, nobody has looked yet.
+    /// The server has another address. What failed at the old one is forgiven, but a verdict stands until the next
+    /// probe; where there was no address at all, nobody has looked yet.
     pub(super) fn readdressed(&mut self, now: Instant) {
         if self.state == Health::Down(DownReason::Unresolved) {
             self.enter(Health::Unknown, now);

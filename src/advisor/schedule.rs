@@ -24,9 +24,9 @@ pub const MAX_IN_FLIGHT_DOWN: usize = MAX_IN_FLIGHT / 2;
 
 /// All advisors: which server is probed when, and what came of it.
 ///
-/// Each target (one server as one advisor sees it) is probed at once, then every interval, counted from the beginning of a
-/// probe and shortened by up to a tenth so that probes do not march in step. There are never two probes of one target at
-/// a time; where one takes longer than the interval, the next follows at once. A server that dies is called
+/// Each target (one server as one advisor sees it) is probed at once, then every interval, counted from the beginning
+/// of a probe and shortened by up to a tenth so that probes do not march in step. There are never two probes of one
+/// target at a time; where one takes longer than the interval, the next follows at once. A server that dies is called
 /// down within (retries + 1) × interval + timeout (see `patience`), as long as there are free places for its probes.
 #[derive(Debug)]
 pub struct Advisors {
@@ -131,7 +131,8 @@ impl Advisors {
         changes
     }
 
-    /// When to call [`give_up`](Self::give_up) and [`poll_probe`](Self::poll_probe) again, if nothing else happens before.
+    /// When to call [`give_up`](Self::give_up) and [`poll_probe`](Self::poll_probe) again, if nothing else happens
+    /// before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let full = self.flights.len() >= MAX_IN_FLIGHT;
         let down_full = full || self.flights.down() >= MAX_IN_FLIGHT_DOWN;
@@ -175,7 +176,8 @@ impl Advisors {
         self.flights.len()
     }
 
-    /// Probes so far that began more than a tenth of their interval late, because all places were taken or nobody asked.
+    /// Probes so far that began more than a tenth of their interval late, because all places were taken or nobody
+    /// asked.
     pub fn late(&self) -> u64 {
         self.late
     }

@@ -2,8 +2,8 @@
 
 use crate::model::{Advisor, AdvisorScope, PortKey};
 
-/// The advisors that probe the servers of `port`. One for exactly this cluster's port takes the place of the same kind for
-/// the port number on all clusters.
+/// The advisors that probe the servers of `port`. One for exactly this cluster's port takes the place of the same kind
+/// for the port number on all clusters.
 pub fn applying<'a>(advisors: &'a [Advisor], port: &PortKey) -> Vec<&'a Advisor> {
     let own = |advisor: &Advisor| matches!(&advisor.key.scope, AdvisorScope::ClusterPort(key) if key == port);
     let wide = |advisor: &Advisor| matches!(advisor.key.scope, AdvisorScope::Port(number) if number == port.port);

@@ -1,8 +1,8 @@
 //! Probes on real sockets.
 //!
-//! A [`Prober`] does what a [`ProbeOrder`] says and reports what came of it, nothing else: when to probe and what an outcome
-//! means is the advisor room's business. A probe is one future; dropping it at any point closes its socket. It never
-//! takes longer than the order's `total`.
+//! A [`Prober`] does what a [`ProbeOrder`] says and reports what came of it, nothing else: when to probe and what an
+//! outcome means is the advisor room's business. A probe is one future; dropping it at any point closes its socket. It
+//! never takes longer than the order's `total`.
 
 mod exchange;
 mod failure;
@@ -82,8 +82,8 @@ async fn connect(order: &ProbeOrder, end: Instant) -> Result<TcpStream, Failure>
     Ok(stream)
 }
 
-/// On this machine, where nobody listens on a port from the range that the kernel takes source ports from, it may by chance
-/// take that very port, and TCP connects the socket to itself. Nobody is there all the same.
+/// On this machine, where nobody listens on a port from the range that the kernel takes source ports from, it may by
+/// chance take that very port, and TCP connects the socket to itself. Nobody is there all the same.
 fn is_itself(stream: &TcpStream, target: SocketAddr) -> bool {
     stream.local_addr().is_ok_and(|local| local == target)
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::model::MAX_SERVERS_PER_PORT;
 
-/// The recent removals of one port. In any stretch of one interval there are at most as many as allowed, except those that
-/// nobody can put off.
+/// The recent removals of one port. In any stretch of one interval there are at most as many as allowed, except those
+/// that nobody can put off.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Velocity {
     /// Oldest first; only those that may still count, at most [`MOST`].
@@ -51,6 +51,6 @@ impl Velocity {
     }
 }
 
-/// The largest allowance of any port. A server that comes back and is refused again and again, within one long interval, adds a
-/// removal each time; beyond this number the oldest no longer matters.
+/// The largest allowance of any port. A server that comes back and is refused again and again, within one long
+/// interval, adds a removal each time; beyond this number the oldest no longer matters.
 const MOST: usize = MAX_SERVERS_PER_PORT / 5;

@@ -6,13 +6,14 @@ use super::chunked::{Chunked, Piece};
 use crate::model::DownReason;
 
 /// Bytes of an answer that are searched, head and body together. A health page is small; one that is not would have to
-/// be read again and again at our and the server's cost. An answer that has not shown the expected bytes by then is bad.
+/// be read again and again at our and the server's cost. An answer that has not shown the expected bytes by then is
+/// bad.
 pub const LIMIT: usize = 64 * 1024;
 
 /// One answer to the advisor's request, judged while it arrives.
 ///
-/// Any valid status line is good, unless bytes are expected: those are looked for in the head and in the body (without the
-/// framing of chunks).
+/// Any valid status line is good, unless bytes are expected: those are looked for in the head and in the body (without
+/// the framing of chunks).
 #[derive(Clone, Debug)]
 pub struct Response {
     expected: Vec<u8>,
@@ -210,8 +211,8 @@ impl Framing {
     }
 }
 
-/// The code of a status line (RFC 9112, section 4: `HTTP-version SP status-code SP [ reason-phrase ]`); the second space may be
-/// missing, as many servers leave it out with the reason. `None`: not a status line.
+/// The code of a status line (RFC 9112, section 4: `HTTP-version SP status-code SP [ reason-phrase ]`); the second
+/// space may be missing, as many servers leave it out with the reason. `None`: not a status line.
 fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(VERSION)?;
     let (minor, rest) = rest.split_first()?;

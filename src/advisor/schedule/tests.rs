@@ -377,8 +377,8 @@ fn time_to_verdict(advisor: &Advisor, manner: Manner, death: f64, seed: u64) -> 
 }
 
 proptest! {
-    /// A dead server is out within (retries + 1) × interval + timeout, whatever its way of being dead, whether the timeouts
-    /// are longer than the interval or not. One that spends both timeouts takes the second in addition.
+    /// A dead server is out within (retries + 1) × interval + timeout, whatever its way of being dead, whether the
+    /// timeouts are longer than the interval or not. One that spends both timeouts takes the second in addition.
     #[test]
     fn a_dead_server_is_out_in_time(interval in 0.1..10.0f64, timeout in 0.1..30.0f64, retries in 0u32..5, death in 0.0..40.0f64,
                                     late in 0.0..1.0f64, kind in 0..3u8, seed: u64) {
@@ -392,8 +392,8 @@ proptest! {
         prop_assert!(taken <= promised + advisor.connecttimeout + Duration::from_micros(1), "{taken:?} {promised:?}");
     }
 
-    /// Whatever is configured and reported, in whatever order: at most so many probes fly, none twice for a target, deadlines
-    /// are told, and nothing panics.
+    /// Whatever is configured and reported, in whatever order: at most so many probes fly, none twice for a target,
+    /// deadlines are told, and nothing panics.
     #[test]
     fn any_order_of_events(steps in prop::collection::vec((0..4u8, any::<u32>(), 0.0..9.0f64), 1..120), seed: u64) {
         let kinds = AdvisorKind::ALL.map(|kind| advisor(kind, 3.0, 2.0, 1));

@@ -14,8 +14,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut response = Response::new(&order.request, &order.expected);
-    // A server may answer and close without having read all of the request, so that sending fails while a good answer waits
-    // to be read. What became of sending shows in reading, so its own error decides nothing.
+    // A server may answer and close without having read all of the request, so that sending fails while a good answer
+    // waits to be read. What became of sending shows in reading, so its own error decides nothing.
     send(stream, &order.request).await.ok();
     let mut buffer = vec![0; READ_SIZE];
     loop {
@@ -35,8 +35,8 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, request: &[u8]) -> io::Resu
     stream.flush().await
 }
 
-/// What an error while reading means. A TLS alert that comes after the handshake (a client certificate was wanted) and a broken
-/// record are invalid data; all else ends the answer where it stands, as a close does.
+/// What an error while reading means. A TLS alert that comes after the handshake (a client certificate was wanted) and
+/// a broken record are invalid data; all else ends the answer where it stands, as a close does.
 fn ended(error: &io::Error, response: &Response) -> Failure {
     if error.kind() == io::ErrorKind::InvalidData {
         return Failure::to_secure(error);

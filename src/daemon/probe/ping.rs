@@ -48,8 +48,8 @@ enum Family {
 }
 
 impl EchoSocket {
-    /// A datagram ICMP socket where the system lets this user's group have one (`net.ipv4.ping_group_range`), else a raw one, for
-    /// which `CAP_NET_RAW` is needed.
+    /// A datagram ICMP socket where the system lets this user's group have one (`net.ipv4.ping_group_range`), else a
+    /// raw one, for which `CAP_NET_RAW` is needed.
     fn open(target: IpAddr) -> Result<Self, Failure> {
         let (domain, protocol) = match target {
             IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
