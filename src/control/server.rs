@@ -78,19 +78,26 @@ pub async fn serve(
     let own_uid = std::fs::metadata("/proc/self").map_or(socket.owner.uid, |metadata| metadata.uid());
     let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
-    let mut spare = Spare::default();
+    let mut spare = Spare::filled();
     loop {
-        spare.refill();
-        let accepted = socket.listener.accept().await;
-        while connections.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            accepted = socket.listener.accept() => accepted,
+            Some(_) = connections.join_next() => {
+                spare.refill();
+                continue;
+            }
+        };
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(_) if spare.give_up_one() => continue,
             Err(fault) => {
                 pause_after(&fault, &counters).await;
+                spare.refill();
                 continue;
             }
         };
+        // Not before: what was given up must be there for `accept`.
+        spare.refill();
         count(&counters.accepted);
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
             turn_away(&stream, &counters);
@@ -111,12 +118,17 @@ async fn pause_after(fault: &io::Error, counters: &ServerCounters) {
 
 /// File descriptors put by, so that an operator gets in when traffic has used up all others. Without them
 /// nobody could look at, or steer, a dispatcher just when that is most needed.
-#[derive(Default)]
 struct Spare(Vec<std::fs::File>);
 
 impl Spare {
     /// As many operators as are likely to look at one time.
     const ENOUGH: usize = 4;
+
+    fn filled() -> Self {
+        let mut spare = Self(Vec::new());
+        spare.refill();
+        spare
+    }
 
     fn refill(&mut self) {
         while self.0.len() < Self::ENOUGH {

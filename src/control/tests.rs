@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -325,4 +326,34 @@ async fn a_successor_keeps_the_place_when_the_old_one_ends_late() {
     let path = old.path().to_owned();
     drop(old);
     assert!(path.exists());
+}
+
+/// Once, the spare descriptor that was given up for `accept` was taken back before `accept` could use it, for ever.
+#[test]
+fn an_operator_gets_in_when_all_descriptors_are_used_up() {
+    let program = std::env::current_exe().expect("this program");
+    let script = "ulimit -n 64 && exec \"$0\" --exact control::tests::with_few_descriptors --ignored";
+    let output = std::process::Command::new("sh").args(["-c", script]).arg(program).output().expect("a shell");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+#[ignore = "uses up its process's descriptors; the test above runs it in a process of its own"]
+fn with_few_descriptors() {
+    let daemon = Daemon::start(Heart::Echoes, LIMITS);
+    assert_eq!(daemon.ask(&["status"]).expect("an answer").outcome, Outcome::Done);
+    // The clients are this process too, so theirs are put by.
+    let unix = || Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let clients = [unix(), unix(), unix()];
+    let hog: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let address = SockAddr::unix(daemon.socket()).expect("a short path");
+    let answered = clients.map(|client| {
+        client.connect(&address).expect("it listens");
+        let mut stream = UnixStream::from(client);
+        stream.set_read_timeout(Some(LIMITS.patience)).expect("a bound");
+        stream.write_all(&encode_request(&request(&["status"])).expect("short")).expect("it reads");
+        (read_reply(&mut stream).expect("an answer").outcome, stream)
+    });
+    assert!(hog.len() > 10, "descriptors were used up");
+    assert!(answered.iter().all(|(outcome, _)| *outcome == Outcome::Done));
 }

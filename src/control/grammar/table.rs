@@ -252,8 +252,8 @@ pub const OBJECTS: &[Object] = &[
         meaning: "Settings of the whole.",
         verbs: &[change(
             "",
-            "loglevel 0..5",
-            "Sets how much is logged: 0 nothing, 1 changes of state and faults, 5 everything.",
+            "loglevel 0..5 | logformat text|json",
+            "Sets how much is logged (0 nothing, 1 changes of state and faults, 5 everything) and how.",
             "loglevel 1",
         )],
     },
