@@ -120,7 +120,7 @@ fn site(origins: &[Origin]) -> Site {
     let servers: String = origins.iter().map(Origin::server).collect();
     Site::new(&format!(
         "[[cluster.port]]\nnumber = {{port}}\nmethod = \"http\"\nconnecttimeout = 2\n{servers}\
-         [[advisor]]\nname = \"http\"\nport = {{port}}\ninterval = 0.2\nconnecttimeout = 1\nreceivetimeout = 2\n"
+         [[advisor]]\nname = \"http\"\nport = {{port}}\ninterval = 0.2\nconnecttimeout = 10\nreceivetimeout = 10\n"
     ))
 }
 

@@ -47,7 +47,7 @@ fn the_sorry_page_answers_when_all_are_gone() {
     site.write("sorry/closed.svg", "<svg/>");
     let daemon = site.start();
     one.kill();
-    daemon.wait_until("one is down", |daemon| daemon.must("server report shop").contains("-1"));
+    daemon.wait_until("one is down", |daemon| daemon.must("server report shop::").contains("-1"));
     let page = get(site.address(), "/any/path?x=1");
     assert_eq!((page.status, page.body.contains("Closed")), (503, true));
     assert_eq!((page.field("retry-after"), page.field("cache-control")), (Some("7"), Some("no-store")));
@@ -75,7 +75,7 @@ fn the_sorry_server_answers_by_rule_and_keeps_nobody() {
     assert_eq!(get(site.address(), "/").server(), "sorry");
     normal.restart();
     daemon.wait_until("the client is back at once", |_| get(site.address(), "/").server() == "normal");
-    assert!(daemon.must("rule report shop").contains("sorry"));
+    assert!(daemon.must("rule report shop::").contains("sorry"));
 }
 
 #[test]

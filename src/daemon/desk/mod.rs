@@ -3,6 +3,7 @@
 mod file;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
@@ -25,6 +26,8 @@ pub struct Desk {
     heart: Rc<Heart>,
     paths: Paths,
     keeper: Keeper,
+    /// What was written last, by its path.
+    kept: RefCell<HashMap<PathBuf, String>>,
     /// The files of the command line, which SIGHUP loads again.
     files: Vec<PathBuf>,
     tally: Tally,
@@ -61,6 +64,7 @@ impl Desk {
             heart,
             paths,
             keeper,
+            kept: RefCell::default(),
             files,
             tally: Tally::default(),
             trouble: RefCell::default(),
@@ -170,19 +174,18 @@ impl Desk {
         }
     }
 
-    /// Writes down what must survive a restart. The change is in force already, so a full disk is told, not undone.
+    /// Writes down what must survive a restart, as far as it is not written yet. The change is in force already, so a full
+    /// disk is told, not undone.
     async fn keep(&self, reply: &mut Reply) {
         let (overrides, good) =
             self.heart.read(|dispatcher| (dispatcher.overrides().to_text(), dispatcher.file().to_toml()));
-        let state = self.paths.state.clone();
-        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(state)).await;
-        if let Ok(Err(error)) = made {
-            self.not_kept(reply, &format!("cannot make {}: {error}", self.paths.state.display()));
-            return;
-        }
         for (path, content) in [(self.paths.overrides(), overrides), (self.paths.last_good(), good)] {
-            if let Err(error) = self.keeper.keep(&path, content).await {
-                self.not_kept(reply, &error.to_string());
+            if self.kept.borrow().get(&path) == Some(&content) {
+                continue;
+            }
+            match self.keeper.keep(&path, content.as_str()).await {
+                Ok(()) => drop(self.kept.borrow_mut().insert(path, content)),
+                Err(error) => self.not_kept(reply, &error.to_string()),
             }
         }
     }
