@@ -104,11 +104,17 @@ pub(super) fn advisor_key(kind: AdvisorKind, cluster: Option<&Name>, port: PortN
 }
 
 /// One field as it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Field {
     pub keyword: &'static Keyword,
     pub value: Value,
     pub place: Option<Place>,
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.keyword.word, self.value)
+    }
 }
 
 /// The same word with the same value, wherever it was written.

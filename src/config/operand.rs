@@ -1,7 +1,6 @@
 //! Operands of commands: `C:P:S` with lists, wildcards and IPv6 addresses.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use super::Refusal;
 use super::fault::quoted;
@@ -130,9 +129,9 @@ impl fmt::Display for Operand {
     }
 }
 
-/// Whether a text has more than one part.
+/// Whether a text has more than one part. `a::b` has three, although it could be an IPv6 address: that needs brackets.
 pub(super) fn is_parted(text: &str) -> bool {
-    text.contains('@') || (text.parse::<Ipv6Addr>().is_err() && split_outside_brackets(text, ':').len() > 1)
+    text.contains('@') || split_outside_brackets(text, ':').len() > 1
 }
 
 /// Names joined by `+`, at least one.

@@ -93,10 +93,11 @@ impl PartialEq for Change {
 
 impl Change {
     /// Reads the words of a command, without the leading `dscontrol`. `Ok(None)`: not a command that changes
-    /// configuration (a report, a status, `file …`, `help`). Of several faults all are told.
+    /// configuration (a report, a status, `file …`, `help`). Of several faults the first eight are told.
     pub fn parse(words: &[String]) -> Result<Option<Self>, Refusal> {
         let parsed = parse_words(words, &[]);
-        let message = parsed.faults.iter().map(|(_, refusal)| refusal.message()).collect::<Vec<_>>().join("; ");
+        let told = parsed.faults.iter().take(MAX_TOLD).map(|(_, refusal)| refusal.message());
+        let message = told.collect::<Vec<_>>().join("; ");
         if parsed.faults.iter().any(|(_, refusal)| matches!(refusal, Refusal::Misuse(_))) {
             return Err(Refusal::Misuse(message));
         }
@@ -153,6 +154,9 @@ pub(super) fn advisor_kind(word: &str) -> Result<AdvisorKind, Refusal> {
     let value = name.value.read(word).map_err(|refusal| refusal.after("an advisor is "))?;
     super::identity::advisor_kind(&value).ok_or_else(|| Refusal::misuse("no such advisor"))
 }
+
+/// Faults of one command that are told; more is a mistaken paste.
+const MAX_TOLD: usize = 8;
 
 /// Words as one line that splits into them again.
 fn line_of(words: &[String]) -> String {

@@ -16,32 +16,44 @@ pub(super) fn over(entries: &[Entry], file: &Document) -> (Document, Vec<String>
             dropped.push(reason);
         }
     }
-    // Seldom: together they are wrong while the file alone is right, as when an added rule names a server that left the
-    // file. Then each is tried by itself, which costs a resolve apiece.
+    // Seldom: together they are wrong while the file alone is right, as when an added rule names a server that left the file.
     if document.resolve().is_err() && file.resolve().is_ok() {
-        return one_by_one(entries, file);
+        return Sorting { file, document: file.clone(), dropped: Vec::new(), trials: 0 }.sort(entries);
     }
     (document, dropped)
 }
 
-fn one_by_one(entries: &[Entry], file: &Document) -> (Document, Vec<String>) {
-    let mut document = file.clone();
-    let mut dropped = Vec::new();
-    for entry in entries {
-        let mut next = document.clone();
-        if let Err(reason) = lay(entry, file, &mut next) {
-            dropped.push(reason);
-            continue;
-        }
-        match next.resolve() {
-            Ok(_) => document = next,
-            Err(faults) => {
-                let first = faults.iter().next().map(|fault| fault.message.clone()).unwrap_or_default();
-                dropped.push(format!("{}: {first}", name(entry)));
-            }
-        }
+/// Finding those overrides that make a right file wrong.
+struct Sorting<'f> {
+    file: &'f Document,
+    document: Document,
+    dropped: Vec<String>,
+    trials: usize,
+}
+
+impl Sorting<'_> {
+    fn sort(mut self, entries: &[Entry]) -> (Document, Vec<String>) {
+        self.keep(entries);
+        (self.document, self.dropped)
     }
-    (document, dropped)
+
+    /// Keeps all, or else looks for the wrong ones in either half: few are wrong as a rule, and each trial is a resolve.
+    fn keep(&mut self, entries: &[Entry]) {
+        let mut next = self.document.clone();
+        let reasons: Vec<String> = entries.iter().filter_map(|entry| lay(entry, self.file, &mut next).err()).collect();
+        self.trials += 1;
+        let Err(faults) = next.resolve() else {
+            self.document = next;
+            return self.dropped.extend(reasons);
+        };
+        let (first, rest) = entries.split_at(entries.len() / 2);
+        if first.is_empty() || self.trials >= MAX_TRIALS {
+            let fault = faults.iter().next().map(|fault| fault.message.clone()).unwrap_or_default();
+            return self.dropped.extend(entries.iter().map(|entry| format!("{}: {fault}", name(entry))));
+        }
+        self.keep(first);
+        self.keep(rest);
+    }
 }
 
 /// Lays one override, or says why it gives way. What the file says by now anyway is done without a word.
@@ -112,3 +124,6 @@ fn shown(path: &Path, word: &str, value: Option<&Value>) -> String {
         _ => "nothing of it".to_owned(),
     }
 }
+
+/// Resolves that sorting may take, a second or so of a large site. After that, what is not right together is dropped together.
+const MAX_TRIALS: usize = 128;

@@ -115,6 +115,19 @@ fn an_override_cannot_make_a_right_file_wrong() {
     assert_eq!(document, changed(&new, &["manager quiesce w1"]));
 }
 
+/// A lower bound in the file and weights above it on every server: each would be tried by itself.
+#[test]
+fn many_wrong_overrides_end_soon() {
+    let mut text = FILE.to_owned();
+    (10..1000).for_each(|at| text.push_str(&format!("server add shop:80:s{at} address 192.0.2.30\n")));
+    let old = file(&text);
+    let overrides = Overrides::between(&old, &changed(&old, &["server set ::  weight 15", "manager quiesce w1"]));
+    let new = file(&text.replace("stickytime 60", "weightbound 9"));
+    let (document, dropped) = overrides.over(&new);
+    assert!(document.resolve().is_ok());
+    assert_eq!(dropped.iter().filter(|reason| reason.contains("weight 15 is above")).count(), 992);
+}
+
 #[test]
 fn relative_paths_are_completed() {
     let toml = |page: &str| {

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Entry;
-use crate::config::change::{AdvisorOperand, advisor_kind};
+use crate::config::change::{AdvisorOperand, Deed, advisor_kind};
 use crate::config::edit;
 use crate::config::fault::{Collector, quoted};
 use crate::config::lines::Lines;
@@ -175,17 +175,24 @@ fn read_object(table: &DeTable<'_>, path: &Path) -> Result<Arc<Object>, String> 
     }
     for line in lines.iter() {
         let DeValue::String(line) = line.get_ref() else { return Err("`script` is a list of texts".to_owned()) };
-        run(line, &mut document)?;
+        run(line, path, &mut document)?;
     }
     let object = edit::take(document.root_mut(), path);
     object.ok_or_else(|| format!("the script does not make {}", quoted(&path.to_string())))
 }
 
-fn run(line: &str, document: &mut Document) -> Result<(), String> {
+fn run(line: &str, path: &Path, document: &mut Document) -> Result<(), String> {
     let words = split_words(line).map_err(|refusal| refusal.to_string())?;
     let words = words.split_first().map_or(&[][..], |(_, words)| words);
     let change = Change::parse(words).map_err(|refusal| refusal.to_string())?;
     let change = change.ok_or_else(|| format!("{} changes nothing", quoted(line)))?;
+    if let (Some(Kind::Rule), Deed::UseServers { servers, .. }) = (path.kind(), &change.deed) {
+        // A rule by itself uses servers that stand beside it in the whole document.
+        for server in servers {
+            let beside = path.parent().join(Key::named(Kind::Server, server.clone()));
+            edit::insert(document.root_mut(), &beside, Object::new(None, Fields::default()));
+        }
+    }
     document.apply(&change).map(|_| ()).map_err(|refusal| refusal.to_string())
 }
 

@@ -232,6 +232,22 @@ impl ValueKind {
     }
 }
 
+pub(super) const fn whole(least: u64, most: u64) -> ValueKind {
+    ValueKind::Whole { least, most }
+}
+
+pub(super) const fn seconds(least: u64, most: u64) -> ValueKind {
+    ValueKind::Seconds { least, most }
+}
+
+pub(super) const fn fractions(least_ms: u64, most: u64) -> ValueKind {
+    ValueKind::Fractions { least_ms, most }
+}
+
+pub(super) const fn choice(words: &'static [&'static str]) -> ValueKind {
+    ValueKind::Choice { words, later: &[] }
+}
+
 fn read_choice(text: &str, words: &[&'static str], later: &[(&str, &str)]) -> Result<Value, Refusal> {
     if let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
         return Ok(Value::Word(word));

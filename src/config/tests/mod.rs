@@ -1,6 +1,8 @@
 //! Stories and laws of the whole room.
 
 mod change;
+mod files;
+mod laws;
 mod script;
 mod toml;
 mod warnings;
