@@ -1,5 +1,6 @@
 //! Tsuji, a layer-4/layer-7 load balancer.
 
+pub mod daemon;
 pub mod executor;
 pub mod message;
 pub mod model;

@@ -1,2 +1,35 @@
-#[derive(Debug, Default)]
-pub struct SorrySite;
+//! HTTP heads as values: what may be forwarded, what has to be taken out or put in, and what is answered instead.
+//!
+//! Everything works on the `http` crate's types as hyper 1.12 hands them over. One look over a head ([`framing`])
+//! refuses what is ambiguous and remembers which of the fields that matter are there; the later steps ([`hop`],
+//! [`forwarded`], [`upgrade`]) touch only those. Of other rooms it knows three settings in `model`. The room chooses no
+//! server, reads no clock and does no I/O; bodies pass elsewhere.
+
+mod authority;
+mod client_address;
+pub mod forwarded;
+pub mod framing;
+pub mod hop;
+mod method;
+mod names;
+mod outgoing;
+mod reason;
+mod sorry;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod trailers;
+pub mod upgrade;
+
+pub use authority::Authority;
+pub use client_address::client_address;
+pub use forwarded::{ClientView, ConnectionFacts, Proto, introduce};
+pub use framing::{Body, RequestFacts, ResponseFacts, ResponseFault, examine_request, examine_response};
+pub use hop::{strip_request, strip_response};
+pub use method::is_idempotent;
+pub use outgoing::{origin_form, prepare_request};
+pub use reason::{ErrorReason, TSUJI_ERROR};
+pub use sorry::{MAX_SORRY_BYTES, MAX_SORRY_FILES, SorrySite, SorrySiteError};
+pub use trailers::clean_trailers;
+pub use upgrade::Upgrade;

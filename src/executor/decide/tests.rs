@@ -121,7 +121,7 @@ fn build(
         servers: servers.collect(),
         affinity_group: PortId(0),
         affinity,
-        sorry: &Arc::new(SorrySite::default()),
+        sorry: &Arc::new(SorrySite::built_in(&port.sorry).unwrap()),
         counters,
         previous,
     })

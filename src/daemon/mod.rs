@@ -1,0 +1,3 @@
+//! Tasks, threads, timers, files, sockets and signals: what drives the heart.
+
+pub mod sorry;

@@ -1,0 +1,37 @@
+//! A client's request made ready for a server.
+
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderValue, Version};
+
+use super::forwarded::{ClientView, introduce};
+use super::framing::RequestFacts;
+use super::hop::strip_request;
+use super::upgrade::Upgrade;
+
+/// Makes the server's request of the client's: hop-by-hop fields and forbidden claims out, ours in, HTTP/1.1, a target in
+/// origin form whose bytes are the client's. `facts` are those of this head, `upgrade` is what the port allows of it.
+pub fn prepare_request(head: &mut Parts, facts: &RequestFacts, view: &ClientView<'_>, upgrade: Option<&Upgrade>) {
+    strip_request(&mut head.headers, facts, upgrade);
+    introduce(&mut head.headers, facts, view);
+    // An old client need not name a host; HTTP/1.1 towards the server demands one.
+    if !facts.names_host() {
+        let host = authority_of(&head.uri).unwrap_or_else(|| view.connection.host());
+        head.headers.insert(HOST, host);
+    }
+    head.uri = origin_form(std::mem::take(&mut head.uri));
+    head.version = Version::HTTP_11;
+}
+
+fn authority_of(uri: &Uri) -> Option<HeaderValue> {
+    HeaderValue::from_str(uri.authority()?.as_str()).ok()
+}
+
+/// Path and query as they are, without scheme and authority.
+pub fn origin_form(uri: Uri) -> Uri {
+    if uri.authority().is_none() {
+        return uri;
+    }
+    uri.into_parts().path_and_query.unwrap_or(PathAndQuery::from_static("/")).into()
+}

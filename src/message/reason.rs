@@ -1,0 +1,239 @@
+//! The vocabulary of the errors that the proxy answers itself.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+
+/// The field that tells, in every response that the proxy makes itself, why: its value is [`ErrorReason::word`].
+pub const TSUJI_ERROR: HeaderName = HeaderName::from_static("tsuji-error");
+
+/// Writes the enum and its tables from one list, so that a reason cannot lack one of its parts.
+macro_rules! reasons {
+    ($($variant:ident, $word:literal, $status:ident, $code:literal, $phrase:literal, $end:ident, $text:literal;)+) => {
+        /// Why the proxy answered a request itself, or closed a connection without an answer. The only vocabulary for
+        /// that: the log, the metrics and the [`TSUJI_ERROR`] field all use its words.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[repr(u8)]
+        pub enum ErrorReason {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl ErrorReason {
+            /// Every reason, in the order of [`Self::index`].
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+
+            /// One lower-case word for labels, logs and the [`TSUJI_ERROR`] field.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The status of the answer.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)+ }
+            }
+
+            /// One sentence for people: lower case, without a full stop.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// Whether the client's connection ends with the answer: its next bytes cannot be trusted, or no more of
+            /// its requests are wanted.
+            pub const fn closes(self) -> bool {
+                match self { $(Self::$variant => matches!(After::$end, After::Close),)+ }
+            }
+
+            /// The plain text that is sent with the status: the status and the word, nothing about the inside.
+            pub const fn body(self) -> &'static str {
+                match self { $(Self::$variant => concat!($code, " ", $phrase, " (", $word, ")\n"),)+ }
+            }
+        }
+    };
+}
+
+/// What becomes of the client's connection after the answer.
+enum After {
+    Keep,
+    Close,
+}
+
+reasons! {
+    // The client's request. Each of them closes: where its end is in doubt, the next request may be smuggled.
+    BadRequest, "bad-request", BAD_REQUEST, "400", "Bad Request", Close,
+        "the request could not be read as HTTP";
+    BadHost, "bad-host", BAD_REQUEST, "400", "Bad Request", Close,
+        "the request must name exactly one valid host";
+    BadAuthority, "bad-authority", BAD_REQUEST, "400", "Bad Request", Close,
+        "the authority in the request target is not a plain host and port";
+    HostMismatch, "host-mismatch", BAD_REQUEST, "400", "Bad Request", Close,
+        "the request target and the host field name different hosts";
+    BadTarget, "bad-target", BAD_REQUEST, "400", "Bad Request", Close,
+        "the request target has a form that its method does not allow";
+    BadLength, "bad-length", BAD_REQUEST, "400", "Bad Request", Close,
+        "the content length is repeated or not a number";
+    BadTransferEncoding, "bad-transfer-encoding", BAD_REQUEST, "400", "Bad Request", Close,
+        "the transfer encoding is not exactly `chunked` on http/1.1";
+    LengthAndEncoding, "length-and-encoding", BAD_REQUEST, "400", "Bad Request", Close,
+        "the request has both a content length and a transfer encoding";
+    MethodConnect, "method-connect", NOT_IMPLEMENTED, "501", "Not Implemented", Close,
+        "connect is not served here";
+    MethodTrace, "method-trace", METHOD_NOT_ALLOWED, "405", "Method Not Allowed", Close,
+        "trace is not served here";
+    BadExpectation, "bad-expectation", EXPECTATION_FAILED, "417", "Expectation Failed", Close,
+        "only 100-continue can be expected";
+    UriTooLong, "uri-too-long", URI_TOO_LONG, "414", "URI Too Long", Close,
+        "the request target is too long";
+    TooManyHeaders, "too-many-headers", REQUEST_HEADER_FIELDS_TOO_LARGE, "431", "Request Header Fields Too Large", Close,
+        "the request has too many header fields";
+    HeadTooLarge, "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "431", "Request Header Fields Too Large", Close,
+        "the request's head is too large";
+    HeadTimeout, "head-timeout", REQUEST_TIMEOUT, "408", "Request Timeout", Close,
+        "the request's head did not arrive in time";
+    BodyTimeout, "body-timeout", REQUEST_TIMEOUT, "408", "Request Timeout", Close,
+        "the request's body did not arrive in time";
+    BadBody, "bad-body", BAD_REQUEST, "400", "Bad Request", Close,
+        "the request's body broke off or was malformed";
+    // Choosing a server.
+    NoServer, "no-server", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "no server is usable";
+    RefusedByRule, "refused-by-rule", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "a rule without servers refused the request";
+    // Reaching it.
+    ConnectRefused, "connect-refused", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the server refused the connection";
+    ConnectTimeout, "connect-timeout", GATEWAY_TIMEOUT, "504", "Gateway Timeout", Keep,
+        "the server did not accept the connection in time";
+    Unreachable, "unreachable", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the network has no way to the server";
+    Unresolved, "unresolved", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the server's name has no address";
+    // Its answer.
+    ServerTimeout, "server-timeout", GATEWAY_TIMEOUT, "504", "Gateway Timeout", Keep,
+        "the server did not answer in time";
+    ServerClosed, "server-closed", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the server closed the connection before it answered";
+    BadResponse, "bad-response", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the server's answer could not be understood in one way only";
+    ServerDown, "server-down", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "the server was taken down while it worked on the request";
+    // Ourselves.
+    MaxConnections, "max-connections", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
+        "the port has as many connections as it may have";
+    Overloaded, "overloaded", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
+        "the dispatcher has as many connections as it may have";
+    ShuttingDown, "shutting-down", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
+        "the dispatcher is shutting down";
+    Internal, "internal", INTERNAL_SERVER_ERROR, "500", "Internal Server Error", Close,
+        "the dispatcher failed";
+}
+
+impl ErrorReason {
+    /// A stable place in tables of counters: below `ALL.len()`, the same for the life of the process.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The word as a header value; costs no allocation.
+    pub fn header_value(self) -> HeaderValue {
+        HeaderValue::from_static(self.word())
+    }
+
+    /// The whole answer to a request with this method. A HEAD gets the head alone.
+    pub fn answer(self, method: &Method) -> Response<Bytes> {
+        let text = self.body();
+        let body = if method == Method::HEAD { "" } else { text };
+        let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(TSUJI_ERROR, self.header_value());
+        if self.closes() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self == Self::MethodTrace {
+            // RFC 9110 15.5.6: a 405 must say what is allowed. These pass; the server may know fewer.
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        response
+    }
+}
+
+/// The word.
+impl fmt::Display for ErrorReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl std::error::Error for ErrorReason {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_spelled_and_placed() {
+        let mut words = HashSet::new();
+        for (index, reason) in ErrorReason::ALL.into_iter().enumerate() {
+            let word = reason.word();
+            assert_eq!(reason.index(), index, "{word}");
+            assert!(words.insert(word), "{word} twice");
+            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word}");
+            assert!(!reason.text().ends_with('.') && reason.text().starts_with(|c: char| c.is_lowercase()), "{word}");
+            assert!(reason.status().is_client_error() || reason.status().is_server_error(), "{word}");
+        }
+    }
+
+    #[test]
+    fn bodies_say_status_and_word_and_nothing_more() {
+        for reason in ErrorReason::ALL {
+            let status = reason.status();
+            let phrase = status.canonical_reason().expect("a registered status");
+            assert_eq!(reason.body(), format!("{} {phrase} ({})\n", status.as_str(), reason.word()));
+        }
+    }
+
+    #[test]
+    fn statuses_as_operators_expect_them() {
+        let cases = [
+            (ErrorReason::NoServer, 503, false),
+            (ErrorReason::ConnectRefused, 502, false),
+            (ErrorReason::ConnectTimeout, 504, false),
+            (ErrorReason::ServerTimeout, 504, false),
+            (ErrorReason::BadResponse, 502, false),
+            (ErrorReason::BadHost, 400, true),
+            (ErrorReason::HeadTimeout, 408, true),
+            (ErrorReason::UriTooLong, 414, true),
+            (ErrorReason::HeadTooLarge, 431, true),
+            (ErrorReason::ShuttingDown, 503, true),
+        ];
+        for (reason, status, closes) in cases {
+            assert_eq!((reason.status().as_u16(), reason.closes()), (status, closes), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_answered_without_its_body() {
+        let get = ErrorReason::NoServer.answer(&Method::GET);
+        let head = ErrorReason::NoServer.answer(&Method::HEAD);
+        assert_eq!(get.body().as_ref(), b"503 Service Unavailable (no-server)\n");
+        assert!(head.body().is_empty());
+        assert_eq!(get.headers(), head.headers());
+        assert_eq!(get.headers()[TSUJI_ERROR], "no-server");
+        assert_eq!(get.headers()[CONTENT_LENGTH], get.body().len().to_string().as_str());
+        assert!(!get.headers().contains_key(CONNECTION));
+    }
+
+    #[test]
+    fn a_trace_is_told_what_is_allowed() {
+        let answer = ErrorReason::MethodTrace.answer(&Method::TRACE);
+        assert!(answer.headers().contains_key(ALLOW));
+        assert_eq!(answer.headers()[CONNECTION], "close");
+    }
+}
