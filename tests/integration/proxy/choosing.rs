@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tsuji::executor::Standing;
+use tsuji::model::Standing;
 use tsuji::message::{ErrorReason, SorrySite};
 use tsuji::model::{AllDown, ForwardingMethod, Name, Rule, RuleType};
 

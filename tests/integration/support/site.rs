@@ -8,7 +8,7 @@ use tsuji::datapath::listen;
 use tsuji::datapath::proxy::{Order, ProxyReading, Shared, Worker};
 use tsuji::executor::{
     AffinityTable, ForwardingTable, Lane, PortCounters, PortPlan, PortReading, PortTable, ServerCounters, ServerPlan,
-    ServerReading, Standing,
+    ServerReading,
 };
 use tsuji::message::{ErrorReason, SorrySite};
 use tsuji::model::*;
