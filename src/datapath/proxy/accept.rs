@@ -1,11 +1,9 @@
 //! New client connections.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -36,23 +34,35 @@ pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener
             Err(error) => pause(&local, &error, &episode).await,
         }
     }
-    while let Some(Ok((stream, peer))) = at_once(&listener).await {
-        admit(&local, port, stream, peer);
+    if let Err(error) = empty(&local, port, listener) {
+        tracing::warn!(%error, "connections that waited to be accepted are lost");
     }
 }
 
-async fn at_once(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-    poll_fn(|cx| match listener.poll_accept(cx) {
-        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
+/// Takes what waits in the queue. The event loop may not have heard of it yet, so the kernel itself is asked.
+fn empty(local: &Rc<Local>, port: PortId, listener: TcpListener) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    loop {
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if is_passing(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        stream.set_nonblocking(true)?;
+        admit(local, port, TcpStream::from_std(stream)?, peer);
+    }
+}
+
+/// It concerns one connection, and the next may be well.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
 /// The connection that could not be taken stays in the queue and keeps the listener readable, so to try again at once
 /// would be to spin. A short pause lets connections end that hold what is missing.
 async fn pause(local: &Local, error: &io::Error, episode: &Cell<bool>) {
-    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
+    if is_passing(error) {
         return;
     }
     local.count(Event::AcceptPause);

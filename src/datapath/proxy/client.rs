@@ -250,3 +250,90 @@ impl Drop for Registered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use crate::executor::{ForwardingTable, Lane};
+
+    use super::super::shared::Shared;
+    use super::*;
+
+    fn local() -> Rc<Local> {
+        Rc::new(Local::new(Shared::new(ForwardingTable::default(), 1), Lane(0)))
+    }
+
+    fn register(local: &Rc<Local>) -> (Rc<Client>, Registered) {
+        Client::register(local, PortId(0), "192.0.2.1:1024".parse().unwrap())
+    }
+
+    #[test]
+    fn a_panic_ends_its_connection_only_and_is_counted() {
+        let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+        let local = local();
+        let inside = Rc::clone(&local);
+        runtime.block_on(async move {
+            let other = register(&inside);
+            let (_client, registered) = register(&inside);
+            let task = tokio::task::spawn_local(async move {
+                let _registered = registered;
+                tokio::task::yield_now().await;
+                panic!("a mistake of ours, on purpose");
+            });
+            assert!(task.await.is_err());
+            assert!(!inside.clients.is_empty());
+            drop(other);
+            assert!(inside.clients.is_empty());
+        });
+        assert_eq!(local.shared.counters().panics, 1);
+    }
+
+    #[test]
+    fn a_deadline_that_moves_later_keeps_its_entry_and_one_that_moves_sooner_gets_another() {
+        let local = local();
+        let (client, _registered) = register(&local);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let come_up = |after: Duration| {
+            let tick = local.timers.at(now + after);
+            while let Some((due, tickets)) = local.timers.take_due(tick) {
+                local.clients.come_up(tickets, due, tick);
+            }
+            client.take_expired()
+        };
+        client.arm(Wait::Idle, now, 60 * second);
+        client.arm(Wait::Server, now, 90 * second);
+        assert!(!come_up(61 * second), "its entry came up, its deadline had moved");
+        assert!(come_up(91 * second));
+        client.arm(Wait::Idle, now, 200 * second);
+        client.arm(Wait::Head, now, 100 * second);
+        assert!(come_up(101 * second) && client.wait() == Wait::Head);
+        assert!(!come_up(300 * second), "the old entry means nothing");
+    }
+
+    #[test]
+    fn an_entry_never_meets_the_next_one_in_its_place() {
+        let local = local();
+        let now = Instant::now();
+        let (first, registered) = register(&local);
+        first.arm(Wait::Idle, now, Duration::from_secs(1));
+        drop((first, registered));
+        let (second, _registered) = register(&local);
+        second.arm(Wait::Idle, now, Duration::from_secs(9));
+        let tick = local.timers.at(now + Duration::from_secs(2));
+        while let Some((due, tickets)) = local.timers.take_due(tick) {
+            local.clients.come_up(tickets, due, tick);
+        }
+        assert!(!second.take_expired());
+    }
+
+    #[test]
+    fn only_those_at_the_server_are_cut() {
+        let local = local();
+        let clients = [register(&local), register(&local), register(&local)];
+        clients[0].0.serve_by(Some(ServerId(1)));
+        clients[1].0.serve_by(Some(ServerId(2)));
+        local.clients.cut(ServerId(1));
+        assert_eq!(clients.each_ref().map(|(client, _)| client.take_cut()), [true, false, false]);
+    }
+}

@@ -75,6 +75,7 @@ fn refuse(
     method: &Method,
     reason: ErrorReason,
 ) -> Response<ResponseBody> {
+    tracing::debug!(port = %port.key, peer = %front.client.peer, %reason, "request refused");
     let (lane, response) = (front.client.local.lane, reason.answer(method));
     port.counters.count_reason(lane, reason.index());
     port.counters.count_code(lane, response.status().as_u16());
@@ -197,6 +198,7 @@ impl Exchange {
     /// An answer of ours. What the client still wants to send is read if it is here already; else the connection ends,
     /// because nobody may know where its next request begins.
     async fn own(self, reason: ErrorReason, response: Response<Bytes>, cargo: Cargo) -> Response<ResponseBody> {
+        tracing::debug!(port = %self.port.key, client = %self.address, %reason, "answered by ourselves");
         self.port.counters.count_reason(self.local().lane, reason.index());
         let mut response = answer::own(response);
         let is_read = match &self.upload {

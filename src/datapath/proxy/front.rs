@@ -173,17 +173,26 @@ fn builder() -> Builder {
 const MAX_REQUEST_HEAD: usize = 32 * 1024;
 
 async fn drive(state: &FrontState, connection: &mut Front) -> End {
+    let draining = &state.client.local.draining;
+    if draining.get() {
+        // Taken from the queue of a listener that is closing: its request may be here already, but only the next look at
+        // the event queue says so.
+        tokio::task::yield_now().await;
+    }
     let mut told = false;
     poll_fn(|cx| {
         state.client.listen(cx);
-        if state.client.local.draining.get() && !told {
-            told = true;
-            Pin::new(&mut *connection).graceful_shutdown();
-        }
-        match Pin::new(&mut *connection).poll(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(End::Done),
-            Poll::Ready(Err(error)) => Poll::Ready(End::Failed(error)),
-            Poll::Pending => state.look(),
+        loop {
+            match Pin::new(&mut *connection).poll(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
+                Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
+                Poll::Pending if draining.get() && !told => {
+                    // hyper had its look for a request, so an idle connection is closed and nothing that came is lost.
+                    told = true;
+                    Pin::new(&mut *connection).graceful_shutdown();
+                }
+                Poll::Pending => return state.look(),
+            }
         }
     })
     .await

@@ -138,6 +138,11 @@ impl Exchange {
         if let Some(upload) = &self.upload {
             upload.count_for(&tally);
         }
+        if !self.replayable {
+            // There is no second try for this one, so the pool had better know of every server that has hung up: one look
+            // at the event queue tells.
+            tokio::task::yield_now().await;
+        }
         if let Some(mut upstream) = self.local().pool.take(id, address, self.started) {
             self.local().count(Event::PoolHit);
             match self.send(&mut upstream, cargo, self.started).await {

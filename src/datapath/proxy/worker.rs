@@ -99,7 +99,8 @@ async fn work(local: Rc<Local>, mut inbox: mpsc::Receiver<Order>) {
             Order::Unlisten { port } => listeners.close(port),
             Order::Cut { server } => cut(&local, server),
             Order::Drain { deadline } => {
-                listeners.close_all();
+                local.draining.set(true);
+                listeners.close_all().await;
                 return drain(&local, deadline, inbox).await;
             }
         }
@@ -112,11 +113,8 @@ fn cut(local: &Local, server: ServerId) {
 }
 
 async fn drain(local: &Local, deadline: Instant, mut inbox: mpsc::Receiver<Order>) {
-    local.draining.set(true);
     local.clients.wake_all();
     let mut is_open = true;
-    // Those that waited in the listeners' queues are taken by now, or at the next turn.
-    tokio::task::yield_now().await;
     while !local.clients.is_empty() {
         tokio::select! {
             () = local.clients.left.notified() => {}
@@ -132,7 +130,12 @@ async fn drain(local: &Local, deadline: Instant, mut inbox: mpsc::Receiver<Order
 
 /// The accepting tasks, by port.
 #[derive(Default)]
-struct Listeners(HashMap<PortId, Vec<Rc<Notify>>>);
+struct Listeners(HashMap<PortId, Vec<Accepting>>);
+
+struct Accepting {
+    stop: Rc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+}
 
 impl Listeners {
     fn open(&mut self, local: &Rc<Local>, port: PortId, listener: std::net::TcpListener) {
@@ -141,19 +144,26 @@ impl Listeners {
             Err(error) => return tracing::error!(%port, %error, "cannot listen"),
         };
         let stop = Rc::new(Notify::new());
-        self.0.entry(port).or_default().push(Rc::clone(&stop));
-        tokio::task::spawn_local(accept(Rc::clone(local), port, listener, stop));
+        let task = tokio::task::spawn_local(accept(Rc::clone(local), port, listener, Rc::clone(&stop)));
+        self.0.entry(port).or_default().push(Accepting { stop, task });
     }
 
     fn close(&mut self, port: PortId) {
-        for stop in self.0.remove(&port).unwrap_or_default() {
-            stop.notify_one();
+        for accepting in self.0.remove(&port).unwrap_or_default() {
+            accepting.stop.notify_one();
         }
     }
 
-    fn close_all(&mut self) {
-        for stop in self.0.drain().flat_map(|(_, stops)| stops) {
-            stop.notify_one();
+    /// Returns when the last connection is taken that waited to be.
+    async fn close_all(&mut self) {
+        let all: Vec<Accepting> = self.0.drain().flat_map(|(_, accepting)| accepting).collect();
+        for accepting in &all {
+            accepting.stop.notify_one();
+        }
+        for accepting in all {
+            if accepting.task.await.is_err() {
+                tracing::error!("an accepting task ended by a panic");
+            }
         }
     }
 }

@@ -183,3 +183,20 @@ fn a_worker_that_is_let_go_ends() {
     site.join();
     client.expect_end();
 }
+
+#[test]
+fn requests_that_wait_in_the_queue_are_answered_before_a_drain_ends() {
+    let origin = Origin::named("x");
+    let site = Setup::http(&[&origin]).start();
+    // Each of these may be running, just accepted or still in the queue when the order comes.
+    let mut clients: Vec<_> = (0..50).map(|_| site.client()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    site.drain(Duration::from_secs(20));
+    for client in &mut clients {
+        assert_eq!(client.answer().text(), "x");
+        client.expect_end();
+    }
+    site.join();
+}
