@@ -4,8 +4,10 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use super::fault::Collector;
-use super::object::Object;
-use super::{Fault, Faults, read_script, read_toml};
+use super::object::{Key, Object, Path};
+use super::schema::Kind;
+use super::{Fault, Faults, Place, read_script, read_toml};
+use crate::model::PortKey;
 
 /// What was written, as a tree of objects and fields, each with its place. Cloning shares everything, so a command works on
 /// a clone and throws it away when it fails. Two documents are equal when they say the same, wherever they say it.
@@ -23,6 +25,10 @@ impl PartialEq for Document {
         self.root == other.root
     }
 }
+
+/// The objects that a change touched, as operators write them: `shop:80:w1`. Empty where nothing was to be done.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Touched(pub Vec<String>);
 
 impl Document {
     /// Reads a configuration: TOML when `file` ends in `.toml`, else a script of dscontrol commands. A BOM and CRLF are
@@ -46,6 +52,12 @@ impl Document {
             read_script::read(text, file, &mut draft);
         }
         draft.finish()
+    }
+
+    /// Where a keyword of a port was written, for faults that show only when it is used (a sorry page that is not there).
+    pub fn place_at(&self, port: &PortKey, keyword: &str) -> Option<&Place> {
+        let path = Path::of([Key::named(Kind::Cluster, port.cluster.clone()), Key::port(port.port)]);
+        self.root.at(&path)?.fields.get(keyword)?.place.as_ref()
     }
 
     pub(super) fn root_mut(&mut self) -> &mut Object {

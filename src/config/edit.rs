@@ -12,12 +12,10 @@ use super::schema::{INHERITED, Kind};
 use super::value::Value;
 use crate::model::Name;
 
-/// Sets one field of an object that is there; the single objects (executor, manager, …) come to be by it.
+/// Sets one field of an object that is there; the single objects (executor, manager, …) come and go with their fields.
 pub(super) fn set_field(root: &mut Object, path: &Path, field: Field) {
-    if let [only] = path.0.as_slice()
-        && only.kind.is_single()
-        && root.child(only).is_none()
-    {
+    let single = path.0.first().filter(|key| key.kind.is_single());
+    if let Some(only) = single.filter(|only| root.child(only).is_none()) {
         root.put(only.clone(), Arc::new(Object::new(field.place.clone(), Fields::default())));
     }
     if let Some(kind) = path.kind()
@@ -29,12 +27,21 @@ pub(super) fn set_field(root: &mut Object, path: &Path, field: Field) {
     if let Some(object) = root.at_mut(path) {
         object.fields.set(field);
     }
+    leave_if_empty(root, path);
 }
 
 /// Unsets one field; what exists below keeps what it has.
 pub(super) fn unset_field(root: &mut Object, path: &Path, word: &str) {
     if let Some(object) = root.at_mut(path) {
         object.fields.unset(word);
+    }
+    leave_if_empty(root, path);
+}
+
+fn leave_if_empty(root: &mut Object, path: &Path) {
+    let single = path.0.first().filter(|key| key.kind.is_single());
+    if let Some(only) = single.filter(|only| root.child(only).is_some_and(|object| object.fields.is_empty())) {
+        root.take(only);
     }
 }
 
@@ -63,6 +70,12 @@ pub(super) fn remove(root: &mut Object, path: &Path) {
     if let (Kind::Server, Label::Name(server)) = (key.kind, &key.label) {
         leave_rules(parent, server);
     }
+}
+
+/// Takes an object out, to be used elsewhere.
+pub(super) fn take(root: &mut Object, path: &Path) -> Option<Arc<Object>> {
+    let (parent, key) = path.split()?;
+    root.at_mut(&parent)?.take(key)
 }
 
 fn leave_rules(port: &mut Object, server: &Name) {

@@ -45,6 +45,13 @@ impl Faults {
     }
 }
 
+/// Faults found by others, such as a file that is not there.
+impl From<Vec<Fault>> for Faults {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self(faults)
+    }
+}
+
 impl<'a> IntoIterator for &'a Faults {
     type Item = &'a Fault;
     type IntoIter = std::slice::Iter<'a, Fault>;
@@ -89,6 +96,14 @@ impl Refusal {
         Self::Refused(message.into())
     }
 
+    /// The same refusal with words before its message.
+    pub(super) fn after(self, words: &str) -> Self {
+        match self {
+            Self::Misuse(message) => Self::Misuse(format!("{words}{message}")),
+            Self::Refused(message) => Self::Refused(format!("{words}{message}")),
+        }
+    }
+
     /// The text without its kind.
     pub fn message(&self) -> &str {
         match self {
@@ -122,6 +137,11 @@ impl Collector {
 
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
+    }
+
+    /// Whether further faults are only counted.
+    pub fn is_full(&self) -> bool {
+        self.kept.len() >= MAX_FAULTS
     }
 
     /// In the order of the file; what has no place comes last.

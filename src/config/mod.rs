@@ -7,8 +7,7 @@
 //!
 //! Nothing is opened here: files, sockets, names of hosts and accounts are looked at where they are used.
 
-#![allow(dead_code)] // Commands and printing, which use the rest, follow.
-
+mod change;
 mod document;
 mod edit;
 mod fault;
@@ -16,17 +15,25 @@ mod identity;
 mod lines;
 mod meaning;
 mod object;
+mod operand;
+mod overrides;
+mod print_script;
+mod print_toml;
 mod read_script;
 mod read_toml;
 mod resolve;
 pub mod schema;
+mod select;
 mod toml_value;
 mod value;
 mod words;
 
-pub use document::Document;
+pub use change::Change;
+pub use document::{Document, Touched};
 pub use fault::{Fault, Faults, Place, Refusal};
 pub use meaning::Config;
+pub use operand::{Operand, Part};
+pub use overrides::Overrides;
 pub use resolve::Resolved;
 pub use words::split_words;
 

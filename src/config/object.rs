@@ -63,6 +63,11 @@ impl Path {
         self.0.split_last().map(|(last, parents)| (Path(parents.to_vec()), last))
     }
 
+    /// The root's parent is the root.
+    pub fn parent(&self) -> Self {
+        self.split().map(|(parent, _)| parent).unwrap_or_default()
+    }
+
     pub fn kind(&self) -> Option<Kind> {
         self.0.last().map(|key| key.kind)
     }
@@ -99,11 +104,17 @@ pub(super) fn advisor_key(kind: AdvisorKind, cluster: Option<&Name>, port: PortN
 }
 
 /// One field as it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Field {
     pub keyword: &'static Keyword,
     pub value: Value,
     pub place: Option<Place>,
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.keyword.word, self.value)
+    }
 }
 
 /// The same word with the same value, wherever it was written.
@@ -127,6 +138,19 @@ impl Fields {
         if !(field.keyword.lean && is_default()) {
             self.0.push(field);
         }
+    }
+
+    /// Puts a field in as it is, defaults too: what a command said.
+    pub fn put(&mut self, field: Field) {
+        self.unset(field.keyword.word);
+        self.0.push(field);
+    }
+
+    /// The fields as an object keeps them.
+    pub fn kept(&self) -> Self {
+        let mut kept = Self::default();
+        self.0.iter().for_each(|field| kept.set(field.clone()));
+        kept
     }
 
     pub fn unset(&mut self, word: &str) {

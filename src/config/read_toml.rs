@@ -87,9 +87,11 @@ impl Reader<'_> {
 
     fn unknown_table(&mut self, (key, _): Entry<'_, '_>) {
         let word = key.get_ref();
-        let message = match later_object(word) {
-            Some(sentence) => format!("{} belongs to a later version: {sentence}", quoted(word)),
-            None => {
+        let within = OBJECTS.iter().find(|schema| schema.word == &**word);
+        let message = match (within, later_object(word)) {
+            (Some(schema), _) => format!("{} belongs within a cluster: write {}", quoted(word), heading(schema.kind)),
+            (None, Some(sentence)) => format!("{} belongs to a later version: {sentence}", quoted(word)),
+            (None, None) => {
                 let known = OBJECTS.iter().map(|schema| schema.word).filter(|word| root_kind(word).is_some());
                 format!("unknown key {}{}", quoted(word), proposal(word, known))
             }

@@ -3,10 +3,12 @@
 //! Every fault is found, not only the first; what works but will surprise becomes a warning.
 
 mod advisor;
+mod advisor_warnings;
 mod cluster;
 mod cross_port;
 mod port;
 mod rule;
+mod rule_warnings;
 mod server;
 mod settings;
 mod view;

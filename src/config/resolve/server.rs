@@ -95,5 +95,6 @@ fn server_called(port: &Surroundings<'_>, name: &Name) -> String {
 
 fn state(view: View<'_>) -> AdministrativeState {
     let states = [AdministrativeState::Quiesced, AdministrativeState::QuiescedNow, AdministrativeState::Down];
-    states.into_iter().find(|state| state.word() == view.word("state")).unwrap_or(AdministrativeState::Up)
+    let word = view.word("state");
+    states.into_iter().find(|state| state.word() == word).unwrap_or(AdministrativeState::Up)
 }

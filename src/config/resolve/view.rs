@@ -41,9 +41,9 @@ impl<'d> View<'d> {
         })
     }
 
-    /// Where the object at a path below was written.
-    pub fn place_of(self, path: &Path) -> Option<&'d Place> {
-        self.object?.at(path)?.place.as_ref()
+    /// The object at a path below.
+    pub fn at(self, path: &Path, kind: Kind) -> View<'d> {
+        View { kind, object: self.object.and_then(|object| object.at(path)) }
     }
 
     pub fn place(self) -> Option<&'d Place> {
@@ -74,9 +74,12 @@ impl<'d> View<'d> {
     }
 
     pub fn whole(self, word: &str) -> u64 {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::Whole(number)), _) | (_, Some(Preset::Whole(number))) => *number,
-            _ => 0,
+        match self.said(word) {
+            Some(Value::Whole(number)) => *number,
+            _ => match self.preset(word) {
+                Some(Preset::Whole(number)) => *number,
+                _ => 0,
+            },
         }
     }
 
@@ -86,39 +89,49 @@ impl<'d> View<'d> {
     }
 
     pub fn decimal(self, word: &str) -> f64 {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::Decimal(number)), _) | (_, Some(Preset::Decimal(number))) => *number,
-            _ => 0.0,
+        match self.said(word) {
+            Some(Value::Decimal(number)) => *number,
+            _ => match self.preset(word) {
+                Some(Preset::Decimal(number)) => *number,
+                _ => 0.0,
+            },
         }
     }
 
     pub fn seconds(self, word: &str) -> Duration {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::Seconds(duration)), _) => *duration,
-            (_, Some(Preset::Seconds(seconds))) => Duration::from_secs(*seconds),
-            _ => Duration::ZERO,
+        match self.said(word) {
+            Some(Value::Seconds(duration)) => *duration,
+            _ => match self.preset(word) {
+                Some(Preset::Seconds(seconds)) => Duration::from_secs(*seconds),
+                _ => Duration::ZERO,
+            },
         }
     }
 
     pub fn flag(self, word: &str) -> bool {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::Flag(flag)), _) | (_, Some(Preset::Flag(flag))) => *flag,
-            _ => false,
+        match self.said(word) {
+            Some(Value::Flag(flag)) => *flag,
+            _ => matches!(self.preset(word), Some(Preset::Flag(true))),
         }
     }
 
     pub fn word(self, word: &str) -> &'static str {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::Word(choice)), _) | (_, Some(Preset::Word(choice))) => choice,
-            _ => "",
+        match self.said(word) {
+            Some(Value::Word(choice)) => choice,
+            _ => match self.preset(word) {
+                Some(Preset::Word(choice)) => choice,
+                _ => "",
+            },
         }
     }
 
     pub fn text(self, word: &str) -> &'d str {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::Text(text)), _) => text,
-            (_, Some(Preset::Text(text))) => text,
-            _ => "",
+        match self.said(word) {
+            Some(Value::Text(text)) => text,
+            _ => match self.preset(word) {
+                Some(Preset::Text(text)) => text,
+                _ => "",
+            },
         }
     }
 
@@ -127,10 +140,12 @@ impl<'d> View<'d> {
     }
 
     pub fn list(self, word: &str) -> Vec<&'d str> {
-        match (self.said(word), self.preset(word)) {
-            (Some(Value::List(items)), _) => items.iter().map(AsRef::as_ref).collect(),
-            (_, Some(Preset::List(items))) => items.to_vec(),
-            _ => Vec::new(),
+        match self.said(word) {
+            Some(Value::List(items)) => items.iter().map(AsRef::as_ref).collect(),
+            _ => match self.preset(word) {
+                Some(Preset::List(items)) => items.to_vec(),
+                _ => Vec::new(),
+            },
         }
     }
 

@@ -25,6 +25,11 @@ pub fn later(kind: Kind, word: &str) -> Option<&'static Later> {
     LATER.iter().find(|later| later.kind == kind && later.word.eq_ignore_ascii_case(word))
 }
 
+/// The known later words of a kind.
+pub fn later_words(kind: Kind) -> impl Iterator<Item = &'static Later> {
+    LATER.iter().filter(move |later| later.kind == kind)
+}
+
 /// What is to be said of an object or table that belongs to later versions.
 pub fn later_object(word: &str) -> Option<&'static str> {
     LATER_OBJECTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, sentence)| *sentence)

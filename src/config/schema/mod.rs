@@ -5,17 +5,21 @@
 
 mod command;
 mod host;
+mod inherited;
 mod keyword;
+mod kind;
 mod later;
 mod look_up;
-mod tables;
+mod settings;
+mod traffic;
 mod value_kind;
 
 pub use command::{COMMANDS, CommandWords};
 pub(super) use host::is_host_name;
+pub use inherited::INHERITED;
 pub use keyword::{Keyword, Preset, Usage};
+pub use kind::{Kind, OBJECTS, ObjectSchema};
 pub(super) use later::MAC;
-pub use later::{Later, later, later_object};
+pub use later::{Later, later, later_object, later_words};
 pub use look_up::{NotFound, find, unabbreviate};
-pub use tables::{INHERITED, Kind, OBJECTS, ObjectSchema};
 pub use value_kind::ValueKind;

@@ -190,6 +190,7 @@ impl ValueKind {
             Self::Flag => read_flag(text).map(Value::Flag),
             Self::Proportions => read_proportions(text).map(Value::Parts),
             Self::Names | Self::Networks | Self::Protocols => self.read_joined(text),
+            Self::Bound => read_bound(text),
             other => other.accept_text(text),
         }
     }
@@ -208,7 +209,6 @@ impl ValueKind {
             Self::RequestLine => is_request_line(text),
             Self::HeaderValue => text.is_ascii() && text.trim() == text,
             Self::AbsolutePath => text.is_empty() || text.starts_with('/'),
-            Self::Bound => text.parse::<u32>().is_ok() || text.parse::<IpAddr>().is_ok(),
             _ => true,
         };
         right.then(|| Value::text(text))
@@ -230,6 +230,22 @@ impl ValueKind {
             _ => Name::new(item).ok().map(|name| name.as_str().to_owned()),
         }
     }
+}
+
+pub(super) const fn whole(least: u64, most: u64) -> ValueKind {
+    ValueKind::Whole { least, most }
+}
+
+pub(super) const fn seconds(least: u64, most: u64) -> ValueKind {
+    ValueKind::Seconds { least, most }
+}
+
+pub(super) const fn fractions(least_ms: u64, most: u64) -> ValueKind {
+    ValueKind::Fractions { least_ms, most }
+}
+
+pub(super) const fn choice(words: &'static [&'static str]) -> ValueKind {
+    ValueKind::Choice { words, later: &[] }
 }
 
 fn read_choice(text: &str, words: &[&'static str], later: &[(&str, &str)]) -> Result<Value, Refusal> {
@@ -291,6 +307,13 @@ fn read_proportions(text: &str) -> Option<[u8; 4]> {
 
 fn without_second_quotes(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// In its canonical form, because a number with leading zeros is none in TOML.
+fn read_bound(text: &str) -> Option<Value> {
+    let number = read_whole(text, 0, u64::from(u32::MAX)).map(|number| number.to_string());
+    let bound = number.or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_string()))?;
+    Some(Value::text(&bound))
 }
 
 /// `METHOD TARGET HTTP/x.y` in visible ASCII; IBM's examples write all of it in lower case.

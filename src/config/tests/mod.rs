@@ -1,6 +1,11 @@
 //! Stories and laws of the whole room.
 
+mod change;
+mod files;
+mod laws;
+mod script;
 mod toml;
+mod warnings;
 
 use super::{Config, Document};
 
@@ -15,7 +20,10 @@ fn faults(text: &str, file: &str) -> Vec<String> {
     faults.iter().map(strip).collect()
 }
 
+fn document(text: &str, file: &str) -> Document {
+    Document::parse(text, file).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
 fn config(text: &str, file: &str) -> Config {
-    let document = Document::parse(text, file).unwrap_or_else(|faults| panic!("{faults}"));
-    document.resolve().unwrap_or_else(|faults| panic!("{faults}")).config
+    document(text, file).resolve().unwrap_or_else(|faults| panic!("{faults}")).config
 }

@@ -207,3 +207,28 @@ fn all_faults_come_at_once() {
         faults(&text, FILE).iter().map(|fault| fault.split(": ").next().expect("place").to_owned()).collect();
     assert_eq!(places, ["7:1", "8:11", "9:1", "13:1"]);
 }
+
+#[test]
+fn boms_and_line_ends_do_not_matter_and_nul_is_refused() {
+    let text = with_port("stickytime = 3\n");
+    let plain = config(&text, FILE);
+    assert_eq!(config(&format!("\u{feff}{}", text.replace('\n', "\r\n")), FILE), plain);
+    let faulty = text.replace('\n', "\r\n").replace("stickytime", "stickytme");
+    assert_eq!(faults(&faulty, FILE), ["7:1: unknown key `stickytme`, did you mean `stickytime`?"]);
+    let nul = faults(&with_port("sorrypage = \"a\u{0}b\"\n"), FILE);
+    assert!(nul.iter().all(|fault| fault.starts_with("7:1")), "{nul:?}");
+    let escaped = faults(&with_port("sorrypage = \"a\\u0000b\"\n"), FILE);
+    assert_eq!(escaped, [r"7:13: `sorrypage` is a file or a directory; `\u{0}` has no place in it"]);
+}
+
+#[test]
+fn other_shapes_of_toml_say_the_same() {
+    let inline =
+        "executor.workers = 3\ncluster = [{ name = \"192.0.2.1\", port = [{ number = 0x50, method = \"http\" }] }]\n";
+    let long = "[[cluster]]\nname = '192.0.2.1'\n[[cluster.port]]\nnumber = 8_0\nmethod = \"\"\"http\"\"\"\n[executor]\nworkers = 3\n";
+    assert_eq!(config(inline, FILE), config(long, FILE));
+    assert_eq!(
+        faults(&format!("{inline}port = 1\n"), FILE),
+        ["3:1: `port` belongs within a cluster: write [[cluster.port]]"]
+    );
+}

@@ -1,215 +1,13 @@
-//! The table of all objects and keywords.
+//! Keywords of what carries traffic: clusters, ports, servers, rules, and the advisors that probe.
 //!
 //! Defaults are IBM's where IBM has them; the others carry their reason here.
 
-use super::Preset::{Decimal, Flag, List, Parts, Seconds, Text, Told, Unlimited, Whole, Word};
-use super::{Keyword, Usage, ValueKind, later};
+use super::Preset::{Flag, List, Parts, Seconds, Text, Told, Unlimited, Whole, Word};
+use super::inherited::{STALETIMEOUT, STICKYMASK, STICKYMASK6, STICKYTIME, WEIGHTBOUND};
+use super::value_kind::{choice, fractions, whole};
+use super::{Keyword, Kind, ObjectSchema, Usage, ValueKind, later};
 
-/// A kind of object.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Kind {
-    Executor,
-    Manager,
-    Control,
-    Metrics,
-    Log,
-    Cluster,
-    Port,
-    Server,
-    Rule,
-    Advisor,
-}
-
-/// A kind of object with its keywords, in the order in which they are printed.
-#[derive(Debug)]
-pub struct ObjectSchema {
-    pub kind: Kind,
-    /// Its word in TOML and in commands.
-    pub word: &'static str,
-    pub help: &'static str,
-    pub keywords: &'static [Keyword],
-    /// The kinds of objects within it.
-    pub children: &'static [Kind],
-}
-
-impl Kind {
-    pub fn schema(self) -> &'static ObjectSchema {
-        match self {
-            Self::Executor => &EXECUTOR,
-            Self::Manager => &MANAGER,
-            Self::Control => &CONTROL,
-            Self::Metrics => &METRICS,
-            Self::Log => &LOG,
-            Self::Cluster => &CLUSTER,
-            Self::Port => &PORT,
-            Self::Server => &SERVER,
-            Self::Rule => &RULE,
-            Self::Advisor => &ADVISOR,
-        }
-    }
-
-    pub fn word(self) -> &'static str {
-        self.schema().word
-    }
-
-    /// Whether there is exactly one of it.
-    pub fn is_single(self) -> bool {
-        matches!(self, Self::Executor | Self::Manager | Self::Control | Self::Metrics | Self::Log)
-    }
-
-    /// The keyword, spelled in full and in lower case.
-    pub fn keyword(self, word: &str) -> Option<&'static Keyword> {
-        self.schema().keywords.iter().find(|keyword| keyword.word == word)
-    }
-}
-
-/// All kinds, in the order in which they are printed.
-pub static OBJECTS: [&ObjectSchema; 10] =
-    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &CLUSTER, &PORT, &SERVER, &RULE, &ADVISOR];
-
-/// Keywords whose value is copied at creation: from the executor into a cluster, from a cluster into a port.
-pub static INHERITED: [&str; 5] = ["stickytime", "stickymask", "stickymask6", "weightbound", "staletimeout"];
-
-static EXECUTOR: ObjectSchema = ObjectSchema {
-    kind: Kind::Executor,
-    word: "executor",
-    help: "forwards; its sticky, weight and stale settings are copied into clusters created later",
-    keywords: &[
-        Keyword::new("workers", whole(0, 1024), Whole(0), "proxy threads; 0: one per CPU"),
-        Keyword::new(
-            "maxconnections",
-            whole(0, 10_000_000),
-            Whole(0),
-            "client connections over all ports; 0: as many as file descriptors allow",
-        ),
-        // 262,144 records of some 100 bytes: 25 MiB.
-        Keyword::new(
-            "maxaffinity",
-            whole(1, 16_777_216),
-            Whole(262_144),
-            "affinity records; beyond it the longest unused one makes room",
-        ),
-        // systemd's own patience with a service that stops is 90 s.
-        Keyword::new(
-            "draintime",
-            fractions(0, 86_400),
-            Seconds(30),
-            "how long running exchanges may take to end when the daemon stops",
-        ),
-        STICKYTIME,
-        STICKYMASK,
-        STICKYMASK6,
-        WEIGHTBOUND,
-        STALETIMEOUT,
-    ],
-    children: &[],
-};
-
-static MANAGER: ObjectSchema = ObjectSchema {
-    kind: Kind::Manager,
-    word: "manager",
-    help: "turns measurements into weights",
-    keywords: &[
-        Keyword::new(
-            "running",
-            ValueKind::Flag,
-            Flag(true),
-            "no: weights stay what they are; verdicts of advisors still count",
-        )
-        .used(Usage::Elsewhere("manager start | manager stop")),
-        Keyword::new("interval", fractions(100, 3600), Seconds(2), "between two rounds"),
-        Keyword::new("refresh", whole(1, 1000), Whole(2), "connection counts are taken every so many rounds"),
-        Keyword::new(
-            "sensitivity",
-            whole(1, 100),
-            Whole(5),
-            "percent by which a port's sum of weights must change before new ones are used",
-        ),
-        // Below 1 a step would go beyond its target.
-        Keyword::new(
-            "smoothing",
-            ValueKind::Decimal { least: 1, most: 1000 },
-            Decimal(1.5),
-            "the larger, the smaller the step towards the target",
-        ),
-        Keyword::new(
-            "velocitylimit",
-            ValueKind::Flag,
-            Flag(false),
-            "at most max(1, 20 %) of a port's servers are taken out by advisors per advisor interval",
-        ),
-        Keyword::new(
-            "failopen",
-            ValueKind::Flag,
-            Flag(false),
-            "with less than half of a port's servers healthy, verdicts of advisors are set aside",
-        ),
-    ],
-    children: &[],
-};
-
-static CONTROL: ObjectSchema = ObjectSchema {
-    kind: Kind::Control,
-    word: "control",
-    help: "where dscontrol comes in",
-    keywords: &[
-        Keyword::new(
-            "socket",
-            ValueKind::AbsolutePath,
-            Told("/run/tsuji/control.sock, for other users than root in $XDG_RUNTIME_DIR"),
-            "the control socket",
-        ),
-        Keyword::new("mode", ValueKind::Mode, Text("0660"), "permission bits of the socket"),
-        Keyword::new("owner", ValueKind::Account, Told("the daemon's user"), "owner of the socket"),
-        Keyword::new("group", ValueKind::Account, Told("the daemon's group"), "group of the socket"),
-        Keyword::new(
-            "statedir",
-            ValueKind::AbsolutePath,
-            Told("/var/lib/tsuji, for other users than root in $XDG_STATE_HOME"),
-            "keeps overrides and the last good configuration",
-        ),
-    ],
-    children: &[],
-};
-
-static METRICS: ObjectSchema = ObjectSchema {
-    kind: Kind::Metrics,
-    word: "metrics",
-    help: "where Prometheus comes in",
-    keywords: &[
-        // Loopback: names and addresses of servers are nobody else's business until the operator says so.
-        Keyword::new(
-            "listen",
-            ValueKind::Listen,
-            Text("127.0.0.1:9150"),
-            "address and port of /metrics and /healthz; empty: off",
-        ),
-    ],
-    children: &[],
-};
-
-static LOG: ObjectSchema = ObjectSchema {
-    kind: Kind::Log,
-    word: "log",
-    help: "diagnostics on stderr",
-    keywords: &[
-        Keyword::new(
-            "loglevel",
-            whole(0, 5),
-            Whole(1),
-            "0 nothing, 1 changes of state and faults, 2 and 3 information, 4 debugging, 5 everything",
-        ),
-        Keyword::new(
-            "format",
-            choice(&["text", "json"]),
-            Word("text"),
-            "for people or for programs (in commands: set logformat)",
-        ),
-    ],
-    children: &[],
-};
-
-static CLUSTER: ObjectSchema = ObjectSchema {
+pub(super) static CLUSTER: ObjectSchema = ObjectSchema {
     kind: Kind::Cluster,
     word: "cluster",
     help: "a virtual address; its sticky, weight and stale settings are copied into ports created later",
@@ -233,7 +31,7 @@ static CLUSTER: ObjectSchema = ObjectSchema {
     children: &[Kind::Port],
 };
 
-static PORT: ObjectSchema = ObjectSchema {
+pub(super) static PORT: ObjectSchema = ObjectSchema {
     kind: Kind::Port,
     word: "port",
     help: "a TCP port of a cluster",
@@ -342,7 +140,7 @@ static PORT: ObjectSchema = ObjectSchema {
     children: &[Kind::Server, Kind::Rule],
 };
 
-static SERVER: ObjectSchema = ObjectSchema {
+pub(super) static SERVER: ObjectSchema = ObjectSchema {
     kind: Kind::Server,
     word: "server",
     help: "a back end of a port",
@@ -382,12 +180,13 @@ static SERVER: ObjectSchema = ObjectSchema {
             Word("up"),
             "what the operator wants of it",
         )
+        .used(Usage::Elsewhere("manager quiesce | manager unquiesce | server down | server up"))
         .lean(),
     ],
     children: &[],
 };
 
-static RULE: ObjectSchema = ObjectSchema {
+pub(super) static RULE: ObjectSchema = ObjectSchema {
     kind: Kind::Rule,
     word: "rule",
     help: "which servers may take a new connection, under which condition",
@@ -437,7 +236,7 @@ static RULE: ObjectSchema = ObjectSchema {
     children: &[],
 };
 
-static ADVISOR: ObjectSchema = ObjectSchema {
+pub(super) static ADVISOR: ObjectSchema = ObjectSchema {
     kind: Kind::Advisor,
     word: "advisor",
     help: "probes servers",
@@ -473,43 +272,3 @@ static ADVISOR: ObjectSchema = ObjectSchema {
     ],
     children: &[],
 };
-
-// A record without end is a leak, so 32,000,000 s (a year), IBM's own largest default, is the most.
-const STICKYTIME: Keyword = Keyword::new(
-    "stickytime",
-    seconds(0, 32_000_000),
-    Seconds(0),
-    "how long a client stays with its server; 0: no affinity",
-);
-const STICKYMASK: Keyword =
-    Keyword::new("stickymask", whole(1, 32), Whole(32), "leading bits of an IPv4 client that make it the same client");
-const STICKYMASK6: Keyword = Keyword::new(
-    "stickymask6",
-    whole(1, 128),
-    Whole(128),
-    "leading bits of an IPv6 client that make it the same client",
-);
-const WEIGHTBOUND: Keyword =
-    Keyword::new("weightbound", whole(1, 100), Whole(20), "the largest weight that the manager gives");
-const STALETIMEOUT: Keyword = Keyword::new(
-    "staletimeout",
-    fractions(100, 32_000_000),
-    Told("300, port 21: 900, port 23: 32000000"),
-    "without a byte in either direction on a tcp connection or tunnel",
-);
-
-const fn whole(least: u64, most: u64) -> ValueKind {
-    ValueKind::Whole { least, most }
-}
-
-const fn seconds(least: u64, most: u64) -> ValueKind {
-    ValueKind::Seconds { least, most }
-}
-
-const fn fractions(least_ms: u64, most: u64) -> ValueKind {
-    ValueKind::Fractions { least_ms, most }
-}
-
-const fn choice(words: &'static [&'static str]) -> ValueKind {
-    ValueKind::Choice { words, later: &[] }
-}

@@ -1,0 +1,148 @@
+//! Keywords of the single objects: executor, manager, control, metrics, log.
+//!
+//! Defaults are IBM's where IBM has them; the others carry their reason here.
+
+use super::Preset::{Decimal, Flag, Seconds, Text, Told, Whole, Word};
+use super::inherited::{STALETIMEOUT, STICKYMASK, STICKYMASK6, STICKYTIME, WEIGHTBOUND};
+use super::value_kind::{choice, fractions, whole};
+use super::{Keyword, Kind, ObjectSchema, Usage, ValueKind};
+
+pub(super) static EXECUTOR: ObjectSchema = ObjectSchema {
+    kind: Kind::Executor,
+    word: "executor",
+    help: "forwards; its sticky, weight and stale settings are copied into clusters created later",
+    keywords: &[
+        Keyword::new("workers", whole(0, 1024), Whole(0), "proxy threads; 0: one per CPU"),
+        Keyword::new(
+            "maxconnections",
+            whole(0, 10_000_000),
+            Whole(0),
+            "client connections over all ports; 0: as many as file descriptors allow",
+        ),
+        // 262,144 records of some 100 bytes: 25 MiB.
+        Keyword::new(
+            "maxaffinity",
+            whole(1, 16_777_216),
+            Whole(262_144),
+            "affinity records; beyond it the longest unused one makes room",
+        ),
+        // systemd's own patience with a service that stops is 90 s.
+        Keyword::new(
+            "draintime",
+            fractions(0, 86_400),
+            Seconds(30),
+            "how long running exchanges may take to end when the daemon stops",
+        ),
+        STICKYTIME,
+        STICKYMASK,
+        STICKYMASK6,
+        WEIGHTBOUND,
+        STALETIMEOUT,
+    ],
+    children: &[],
+};
+
+pub(super) static MANAGER: ObjectSchema = ObjectSchema {
+    kind: Kind::Manager,
+    word: "manager",
+    help: "turns measurements into weights",
+    keywords: &[
+        Keyword::new(
+            "running",
+            ValueKind::Flag,
+            Flag(true),
+            "no: weights stay what they are; verdicts of advisors still count",
+        )
+        .used(Usage::Elsewhere("manager start | manager stop"))
+        .lean(),
+        Keyword::new("interval", fractions(100, 3600), Seconds(2), "between two rounds"),
+        Keyword::new("refresh", whole(1, 1000), Whole(2), "connection counts are taken every so many rounds"),
+        Keyword::new(
+            "sensitivity",
+            whole(1, 100),
+            Whole(5),
+            "percent by which a port's sum of weights must change before new ones are used",
+        ),
+        // Below 1 a step would go beyond its target.
+        Keyword::new(
+            "smoothing",
+            ValueKind::Decimal { least: 1, most: 1000 },
+            Decimal(1.5),
+            "the larger, the smaller the step towards the target",
+        ),
+        Keyword::new(
+            "velocitylimit",
+            ValueKind::Flag,
+            Flag(false),
+            "at most max(1, 20 %) of a port's servers are taken out by advisors per advisor interval",
+        ),
+        Keyword::new(
+            "failopen",
+            ValueKind::Flag,
+            Flag(false),
+            "with less than half of a port's servers healthy, verdicts of advisors are set aside",
+        ),
+    ],
+    children: &[],
+};
+
+pub(super) static CONTROL: ObjectSchema = ObjectSchema {
+    kind: Kind::Control,
+    word: "control",
+    help: "where dscontrol comes in",
+    keywords: &[
+        Keyword::new(
+            "socket",
+            ValueKind::AbsolutePath,
+            Told("/run/tsuji/control.sock, for other users than root in $XDG_RUNTIME_DIR"),
+            "the control socket",
+        ),
+        Keyword::new("mode", ValueKind::Mode, Text("0660"), "permission bits of the socket"),
+        Keyword::new("owner", ValueKind::Account, Told("the daemon's user"), "owner of the socket"),
+        Keyword::new("group", ValueKind::Account, Told("the daemon's group"), "group of the socket"),
+        Keyword::new(
+            "statedir",
+            ValueKind::AbsolutePath,
+            Told("/var/lib/tsuji, for other users than root in $XDG_STATE_HOME"),
+            "keeps overrides and the last good configuration",
+        ),
+    ],
+    children: &[],
+};
+
+pub(super) static METRICS: ObjectSchema = ObjectSchema {
+    kind: Kind::Metrics,
+    word: "metrics",
+    help: "where Prometheus comes in",
+    keywords: &[
+        // Loopback: names and addresses of servers are nobody else's business until the operator says so.
+        Keyword::new(
+            "listen",
+            ValueKind::Listen,
+            Text("127.0.0.1:9150"),
+            "address and port of /metrics and /healthz; empty: off",
+        ),
+    ],
+    children: &[],
+};
+
+pub(super) static LOG: ObjectSchema = ObjectSchema {
+    kind: Kind::Log,
+    word: "log",
+    help: "diagnostics on stderr",
+    keywords: &[
+        Keyword::new(
+            "loglevel",
+            whole(0, 5),
+            Whole(1),
+            "0 nothing, 1 changes of state and faults, 2 and 3 information, 4 debugging, 5 everything",
+        ),
+        Keyword::new(
+            "format",
+            choice(&["text", "json"]),
+            Word("text"),
+            "for people or for programs (in commands: set logformat)",
+        ),
+    ],
+    children: &[],
+};
