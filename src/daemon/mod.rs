@@ -4,4 +4,5 @@
 //! proxy's workers are threads of their own; a third kind writes files, so that a hanging disk holds up nobody.
 //! Nothing is decided here.
 
+pub mod probe;
 pub mod sorry;

@@ -12,11 +12,11 @@ use crate::model::{ManagerSettings, PortId, Proportions, ServerId, Weight, Weigh
 /// Turns samples into weight changes, slowly enough that one noisy probe moves nobody.
 ///
 /// Each round, on each port, among the servers in service: loads of each kind become shares (see `shares`), shares
-/// times the weightbound become partial weights, the proportions mix them into a target, and each weight goes a part of its
-/// way there (1 / smoothing, less where it swings). The computed weights of a port are published together, when they
-/// differ from the published ones by more than the sensitivity, or at once when a server came or went or the weightbound
-/// changed. Differences are summed without their signs: IBM's "from 100 to 105 no, to 106 yes" holds, and two servers that
-/// swap their weights are not overlooked because the sum stays what it was.
+/// times the weightbound become partial weights, the proportions mix them into a target, and each weight goes a part of
+/// its way there (1 / smoothing, less where it swings). The computed weights of a port are published together, when
+/// they differ from the published ones by more than the sensitivity, or at once when a server came or went or the
+/// weightbound changed. Differences are summed without their signs: IBM's "from 100 to 105 no, to 106 yes" holds, and
+/// two servers that swap their weights are not overlooked because the sum stays what it was.
 #[derive(Debug)]
 pub struct Manager {
     settings: ManagerSettings,
@@ -80,8 +80,8 @@ impl Manager {
         self.tracks.get(&server).map(|track| *track.evidence())
     }
 
-    /// Values so far that no number of a load can be: not a number, infinite, negative, absurdly large, or a counter that
-    /// went backwards.
+    /// Values so far that no number of a load can be: not a number, infinite, negative, absurdly large, or a counter
+    /// that went backwards.
     pub fn ignored(&self) -> u64 {
         self.ignored
     }
@@ -102,7 +102,8 @@ impl Manager {
         self.publish(port, urgent)
     }
 
-    /// Takes states and operators' weights; true if a server or the bound changed, which must not wait for the sensitivity.
+    /// Takes states and operators' weights; true if a server or the bound changed, which must not wait for the
+    /// sensitivity.
     fn follow(&mut self, port: &PortSample) -> bool {
         let mut urgent = self.bounds.insert(port.port, port.bound) != Some(port.bound);
         for sample in &port.servers {
@@ -215,7 +216,8 @@ fn mix(partial: PartialWeights, proportions: Proportions) -> f64 {
     sum / 100.0
 }
 
-/// IBM's smoothing index as a part of the way per round. An index below 1, or none at all, would overshoot: the whole way.
+/// IBM's smoothing index as a part of the way per round. An index below 1, or none at all, would overshoot: the whole
+/// way.
 fn part_of_the_way(smoothing: f64) -> f64 {
     if smoothing >= 1.0 { 1.0 / smoothing } else { 1.0 }
 }

@@ -4,13 +4,13 @@
 ///
 /// `share = (least + ease) / (load + ease)` with `ease` a quarter of the mean load. Without the ease an idle server
 /// would be infinitely better than one with a single connection; a fixed ease would make the answer depend on the unit
-/// of the load. With n servers the worst share is 1 / (4n + 1). A load that is not known counts as the mean. The sum is taken
-/// in ascending order and shares are rounded to a fine grid, so that neither the order of servers nor the last bit of
-/// a division decides anything.
+/// of the load. With n servers the worst share is 1 / (4n + 1). A load that is not known counts as the mean. The sum is
+/// taken in ascending order and shares are rounded to a fine grid, so that neither the order of servers nor the last
+/// bit of a division decides anything.
 ///
-/// Why raising one load never raises its own share: the ease grows by d/4n when a load grows by d. The least loaded keeps 1.
-/// For another one the numerator N grows by d/4n and the denominator D by d (1 + 1/4n), so the share grows only if
-/// N < D / (4n + 1); but a load is at most n × mean − (n − 1) × least, hence D / (4n + 1) ≤ mean / 4 ≤ N.
+/// Why raising one load never raises its own share: the ease grows by d/4n when a load grows by d. The least loaded
+/// keeps 1. For another one the numerator N grows by d/4n and the denominator D by d (1 + 1/4n), so the share grows
+/// only if N < D / (4n + 1); but a load is at most n × mean − (n − 1) × least, hence D / (4n + 1) ≤ mean / 4 ≤ N.
 pub(super) fn shares(loads: &[Option<f64>]) -> Vec<f64> {
     let mut known: Vec<f64> = loads.iter().flatten().copied().collect();
     known.sort_by(f64::total_cmp);

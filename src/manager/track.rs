@@ -123,10 +123,10 @@ impl Track {
 /// Keeps a weight from swinging.
 ///
 /// Weights change loads, and loads change weights. A server near its limit answers a little more weight with a lot more
-/// load, so a full step overshoots, is taken back at the next look, and the weight swings for ever. The damper sees that:
-/// one turn of the evidence is a change of mind, another one soon after is swinging and halves the step. Evidence that
-/// goes on wanting the same direction, or stands still for long, lets the step grow again. Turns by less than a tenth of the
-/// bound are left alone: noise does that to a quiet site, which should stay quick to answer a real change.
+/// load, so a full step overshoots, is taken back at the next look, and the weight swings for ever. The damper sees
+/// that: one turn of the evidence is a change of mind, another one soon after is swinging and halves the step. Evidence
+/// that goes on wanting the same direction, or stands still for long, lets the step grow again. Turns by less than a
+/// tenth of the bound are left alone: noise does that to a quiet site, which should stay quick to answer a real change.
 #[derive(Clone, Copy, Debug)]
 struct Damper {
     /// Factor for each step, [`Damper::LEAST`] to 1.
@@ -187,12 +187,13 @@ impl Default for Damper {
     }
 }
 
-/// The smallest step, as a part of the weightbound. A pure proportion of the rest never arrives; with this one, five steps of the
-/// default smoothing (1.5) get from any weight to any other exactly: (1/3)⁴ of the bound is less than one such step.
+/// The smallest step, as a part of the weightbound. A pure proportion of the rest never arrives; with this one, five
+/// steps of the default smoothing (1.5) get from any weight to any other exactly: (1/3)⁴ of the bound is less than one
+/// such step.
 const SLACK: f64 = 1.0 / 80.0;
 
-/// From `old` towards `target` by a part of the way, at least by `least`, never beyond. The larger the target, the larger
-/// the answer.
+/// From `old` towards `target` by a part of the way, at least by `least`, never beyond. The larger the target, the
+/// larger the answer.
 fn step(old: f64, target: f64, part: f64, least: f64) -> f64 {
     let error = target - old;
     let stride = (part * error.abs()).max(least);

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The recent removals of one port. In any stretch of one interval there are at most as many as allowed, except those that
-/// nobody can put off.
+use crate::model::MAX_SERVERS_PER_PORT;
+
+/// The recent removals of one port. In any stretch of one interval there are at most as many as allowed, except those
+/// that nobody can put off.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Velocity {
-    /// Oldest first; only those that may still count. Never longer than the largest allowance.
+    /// Oldest first; only those that may still count, at most [`MOST`].
     removals: VecDeque<Instant>,
 }
 
@@ -28,10 +30,12 @@ impl Velocity {
     }
 
     /// Records a removal that happens whatever the allowance says. It uses the allowance up all the same.
-    pub(super) fn force(&mut self, allowed: usize, interval: Duration, now: Instant) {
+    pub(super) fn force(&mut self, interval: Duration, now: Instant) {
         self.forget(interval, now);
         self.removals.push_back(now);
-        while self.removals.len() > allowed {
+        // Not today's allowance, but the largest there is: servers that are quiesced for a moment lower today's, and
+        // what is forgotten then would be missing when they are back.
+        if self.removals.len() > MOST {
             self.removals.pop_front();
         }
     }
@@ -46,3 +50,7 @@ impl Velocity {
         self.removals.retain(|at| now.saturating_duration_since(*at) < interval);
     }
 }
+
+/// The largest allowance of any port. A server that comes back and is refused again and again, within one long
+/// interval, adds a removal each time; beyond this number the oldest no longer matters.
+const MOST: usize = MAX_SERVERS_PER_PORT / 5;

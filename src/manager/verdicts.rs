@@ -35,9 +35,10 @@ pub struct StandingChange {
 /// Applies velocity limit and fail-open to what advisors say.
 ///
 /// Both are off by default; then a server is out exactly while it is called down. With the velocity limit, at most
-/// max(1, a fifth) of a port's servers that are administratively up are taken out within one advisor interval; the others stay usable
-/// until their turn comes, the one that has been called down longest first. With fail-open, servers that are taken out become a last
-/// resort while less than half of the port's servers that are administratively up are healthy (unknown counts as healthy).
+/// max(1, a fifth) of a port's servers that are administratively up are taken out within one advisor interval; the
+/// others stay usable until their turn comes, the one that has been called down longest first. With fail-open, servers
+/// that are taken out become a last resort while less than half of the port's servers that are administratively up are
+/// healthy (unknown counts as healthy).
 ///
 /// Neither ever holds back what is certain: a refused connection and a missing address mean out at once, and so does
 /// `server down`. They do count for the velocity limit. A server that is quiesced is neither counted nor spared.
@@ -143,7 +144,7 @@ impl PortState {
                 Demand::AsIs => {}
                 Demand::OutNow => {
                     if verdict.is_up() {
-                        self.velocity.force(allowed, verdicts.interval, now);
+                        self.velocity.force(verdicts.interval, now);
                     }
                     *seat = Seat { taken: true, waiting: None, ..*seat };
                 }

@@ -266,7 +266,8 @@ fn any_story() -> impl Strategy<Value = (u64, Proportions, Vec<Vec<ServerSample>
     })
 }
 
-/// Plays a story; the weights of the first round are the configured ones. Calls `seen` with each round's sample and changes.
+/// Plays a story; the weights of the first round are the configured ones. Calls `seen` with each round's sample and
+/// changes.
 fn play(
     settings: ManagerSettings,
     (bound, proportions, story): &(u64, Proportions, Vec<Vec<ServerSample>>),
@@ -289,8 +290,8 @@ fn play(
 }
 
 proptest! {
-    /// W1: whatever the evidence, a changed weight is 1 to the bound and belongs to a server in service; the effective weight is 0
-    /// exactly for those that are down or quiesced (or have 0 by their operator's wish).
+    /// W1: whatever the evidence, a changed weight is 1 to the bound and belongs to a server in service; the effective
+    /// weight is 0 exactly for those that are down or quiesced (or have 0 by their operator's wish).
     #[test]
     fn w1_bounds(settings in any_settings(), story in any_story()) {
         play(settings, &story, |site, changes| {
@@ -340,7 +341,8 @@ proptest! {
         prop_assert_eq!(first, second);
     }
 
-    /// W2: the same site once more, with one load of one server worse: its computed weight is never higher, in no round.
+    /// W2: the same site once more, with one load of one server worse: its computed weight is never higher, in no
+    /// round.
     #[test]
     fn w2_monotone(loads in prop::collection::vec((0u64..100, 0u64..100, 0.0..500.0f64, 0.0..100.0f64), 1..8),
                    at in any::<prop::sample::Index>(), kind in 0..4u8, more in 1u64..1000, proportions in any_proportions(), bound in 1u64..=100) {
@@ -394,8 +396,8 @@ proptest! {
         prop_assert!(plain.iter().zip(&scaled).all(|(a, b)| a.abs_diff(*b) <= 1));
     }
 
-    /// W5: from any weights to any others in at most five rounds of constant evidence (with IBM's smoothing), and no move after.
-    /// Evidence is constant from the third round: the second count is the first that can be compared.
+    /// W5: from any weights to any others in at most five rounds of constant evidence (with IBM's smoothing), and no
+    /// move after. Evidence is constant from the third round: the second count is the first that can be compared.
     #[test]
     fn w5_constant_evidence_gives_constant_weights(
         loads in prop::collection::vec((0u64..500, 0u64..500, 0.0..500.0f64, 1u64..=100), 1..8), proportions in any_proportions(), bound in 1u64..=100, refresh in 1u32..4,
@@ -417,7 +419,8 @@ proptest! {
         }
     }
 
-    /// W5: under ten percent of noise, weights are published only when together they differ by more than the sensitivity.
+    /// W5: under ten percent of noise, weights are published only when together they differ by more than the
+    /// sensitivity.
     #[test]
     fn w5_noise_is_not_published(noise in prop::collection::vec(prop::collection::vec(0.9..1.1f64, 4), 60)) {
         let servers = (0..4).map(|id| server(id, 0)).collect();
@@ -513,9 +516,9 @@ fn turns_are_counted() {
 /// The sensitivity lets no smaller step through on the largest farm: 5 percent of 90, rounded up.
 const LEAST_STEP: u8 = 5;
 
-/// W5: whichever evidence counts and however close to its limit the site works, weights do not swing. Within IBM's advice (active
-/// and new at least 20 percent each) they do not turn at all once they have settled. Without connection counts, at the limit
-/// of all servers, they may wander, but not back and forth with each look.
+/// W5: whichever evidence counts and however close to its limit the site works, weights do not swing. Within IBM's
+/// advice (active and new at least 20 percent each) they do not turn at all once they have settled. Without connection
+/// counts, at the limit of all servers, they may wander, but not back and forth with each look.
 #[test]
 fn w5_closed_loop_does_not_swing() {
     let farms: [&[f64]; 4] =

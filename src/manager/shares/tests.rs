@@ -30,7 +30,8 @@ fn mended_loads() {
     }
 }
 
-/// Exactly, in thousandths of a billionth: (4n·least + sum) / (4n·load + sum), the same fraction without divisions inside.
+/// Exactly, in thousandths of a billionth: (4n·least + sum) / (4n·load + sum), the same fraction without divisions
+/// inside.
 fn exact(loads: &[u64]) -> Vec<f64> {
     let n = 4 * loads.len() as i128;
     let sum: i128 = loads.iter().map(|load| i128::from(*load)).sum();

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::manager::effective_weight;
+use crate::model::Weight;
 
 const INTERVAL: Duration = Duration::from_secs(7);
 
@@ -117,6 +119,19 @@ fn switching_the_limit_off_lets_verdicts_through() {
     assert_eq!(court.verdicts.standing(PortId(1), ServerId(0)), Standing::Usable);
 }
 
+/// Once a refused connection, coming while a quiesced server lowered the allowance to one, wiped out the memory of the
+/// removals before it; back at two, a third server was taken out within one interval.
+#[test]
+fn an_allowance_that_shrinks_for_a_moment_forgets_nothing() {
+    let mut court = Court::new(10, true, false);
+    assert_eq!(court.health(0..3, timeout()).judge(), "oouuuuuuuu");
+    court.port.servers[0].state = AdministrativeState::Quiesced;
+    assert_eq!(court.health(4..5, refused()).judge(), "oouuouuuuu");
+    court.port.servers[0].state = AdministrativeState::Up;
+    assert_eq!(court.judge(), "oouuouuuuu", "the third waits");
+    assert_eq!(court.wait(INTERVAL).judge(), "ooououuuuu");
+}
+
 #[test]
 fn changes_are_told_once() {
     let mut court = Court::new(2, false, false);
@@ -148,9 +163,9 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// W7: within any one interval at most max(1, 20 %) of the servers that are up are taken out by opinion; nobody stays in
-    /// for ever; what is certain is never hidden; below half, opinion alone leaves a last resort; without settings nothing differs
-    /// from the verdicts.
+    /// W7: within any one interval at most max(1, 20 %) of the servers that are up are taken out by opinion; nobody
+    /// stays in for ever; what is certain is never hidden; below half, opinion alone leaves a last resort; without
+    /// settings nothing differs from the verdicts.
     #[test]
     fn w7_velocity_and_fail_open(servers in 1usize..32, velocity: bool, fail_open: bool, events in prop::collection::vec(event(), 1..200)) {
         let mut court = Court::new(servers as u32, velocity, fail_open);
@@ -191,6 +206,12 @@ proptest! {
                 } else if standing == Standing::Usable {
                     prop_assert!(court.verdicts.next_deadline().is_some(), "whoever is held back will be judged again");
                 }
+                // W1, with the settings on and off.
+                let weight = Weight::new(7).expect("a weight");
+                let nothing = effective_weight(weight, verdict.state, standing != Standing::Usable) == Weight::ZERO;
+                let out = verdict.health.is_down() || !verdict.is_up();
+                prop_assert!(!nothing || out, "healthy and up: at least 1");
+                prop_assert!(velocity || nothing == out, "0 exactly if down or quiesced, unless the limit holds it in");
                 prop_assert!(standing != Standing::FailOpen || fail_open && healthy * 2 < up.len());
             }
         }
