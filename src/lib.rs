@@ -2,6 +2,7 @@
 
 pub mod advisor;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod executor;
 pub mod manager;

@@ -1,1 +1,3 @@
+//! Whole programs, from outside.
 
+mod dscontrol;

@@ -1,0 +1,114 @@
+//! Commands: what an operator wants, understood.
+
+pub(in crate::control) mod arguments;
+#[cfg(test)]
+mod tests;
+
+use crate::config::{Change, Operand, Refusal};
+
+use super::grammar;
+
+pub use arguments::{AdvisorSelection, Exchange, RequestLine};
+
+/// One command, ready to be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Changes configured state: objects, weights, administrative states, settings.
+    Change(Change),
+    /// Everything at one glance.
+    Status,
+    /// All listeners accept again.
+    ExecutorStart,
+    /// All listeners stop accepting; what runs, runs on.
+    ExecutorStop,
+    ExecutorStatus,
+    ExecutorReport,
+    ClusterStatus(Operand),
+    ClusterReport(Operand),
+    PortStatus(Operand),
+    PortReport(Operand),
+    ServerStatus(Operand),
+    ServerReport(Operand),
+    RuleStatus(Operand),
+    RuleReport(Operand),
+    ManagerStatus,
+    /// For these clusters.
+    ManagerReport(Operand),
+    ManagerVersion,
+    AdvisorList,
+    AdvisorStatus(AdvisorSelection),
+    AdvisorReport(AdvisorSelection),
+    AdvisorVersion(AdvisorSelection),
+    /// A plain name, below the configuration directory.
+    FileSave {
+        name: String,
+        /// An existing file may be replaced.
+        force: bool,
+    },
+    /// A plain name, or a path when it contains a slash: see [`file_path`](super::protocol::Request::file_path).
+    FileNewload {
+        name: String,
+    },
+    FileAppendload {
+        name: String,
+    },
+    FileReport,
+    /// A plain name, below the configuration directory.
+    FileDelete {
+        name: String,
+    },
+    LogStatus,
+    ControlStatus,
+    MetricsStatus,
+    Explain(Exchange),
+    /// About one object, or about all.
+    Help(Option<&'static str>),
+    Version,
+}
+
+/// What a peer may do. Each level includes the ones before it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// Look.
+    Read,
+    /// Steer what is configured.
+    Operate,
+    /// Stop everything, replace or delete configurations.
+    Admin,
+}
+
+impl Level {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Command {
+    /// Understands `words` (without the leading `dscontrol`). A refusal says what was wrong, what would be right
+    /// and, for misuse, the grammar.
+    pub fn parse(words: &[String]) -> Result<Self, Refusal> {
+        grammar::parse(words)
+    }
+
+    /// Whether the command changes anything that others see; such commands leave an audit line.
+    pub fn is_change(&self) -> bool {
+        self.level() > Level::Read
+    }
+
+    /// What a peer needs to be allowed for this command.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Change(_) | Self::FileSave { .. } => Level::Operate,
+            Self::ExecutorStart
+            | Self::ExecutorStop
+            | Self::FileNewload { .. }
+            | Self::FileAppendload { .. }
+            | Self::FileDelete { .. } => Level::Admin,
+            _ => Level::Read,
+        }
+    }
+}

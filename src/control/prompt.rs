@@ -1,0 +1,142 @@
+//! Lines of commands, typed or piped: read, split, carried out, until `exit` or the end.
+
+use std::io::{self, BufRead, Read, Write};
+
+use super::protocol::MAX_REQUEST;
+use super::reply::Reply;
+use crate::config::split_words;
+
+/// Who carries out what was typed.
+pub trait Shell {
+    /// Carries out one command, shows its answer and returns the exit code. An error means that nobody reads any more.
+    fn execute(&mut self, words: &[String]) -> io::Result<u8>;
+    /// Shows an answer that needs no dispatcher.
+    fn show(&mut self, reply: &Reply) -> io::Result<u8>;
+}
+
+/// Reads commands until the end of `input`, `exit` or `quit`, and returns the exit code of the last one that failed, 0
+/// when none did. A failure does not end it. `screen` gets the prompt, and is there only for a terminal.
+pub fn run(input: &mut impl BufRead, mut screen: Option<&mut dyn Write>, shell: &mut impl Shell) -> io::Result<u8> {
+    let mut last_failure = 0;
+    loop {
+        if let Some(screen) = screen.as_mut() {
+            screen.write_all(PROMPT.as_bytes())?;
+            screen.flush()?;
+        }
+        let words = match read_line(input)? {
+            Line::End => {
+                screen.map_or(Ok(()), |screen| screen.write_all(b"\n"))?;
+                return Ok(last_failure);
+            }
+            Line::Text(line) => split_words(&line).map_err(Reply::from),
+            Line::TooLong => {
+                Err(Reply::misuse(format!("a command may be {MAX_REQUEST} bytes long, this line is longer")))
+            }
+            Line::NotText => Err(Reply::misuse("this line is not UTF-8 text")),
+        };
+        let code = match words.as_ref().map(|words| without_program(words)) {
+            Err(reply) => shell.show(reply)?,
+            Ok([]) => continue,
+            Ok([word]) if matches!(word.as_str(), "exit" | "quit") => return Ok(last_failure),
+            Ok(words) => shell.execute(words)?,
+        };
+        if code != 0 {
+            last_failure = code;
+        }
+    }
+}
+
+/// Lines of scripts begin with the program's name.
+fn without_program(words: &[String]) -> &[String] {
+    match words {
+        [program, rest @ ..] if program == "dscontrol" => rest,
+        _ => words,
+    }
+}
+
+enum Line {
+    Text(String),
+    TooLong,
+    NotText,
+    End,
+}
+
+/// One line without its end. What is longer than a command may be is skipped, not kept.
+fn read_line(input: &mut impl BufRead) -> io::Result<Line> {
+    let mut bytes = Vec::new();
+    input.by_ref().take(MAX_REQUEST as u64 + 1).read_until(b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(Line::End);
+    }
+    if bytes.len() > MAX_REQUEST && !bytes.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
+        return Ok(Line::TooLong);
+    }
+    let text = String::from_utf8(bytes);
+    Ok(text.map_or(Line::NotText, |text| Line::Text(text.trim_end_matches(['\r', '\n']).to_owned())))
+}
+
+const PROMPT: &str = "dscontrol>> ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Recorder {
+        commands: Vec<String>,
+        shown: Vec<String>,
+    }
+
+    impl Shell for Recorder {
+        fn execute(&mut self, words: &[String]) -> io::Result<u8> {
+            self.commands.push(words.join("|"));
+            Ok(if words[0] == "fail" { 1 } else { 0 })
+        }
+
+        fn show(&mut self, reply: &Reply) -> io::Result<u8> {
+            self.shown.push(reply.lines.join("\n"));
+            Ok(reply.outcome.exit_code())
+        }
+    }
+
+    fn piped(mut input: &[u8]) -> (u8, Recorder) {
+        let mut recorder = Recorder::default();
+        let code = run(&mut input, None, &mut recorder).expect("no input error");
+        (code, recorder)
+    }
+
+    #[test]
+    fn lines_are_commands_until_exit() {
+        let (code, recorder) = piped(b"status\n\n# a comment\ndscontrol port report shop:80\r\nquit\nnever\n");
+        assert_eq!((code, recorder.commands), (0, vec!["status".to_owned(), "port|report|shop:80".to_owned()]));
+        assert_eq!(piped(b"status").1.commands, ["status"], "the last line may have no end");
+        assert_eq!(piped(b"").0, 0);
+    }
+
+    #[test]
+    fn failures_do_not_end_it_and_the_last_one_is_remembered() {
+        let (code, recorder) = piped(b"fail\nstatus\n");
+        assert_eq!((code, recorder.commands.len()), (1, 2));
+    }
+
+    #[test]
+    fn what_is_no_line_is_refused_and_the_next_one_counts() {
+        let mut input = vec![b'x'; 10 << 20];
+        input.extend_from_slice(b"\nstatus\n\xff\nversion\n");
+        let (code, recorder) = piped(&input);
+        assert_eq!(code, 2);
+        assert_eq!(recorder.commands, ["status", "version"]);
+        assert!(recorder.shown[0].contains("longer") && recorder.shown[1].contains("UTF-8"), "{:?}", recorder.shown);
+    }
+
+    #[test]
+    fn a_terminal_is_prompted() {
+        let mut screen = Vec::new();
+        run(&mut &b"status\nexit\n"[..], Some(&mut screen), &mut Recorder::default()).expect("no input error");
+        assert_eq!(screen, b"dscontrol>> dscontrol>> ");
+        screen.clear();
+        run(&mut &b""[..], Some(&mut screen), &mut Recorder::default()).expect("no input error");
+        assert_eq!(screen, b"dscontrol>> \n", "the shell's own prompt begins a line");
+    }
+}

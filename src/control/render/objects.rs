@@ -1,0 +1,233 @@
+//! Tables of clusters, ports, servers and rules.
+
+use super::boxed::{Align, Boxed};
+use super::dotted::Dotted;
+use super::spelling::{Row, address, counts, health, list, listener, overrides, probe, rate, row, traffic, yes_no};
+use crate::control::reply::{
+    AdminState, ClusterReport, ClusterStatus, Defaults, HealthState, PortReport, PortStatus, ProbeView, RuleReport,
+    RuleStatus, ServerReport, ServerStatus, TimeoutsStatus,
+};
+
+pub fn cluster_status(status: &ClusterStatus) -> String {
+    let [active, new, port, system] = status.proportions.map(|percent| f64::from(percent) / 100.0);
+    Dotted::new("Cluster Status")
+        .row("Cluster", &status.cluster)
+        .row("Address", &status.address)
+        .row("Number of target ports", status.ports)
+        .rows(status.defaults.iter().flat_map(defaults))
+        .row("Proportion given to active connections", active)
+        .row("Proportion given to new connections", new)
+        .row("Proportion given specific to the port", port)
+        .row("Proportion given to system metrics", system)
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+/// What later ports begin with.
+pub fn defaults(defaults: &Defaults) -> [Row; 5] {
+    [
+        row("Default sticky time", defaults.sticky_seconds),
+        row("Default sticky mask", defaults.sticky_mask),
+        row("Default sticky mask for IPv6", defaults.sticky_mask6),
+        row("Default stale timeout", defaults.stale_seconds),
+        row("Default port weight bound", defaults.weight_bound),
+    ]
+}
+
+pub fn cluster_report(report: &ClusterReport) -> String {
+    Dotted::new("Cluster Report")
+        .row("Cluster", &report.cluster)
+        .row("Address", &report.address)
+        .row("Number of target ports", report.ports)
+        .row("Number of servers", report.servers)
+        .row("Number of usable servers", report.usable)
+        .rows(traffic(&report.traffic))
+        .rows(counts("Refused", &report.refusals))
+        .to_string()
+}
+
+pub fn port_status(status: &PortStatus) -> String {
+    Dotted::new("Port Status")
+        .row("Port number", status.port)
+        .row("Cluster", &status.cluster)
+        .row("Cluster address", &status.cluster_address)
+        .row("Listener", listener(&status.listener))
+        .row("Number of servers", status.servers)
+        .row("Number of rules", status.rules)
+        .row("Forwarding method", &status.method)
+        .row("Sticky time", status.sticky_seconds)
+        .row("Sticky mask bits", status.sticky_mask)
+        .row("Sticky mask bits for IPv6", status.sticky_mask6)
+        .row("Cross port affinity", status.cross_port)
+        .row("Maximum server weight", status.weight_bound)
+        .row("When all servers are down", &status.all_down)
+        .row("Connections of a server that goes down", &status.on_down)
+        .rows(timeouts(&status.timeouts))
+        .row("Idle connections kept per server", status.pool_size)
+        .row("Other servers tried", status.retries)
+        .row("Maximum connections", status.max_connections)
+        .rows(sorry(status))
+        .row("Trusted proxies", list(&status.trusted_proxies))
+        .row("Forwarding headers", &status.forwarded)
+        .row("Upgrades", list(&status.upgrade))
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+fn timeouts(timeouts: &TimeoutsStatus) -> [Row; 7] {
+    [
+        row("Stale timeout", timeouts.stale_seconds),
+        row("Head timeout", timeouts.head_seconds),
+        row("Idle timeout", timeouts.idle_seconds),
+        row("Body timeout", timeouts.body_seconds),
+        row("Connect timeout", timeouts.connect_seconds),
+        row("Server timeout", timeouts.server_seconds),
+        row("Pool timeout", timeouts.pool_seconds),
+    ]
+}
+
+fn sorry(status: &PortStatus) -> [Row; 4] {
+    [
+        row("Sorry page", status.sorry_page.as_deref().unwrap_or("built in")),
+        row("Sorry status", status.sorry_status),
+        row("Sorry page's Retry-After", status.retry_after),
+        row("Sorry page's Cache-Control", &status.sorry_cache),
+    ]
+}
+
+pub fn port_report(report: &PortReport) -> String {
+    Dotted::new("Port Report")
+        .row("Cluster", &report.cluster)
+        .row("Cluster address", &report.cluster_address)
+        .row("Port number", report.port)
+        .row("Listener", listener(&report.listener))
+        .row("Number of servers", report.servers)
+        .row("Number of usable servers", report.usable)
+        .row("Maximum server weight", report.max_weight)
+        .row("Client connections open", report.connections)
+        .rows(traffic(&report.traffic))
+        .rows(counts("Responses", &report.responses))
+        .rows(counts("Refused", &report.refusals))
+        .row("Retried on another server", report.retries)
+        .row("Affinity records", report.affinity_records)
+        .row("Forwarding method", &report.method)
+        .to_string()
+}
+
+pub fn server_status(status: &ServerStatus) -> String {
+    let quiesced = matches!(status.state, AdminState::Quiesced | AdminState::QuiescedNow);
+    let up = status.state != AdminState::Down && status.health.state != HealthState::Down;
+    let list = Dotted::new("Server Status")
+        .row("Server", &status.server)
+        .row("Port number", status.port)
+        .row("Cluster", &status.cluster)
+        .row("Cluster address", &status.cluster_address)
+        .row("Server address", host(status))
+        .row("Mapped port", status.map_port)
+        .row("Administrative state", status.state.word())
+        .row("Measured health", health(&status.health))
+        .row("Quiesced", yes_no(quiesced))
+        .row("Server up", yes_no(up))
+        .row("Weight", status.weight)
+        .row("Saved weight", status.saved_weight)
+        .row("Configured weight", status.configured_weight)
+        .row("Fixed weight", yes_no(status.fixed_weight))
+        .row("Sticky for rule", yes_no(status.sticky))
+        .row("Advisor request", &status.advisor_request)
+        .row("Advisor response", &status.advisor_response)
+        .rows(status.probes.iter().flat_map(probe_view))
+        .rows(overrides(&status.overrides));
+    format!("{list}{}", history(&status.probes))
+}
+
+/// `192.0.2.21`, `192.0.2.21 (w1.example.com)` or `unresolved (w1.example.com)`.
+fn host(status: &ServerStatus) -> String {
+    let resolved = address(status.address.as_ref());
+    if resolved == status.host { resolved } else { format!("{resolved} ({})", status.host) }
+}
+
+fn probe_view(view: &ProbeView) -> [Row; 2] {
+    let last = view.last.as_ref().map_or("none yet".to_owned(), probe);
+    let failures = if view.failures > 0 { format!(" ({} failed in a row)", view.failures) } else { String::new() };
+    [
+        row(format!("Advisor {}", view.advisor), health(&view.health)),
+        row(format!("Advisor {}, last probe", view.advisor), format!("{last}{failures}")),
+    ]
+}
+
+/// The newest probe first.
+fn history(views: &[ProbeView]) -> String {
+    let all = views.iter().flat_map(|view| view.history.iter().rev().map(|probe| (&view.advisor, probe)));
+    let mut rows = all.peekable();
+    if rows.peek().is_none() {
+        return String::new();
+    }
+    let cells = rows.map(|(advisor, probe)| {
+        let result = probe.fault.clone().unwrap_or_else(|| "good".to_owned());
+        let latency = probe.latency_ms.map(rate).unwrap_or_default();
+        [advisor.clone(), rate(probe.age_seconds), latency, result]
+    });
+    Boxed::new(&[Align::Left, Align::Right, Align::Right, Align::Left])
+        .head(["ADVISOR", "SECONDS AGO", "MS", "RESULT"])
+        .rows(cells)
+        .to_string()
+}
+
+pub fn server_report(report: &ServerReport) -> String {
+    Dotted::new("Server Report")
+        .row("Server", &report.server)
+        .row("Port number", report.port)
+        .row("Cluster", &report.cluster)
+        .row("Server address", address(report.address.as_ref()))
+        .row("Administrative state", report.state.word())
+        .row("Measured health", health(&report.health))
+        .row("Weight", report.weight)
+        .row("Saved weight", report.saved_weight)
+        .rows(traffic(&report.traffic))
+        .row("Port load", report.port_load)
+        .row("System load", report.system_load)
+        .rows(counts("Responses", &report.responses))
+        .rows(counts("Failed", &report.failures))
+        .row("Connections kept for reuse", report.pooled)
+        .rows(report.latency.iter().flat_map(|latency| {
+            [
+                row("Mean connect time (ms)", rate(latency.connect_ms)),
+                row("Mean time to first byte (ms)", rate(latency.first_byte_ms)),
+                row("Mean total time (ms)", rate(latency.total_ms)),
+            ]
+        }))
+        .to_string()
+}
+
+pub fn rule_status(status: &RuleStatus) -> String {
+    let optional = |label: &str, value: &Option<String>| value.as_ref().map(|value| row(label, value));
+    Dotted::new("Rule Status")
+        .row("Rule name", &status.rule)
+        .row("Port number", status.port)
+        .row("Cluster", &status.cluster)
+        .row("Rule type", &status.kind)
+        .rows(optional("Begin range", &status.begin_range))
+        .rows(optional("End range", &status.end_range))
+        .row("Priority", status.priority)
+        .rows(optional("Evaluate", &status.evaluate))
+        .row("Servers", list(&status.servers))
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+pub fn rule_report(report: &RuleReport) -> String {
+    let holds = report.holds.map_or("not asked yet", yes_no);
+    Dotted::new("Rule Report")
+        .row("Rule name", &report.rule)
+        .row("Port number", report.port)
+        .row("Cluster", &report.cluster)
+        .row("Rule type", &report.kind)
+        .row("Priority", report.priority)
+        .row("Times fired", report.hits)
+        .row("True at its last look", holds)
+        .row("Number of servers", report.servers)
+        .row("Number of usable servers", report.usable)
+        .row("Active connections of the port", report.port_active)
+        .row("Connections per second of the port", rate(report.port_new_per_second))
+        .to_string()
+}

@@ -1,0 +1,117 @@
+//! Tables of changes, files, the log, decisions and help.
+
+use super::boxed::{Align, Boxed};
+use super::dotted::Dotted;
+use super::spelling::{overrides, row};
+use crate::control::lookup::plain;
+use crate::control::reply::{
+    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
+    VersionReport,
+};
+
+pub fn changed(changed: &Changed) -> String {
+    let touched = changed.touched.iter().map(|operand| format!("  {}\n", plain(operand)));
+    let warnings = changed.warnings.iter().map(|warning| format!("warning: {}\n", plain(warning)));
+    touched.chain(warnings).collect()
+}
+
+pub fn file_report(report: &FileReport) -> String {
+    let list = Dotted::new("File Report")
+        .row("Directory", &report.directory)
+        .rows(report.loaded.iter().map(|file| row("Loaded", file)));
+    let table = Boxed::new(&[Align::Left, Align::Right, Align::Left])
+        .head(["FILE", "BYTES", "CHANGED (UTC)"])
+        .rows(report.files.iter().map(file_entry));
+    format!("{list}{table}")
+}
+
+fn file_entry(file: &FileEntry) -> [String; 3] {
+    let time = file.modified.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = time.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+    [file.name.clone(), file.bytes.to_string(), time]
+}
+
+pub fn log_status(status: &LogStatus) -> String {
+    Dotted::new("Log Status")
+        .row("Log goes to", &status.destination)
+        .row("Log level", status.level)
+        .row("Log format", &status.format)
+        .row("Lines given up", status.dropped)
+        .to_string()
+}
+
+pub fn control_status(status: &ControlStatus) -> String {
+    let own = || "the daemon's own".to_owned();
+    Dotted::new("Control Status")
+        .row("Socket", &status.socket)
+        .row("Mode", &status.mode)
+        .row("Owner", status.owner.clone().unwrap_or_else(own))
+        .row("Group", status.group.clone().unwrap_or_else(own))
+        .row("State directory", &status.state_directory)
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+pub fn metrics_status(status: &MetricsStatus) -> String {
+    Dotted::new("Metrics Status")
+        .row("Listens on", status.listen.as_deref().unwrap_or("nothing"))
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+pub fn explanation(explanation: &Explanation) -> String {
+    let steps = explanation.steps.iter().enumerate();
+    let steps: String = steps.map(|(at, step)| format!("{:>2}. {}\n", at + 1, plain(step))).collect();
+    let verdict = Dotted::new("Decision")
+        .row("Server", explanation.server.as_deref().unwrap_or("none"))
+        .row("Reason", &explanation.reason);
+    format!("{steps}{verdict}")
+}
+
+/// All objects with their syntax, or one object with meanings and examples.
+pub fn help(help: &Help) -> String {
+    let mut text = String::new();
+    let mut object = "";
+    for entry in &help.entries {
+        if entry.object != object {
+            object = &entry.object;
+            text.push_str(&format!("{} - {}\n", plain(object), plain(&entry.about)));
+        }
+        text.push_str(&if help.detailed { detailed(entry) } else { brief(entry) });
+    }
+    if !help.detailed {
+        text.push_str(HINT);
+    }
+    if !help.keywords.is_empty() {
+        text.push_str("Keywords (the same as in TOML; a default in brackets):\n");
+    }
+    text.extend(help.keywords.iter().map(keyword));
+    text
+}
+
+fn keyword(keyword: &HelpKeyword) -> String {
+    let default = if keyword.default.is_empty() { String::new() } else { format!(" [{}]", plain(&keyword.default)) };
+    format!("    {}{default}\n        {}; {}\n", plain(&keyword.word), plain(&keyword.meaning), plain(&keyword.value))
+}
+
+fn brief(entry: &HelpEntry) -> String {
+    format!("    dscontrol {}\n", plain(&entry.syntax))
+}
+
+fn detailed(entry: &HelpEntry) -> String {
+    let example = if entry.example == entry.syntax {
+        String::new()
+    } else {
+        format!("        example: dscontrol {}\n", plain(&entry.example))
+    };
+    format!("{}        {}\n{example}", brief(entry), plain(&entry.meaning))
+}
+
+pub fn version(version: &VersionReport) -> String {
+    format!("{} {}\n", plain(&version.program), plain(&version.version))
+}
+
+const HINT: &str = "
+C cluster, P port, S server, R rule; `:` or `@` separates, `+` joins, an empty part means all.
+Words may be shortened while unique. `dscontrol help OBJECT` explains and gives examples.
+";

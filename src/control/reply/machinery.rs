@@ -1,0 +1,178 @@
+//! Status and report of the executor, the manager and the advisors.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AdminState, Count, Measured, Traffic};
+
+/// `dscontrol status`: all at one glance.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct StatusReport {
+    pub version: String,
+    pub uptime_seconds: u64,
+    /// `false` after `executor stop`.
+    pub executor_running: bool,
+    pub manager_running: bool,
+    pub advisors: Vec<AdvisorLine>,
+    pub clusters: usize,
+    pub ports: usize,
+    pub servers: usize,
+    /// Servers that operators or advisors took out.
+    pub servers_down: usize,
+    pub servers_quiesced: usize,
+    /// The files that were loaded.
+    pub configuration: Vec<String>,
+    /// Counts the published forwarding tables.
+    pub generation: u64,
+    /// Objects or fields that operators changed since the file was loaded.
+    pub overrides: usize,
+    /// What needs an operator: a port that cannot be listened on, a file that was not loaded.
+    pub warnings: Vec<String>,
+}
+
+/// One advisor as `advisor list` shows it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct AdvisorLine {
+    /// `http`, `https`, `connect`, `ping`.
+    pub advisor: String,
+    /// `80` or `shop:80`.
+    pub scope: String,
+    /// How long a load counts; `None`: unlimited.
+    pub timeout_seconds: Option<f64>,
+}
+
+/// What objects that are added later begin with.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Defaults {
+    pub sticky_seconds: f64,
+    pub sticky_mask: u8,
+    pub sticky_mask6: u8,
+    pub weight_bound: u8,
+    pub stale_seconds: f64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ExecutorStatus {
+    pub version: String,
+    pub running: bool,
+    /// Proxy threads that run.
+    pub workers: usize,
+    /// 0: what the limit of file descriptors allows.
+    pub max_connections: u32,
+    pub max_affinity: u32,
+    pub drain_seconds: f64,
+    /// If known.
+    pub defaults: Option<Defaults>,
+    pub clusters: usize,
+    pub ports: usize,
+    pub servers: usize,
+    pub overrides: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ExecutorReport {
+    pub version: String,
+    pub uptime_seconds: u64,
+    pub running: bool,
+    /// Client connections open now.
+    pub connections: u64,
+    /// Client connections accepted since the process started.
+    pub connections_total: u64,
+    pub traffic: Traffic,
+    /// Turned away or broken off, by reason.
+    pub refusals: Vec<Count>,
+    pub retries: u64,
+    pub affinity_records: u64,
+    /// Records that made room for newer ones before their time.
+    pub affinity_evicted: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ManagerStatus {
+    pub running: bool,
+    pub interval_seconds: f64,
+    /// Rounds between two counts of connections.
+    pub refresh: u32,
+    /// Percent.
+    pub sensitivity: u8,
+    pub smoothing: f64,
+    pub velocity_limit: bool,
+    pub fail_open: bool,
+    pub log_level: u8,
+    pub overrides: Vec<String>,
+}
+
+/// The weights and what they come from, a table per port.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ManagerReport {
+    pub ports: Vec<ManagerPort>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ManagerPort {
+    pub cluster: String,
+    pub cluster_address: String,
+    pub port: u16,
+    /// Percent in force for active connections, new connections, port (advisors) and system.
+    pub proportions: [u8; 4],
+    pub servers: Vec<ManagerServer>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ManagerServer {
+    pub server: String,
+    /// `None`: unresolved.
+    pub address: Option<String>,
+    pub state: AdminState,
+    pub health: Measured,
+    /// The weight in force: -1 down, 0 quiesced.
+    pub now: i16,
+    /// The weight of the last round.
+    pub new: i16,
+    /// Connections or requests in progress.
+    pub active: u64,
+    /// Begun since the last round.
+    pub new_connections: u64,
+    /// Milliseconds; 0 when no advisor runs, -1 when it got no valid answer.
+    pub port_load: i64,
+    pub system_load: i64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct AdvisorStatus {
+    pub advisor: String,
+    pub scope: String,
+    pub interval_seconds: f64,
+    /// `None`: unlimited.
+    pub timeout_seconds: Option<f64>,
+    pub connect_timeout_seconds: f64,
+    pub receive_timeout_seconds: f64,
+    pub retries: u32,
+    /// https: whether certificates are verified. `None` for the others.
+    pub verify: Option<bool>,
+    pub overrides: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct AdvisorReport {
+    pub advisor: String,
+    pub scope: String,
+    pub servers: Vec<AdvisorServer>,
+}
+
+/// A server as one advisor sees it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct AdvisorServer {
+    pub cluster: String,
+    pub port: u16,
+    pub server: String,
+    pub address: Option<String>,
+    /// Milliseconds; -1: no valid answer; `None`: not probed yet.
+    pub load: Option<i64>,
+    pub health: Measured,
+    /// Age of the last result; `None`: not probed yet.
+    pub last_seconds: Option<f64>,
+    /// What was wrong with the last probe; `None`: good. Shown before the verdict when retries forgive it.
+    pub last_fault: Option<String>,
+    /// Failures in a row.
+    pub failures: u32,
+}

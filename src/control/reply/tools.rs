@@ -1,0 +1,116 @@
+//! Answers of the commands that are about files, logs, decisions and the language itself.
+
+use serde::{Deserialize, Serialize};
+
+/// What a change touched.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Changed {
+    /// Operands as operators write them: `shop:80:w1`.
+    pub touched: Vec<String>,
+    /// What was accepted but may surprise.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct FileReport {
+    /// Where plain names are looked for.
+    pub directory: String,
+    /// What runs now: the files that were loaded last.
+    pub loaded: Vec<String>,
+    pub files: Vec<FileEntry>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct FileEntry {
+    pub name: String,
+    pub bytes: u64,
+    /// Seconds since 1970, if the file system says.
+    pub modified: Option<i64>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct LogStatus {
+    /// 0 to 5.
+    pub level: u8,
+    /// `text` or `json`.
+    pub format: String,
+    /// Where it goes: `standard error`.
+    pub destination: String,
+    /// Lines that were given up because the reader was too slow.
+    pub dropped: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ControlStatus {
+    /// The socket that is listened on.
+    pub socket: String,
+    /// Permission bits as four octal digits: `0660`.
+    pub mode: String,
+    /// As configured; `None`: the daemon's own.
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    pub state_directory: String,
+    pub overrides: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MetricsStatus {
+    /// `None`: there is no page.
+    pub listen: Option<String>,
+    pub overrides: Vec<String>,
+}
+
+/// Which server would be chosen, and why.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Explanation {
+    /// One line per step of the decision, in order.
+    pub steps: Vec<String>,
+    /// The server as operators write it; `None`: nobody would get it.
+    pub server: Option<String>,
+    /// The deciding reason in one sentence.
+    pub reason: String,
+}
+
+/// Lines of the grammar.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Help {
+    /// One object was asked for: examples are of use.
+    pub detailed: bool,
+    pub entries: Vec<HelpEntry>,
+    /// What an object's `add` and `set` take; only with `detailed`.
+    pub keywords: Vec<HelpKeyword>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct HelpEntry {
+    pub object: String,
+    /// What the object is, one sentence.
+    pub about: String,
+    /// Empty for objects that are their own verb.
+    pub verb: String,
+    /// The grammar without the leading `dscontrol`.
+    pub syntax: String,
+    /// One sentence.
+    pub meaning: String,
+    /// A command that fits, without the leading `dscontrol`.
+    pub example: String,
+}
+
+/// A keyword of an object, the same in commands and in TOML.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct HelpKeyword {
+    pub word: String,
+    /// A clause of what it does.
+    pub meaning: String,
+    /// A clause of what it may be.
+    pub value: String,
+    /// Empty where the default is nothing.
+    pub default: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct VersionReport {
+    /// Which program or part answers: `tsuji`, `manager`, `advisor http`.
+    pub program: String,
+    pub version: String,
+}
