@@ -5,6 +5,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod datapath;
+pub mod dispatcher;
 pub mod executor;
 pub mod manager;
 pub mod message;

@@ -34,7 +34,7 @@ pub use fault::{Fault, Faults, Place, Refusal};
 pub use meaning::Config;
 pub use operand::{Operand, Part};
 pub use overrides::Overrides;
-pub use resolve::Resolved;
+pub use resolve::{PortDefaults, Resolved};
 pub use words::split_words;
 
 #[cfg(test)]

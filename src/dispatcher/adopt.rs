@@ -172,7 +172,8 @@ impl Dispatcher {
 }
 
 fn counters(known: Option<&PortState>, lanes: usize) -> Arc<PortCounters> {
-    known.map_or_else(|| Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())), |known| Arc::clone(&known.counters))
+    known
+        .map_or_else(|| Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())), |known| Arc::clone(&known.counters))
 }
 
 /// Whether a table made from `next` would be another one.

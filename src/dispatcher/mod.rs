@@ -19,8 +19,6 @@ mod report;
 mod resolve;
 mod site;
 mod state;
-#[cfg(test)]
-mod tests;
 mod watch;
 mod weigh;
 
@@ -117,24 +115,23 @@ impl Dispatcher {
     /// What would come of this file with these overrides, as kept from an earlier life.
     pub fn plan_layers(&self, file: Document, overrides: &Overrides, name: &str) -> Result<Plan, Faults> {
         let layered = Site::of_layers(file, overrides, Some(name.to_owned()))?;
-        Ok(self.plan(layered.site, layered.warnings, Vec::new(), layered.dropped))
+        Ok(self.plan(layered.site, Vec::new(), layered.dropped))
     }
 
     /// What would come of this file laid on top of everything.
     pub fn plan_append(&self, text: &str, name: &str) -> Result<Plan, Faults> {
-        let (site, warnings) = self.site.appended(text, name)?;
-        Ok(self.plan(site, warnings, Vec::new(), Vec::new()))
+        Ok(self.plan(self.site.appended(text, name)?, Vec::new(), Vec::new()))
     }
 
     /// What would come of this command.
     pub fn plan_change(&self, change: &Change) -> Result<Plan, Refusal> {
-        let (site, warnings, touched) = self.site.changed(change)?;
-        Ok(self.plan(site, warnings, touched, Vec::new()).without_pages(&self.sorry))
+        let (site, touched) = self.site.changed(change)?;
+        Ok(self.plan(site, touched, Vec::new()).without_pages(&self.sorry))
     }
 
-    fn plan(&self, site: Site, warnings: Vec<crate::config::Fault>, touched: Vec<String>, dropped: Vec<String>) -> Plan {
+    fn plan(&self, site: Site, touched: Vec<String>, dropped: Vec<String>) -> Plan {
         let needs = site.needs_beyond(&self.site);
-        Plan { site, warnings, touched, dropped, needs }
+        Plan { warnings: site.warnings.clone(), site, touched, dropped, needs }
     }
 
     /// Takes note of what happened.
@@ -164,7 +161,12 @@ impl Dispatcher {
 
     /// When [`Event::Due`] is wanted.
     pub fn next_deadline(&self) -> Instant {
-        let deadlines = [self.manager.next_deadline(), self.advisors.next_deadline(), self.verdicts.next_deadline(), self.lookup_at];
+        let deadlines = [
+            self.manager.next_deadline(),
+            self.advisors.next_deadline(),
+            self.verdicts.next_deadline(),
+            self.lookup_at,
+        ];
         deadlines.into_iter().flatten().fold(self.measure_at, Instant::min)
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Site {
     pub effective: Document,
     /// What that means.
     pub config: Config,
+    /// Settings that cannot work or may surprise.
+    pub warnings: Vec<Fault>,
     /// The name of the file that was loaded last.
     pub source: Option<String>,
 }
@@ -75,14 +77,15 @@ impl Site {
     pub fn empty() -> Self {
         let nothing = Document::default();
         let resolved = nothing.resolve().expect("an empty document has no faults");
-        Self { file: nothing.clone(), effective: nothing, config: resolved.config, source: None }
+        let Resolved { config, warnings } = resolved;
+        Self { file: nothing.clone(), effective: nothing, config, warnings, source: None }
     }
 
     /// The file with the overrides of an earlier life or of the running one.
     pub fn of_layers(file: Document, overrides: &Overrides, source: Option<String>) -> Result<Layered, Faults> {
         let (effective, dropped) = overrides.over(&file);
         let Resolved { config, warnings } = effective.resolve()?;
-        Ok(Layered { site: Self { file, effective, config, source }, warnings, dropped })
+        Ok(Layered { site: Self { file, effective, config, warnings, source }, dropped })
     }
 
     pub fn overrides(&self) -> Overrides {
@@ -90,26 +93,27 @@ impl Site {
     }
 
     /// The site after an operator's command; this one is not touched.
-    pub fn changed(&self, change: &Change) -> Result<(Self, Vec<Fault>, Vec<String>), Refusal> {
+    pub fn changed(&self, change: &Change) -> Result<(Self, Vec<String>), Refusal> {
         let mut effective = self.effective.clone();
         let touched = effective.apply(change)?;
-        let (site, warnings) = self.with_effective(effective).map_err(|faults| Refusal::Refused(faults.to_string()))?;
-        Ok((site, warnings, touched.0))
+        let site = self.with_effective(effective).map_err(|faults| Refusal::Refused(faults.to_string()))?;
+        Ok((site, touched.0))
     }
 
     /// The site after a file was laid on top, as if its lines had been typed.
-    pub fn appended(&self, text: &str, name: &str) -> Result<(Self, Vec<Fault>), Faults> {
+    pub fn appended(&self, text: &str, name: &str) -> Result<Self, Faults> {
         self.with_effective(self.effective.append(text, name)?)
     }
 
-    fn with_effective(&self, effective: Document) -> Result<(Self, Vec<Fault>), Faults> {
+    fn with_effective(&self, effective: Document) -> Result<Self, Faults> {
         let Resolved { config, warnings } = effective.resolve()?;
-        Ok((Self { file: self.file.clone(), effective, config, source: self.source.clone() }, warnings))
+        Ok(Self { file: self.file.clone(), effective, config, warnings, source: self.source.clone() })
     }
 
     /// Where the ports of this configuration listen.
     fn listeners(&self) -> impl Iterator<Item = (PortKey, SocketAddr)> + '_ {
-        let ports = self.config.clusters.iter().flat_map(|cluster| cluster.ports.iter().map(move |port| (cluster, port)));
+        let ports =
+            self.config.clusters.iter().flat_map(|cluster| cluster.ports.iter().map(move |port| (cluster, port)));
         ports.map(|(cluster, port)| {
             let key = PortKey { cluster: cluster.name.clone(), port: port.number };
             (key, SocketAddr::new(cluster.address, port.number.get()))
@@ -131,10 +135,9 @@ impl Site {
     }
 }
 
-/// A site made of two layers, with what was said and lost on the way.
+/// A site made of two layers, with what was lost on the way.
 #[derive(Debug)]
 pub(super) struct Layered {
     pub site: Site,
-    pub warnings: Vec<Fault>,
     pub dropped: Vec<String>,
 }

@@ -7,7 +7,9 @@ use std::time::Instant;
 use crate::executor::{PortCounters, ServerCounters};
 use crate::manager::reported_weight;
 use crate::message::SorrySite;
-use crate::model::{Health, Port, PortId, PortKey, Proportions, Server, ServerHost, ServerId, ServerKey, Standing, Weight};
+use crate::model::{
+    Health, Port, PortId, PortKey, Proportions, Server, ServerHost, ServerId, ServerKey, Standing, Weight,
+};
 
 /// One port in service.
 #[derive(Debug)]
@@ -46,8 +48,12 @@ pub(super) struct ServerState {
     pub since: Instant,
     pub standing: Standing,
     pub counters: Arc<ServerCounters>,
-    /// Connections begun when the rate was last measured.
+    /// Connections begun when rates were last measured.
     pub begun: u64,
+    /// Bytes of both directions when rates were last measured.
+    pub bytes: u64,
+    /// Both directions, over the last second.
+    pub bytes_per_second: f64,
 }
 
 /// Where a server's address comes from.
@@ -77,6 +83,8 @@ impl ServerState {
             standing: Standing::Usable,
             counters: Arc::new(ServerCounters::new(lanes)),
             begun: 0,
+            bytes: 0,
+            bytes_per_second: 0.0,
             server,
         }
     }

@@ -69,8 +69,7 @@ impl Dispatcher {
             state: server.server.state,
             health: server.health.clone(),
         });
-        let verdicts =
-            PortVerdicts { port: id, interval: interval.unwrap_or(NO_WINDOW), servers: servers.collect() };
+        let verdicts = PortVerdicts { port: id, interval: interval.unwrap_or(NO_WINDOW), servers: servers.collect() };
         for change in self.verdicts.judge(&verdicts, now) {
             self.stand(change.server, change.after);
         }

@@ -9,17 +9,14 @@ use super::state::{PortState, ServerState};
 use super::{Dispatcher, RATE_INTERVAL};
 
 impl Dispatcher {
-    /// Once a second: how many connections began at each server since the last time.
+    /// Once a second: how many connections began at each server since the last time, and how much was carried.
     pub(super) fn measure_rates(&mut self, now: Instant) {
         if now < self.measure_at {
             return;
         }
         let seconds = now.saturating_duration_since(self.measured).as_secs_f64();
         for server in self.servers.values_mut() {
-            let begun = server.counters.begun();
-            let new = begun.saturating_sub(server.begun);
-            server.counters.set_rate((new as f64 / seconds).round() as u64);
-            server.begun = begun;
+            server.measure_rates(seconds);
         }
         self.measured = now;
         self.measure_at = now + RATE_INTERVAL;
@@ -71,5 +68,16 @@ impl Dispatcher {
             !self.advisors_of(&key).is_empty()
         };
         if cluster.ports.iter().any(advised) { cluster.proportions.with_advisor() } else { cluster.proportions }
+    }
+}
+
+impl ServerState {
+    /// `seconds` have passed since the last time.
+    fn measure_rates(&mut self, seconds: f64) {
+        let reading = self.counters.read();
+        let (new, bytes) = (reading.begun.saturating_sub(self.begun), reading.bytes_in + reading.bytes_out);
+        self.counters.set_rate((new as f64 / seconds).round() as u64);
+        self.bytes_per_second = bytes.saturating_sub(self.bytes) as f64 / seconds;
+        (self.begun, self.bytes) = (reading.begun, bytes);
     }
 }

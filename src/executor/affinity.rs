@@ -1,5 +1,6 @@
 //! Which server a client used last (IBM: server affinity, "sticky").
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -61,6 +62,15 @@ impl AffinityTable {
     /// Records that left before their time because the table was full.
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Valid records of each group of ports. Looks at every record, so it is for reports.
+    pub fn census(&self, now: Instant) -> HashMap<PortId, u64> {
+        let mut counts = HashMap::new();
+        for entry in self.records.iter().filter(|entry| entry.value().is_valid(now)) {
+            *counts.entry(entry.key().group).or_default() += 1;
+        }
+        counts
     }
 
     pub(super) fn server_of(&self, slot: &Slot, client: IpAddr, now: Instant) -> Option<u64> {

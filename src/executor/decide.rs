@@ -208,8 +208,18 @@ fn is_true(port: &PortTable, rule: &RuleEntry, client: IpAddr, moment: Moment) -
         RuleType::True => true,
         RuleType::Ip(range) => range.contains(client.to_canonical()),
         RuleType::Time(range) => range.contains(moment.hour),
-        RuleType::Active { range, evaluate } => range.contains(load(port, rule, evaluate, |s| s.counters.active())),
-        RuleType::Connection { range, evaluate } => range.contains(load(port, rule, evaluate, |s| s.counters.rate())),
+        RuleType::Active { range, .. } | RuleType::Connection { range, .. } => {
+            measured(port, rule).is_some_and(|value| range.contains(value))
+        }
+    }
+}
+
+/// What the rule's condition measures, now: active connections, or connections per second. `None`: it measures nothing.
+pub fn measured(port: &PortTable, rule: &RuleEntry) -> Option<u64> {
+    match rule.kind {
+        RuleType::Active { evaluate, .. } => Some(load(port, rule, evaluate, |server| server.counters.active())),
+        RuleType::Connection { evaluate, .. } => Some(load(port, rule, evaluate, |server| server.counters.rate())),
+        RuleType::True | RuleType::Ip(_) | RuleType::Time(_) => None,
     }
 }
 

@@ -20,7 +20,9 @@ pub use counters::{
     ActiveConnection, Histogram, HistogramReading, LATENCY_BOUNDS_US, Lane, OpenConnection, Phase, PortCounters,
     PortReading, ServerCounters, ServerReading,
 };
-pub use decide::{Ask, Decision, Moment, Narrator, Refusal, Silent, Step, Tried, Turn, Why, decide, decide_aloud};
+pub use decide::{
+    Ask, Decision, Moment, Narrator, Refusal, Silent, Step, Tried, Turn, Why, decide, decide_aloud, measured,
+};
 pub use ring::{Cursor, Ring};
 pub use table::{
     Affinity, ForwardingTable, PortPlan, PortTable, RuleEntry, ServerEntry, ServerIndex, ServerPlan, Takes, name_hash,

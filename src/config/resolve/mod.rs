@@ -6,6 +6,7 @@ mod advisor;
 mod advisor_warnings;
 mod cluster;
 mod cross_port;
+mod defaults;
 mod port;
 mod rule;
 mod rule_warnings;
@@ -18,6 +19,7 @@ use super::fault::{Collector, Place};
 use super::object::Path;
 use super::schema::Kind;
 use super::{Config, Document, Fault, Faults};
+pub use defaults::PortDefaults;
 use view::View;
 
 /// A configuration with nothing left to check, and what its author should know.

@@ -48,7 +48,7 @@ pub fn executor_status(status: &ExecutorStatus) -> String {
         .row("Maximum connections", status.max_connections)
         .row("Maximum affinity records", status.max_affinity)
         .row("Drain time (seconds)", status.drain_seconds)
-        .rows(status.defaults.iter().flat_map(defaults))
+        .rows(defaults(&status.defaults))
         .row("Number of clusters", status.clusters)
         .row("Number of ports", status.ports)
         .row("Number of servers", status.servers)

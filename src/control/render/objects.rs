@@ -4,8 +4,8 @@ use super::boxed::{Align, Boxed};
 use super::dotted::Dotted;
 use super::spelling::{Row, address, counts, health, list, listener, overrides, probe, rate, row, traffic, yes_no};
 use crate::control::reply::{
-    AdminState, ClusterReport, ClusterStatus, Defaults, HealthState, PortReport, PortStatus, ProbeView, RuleReport,
-    RuleStatus, ServerReport, ServerStatus, TimeoutsStatus,
+    AdminState, ClusterReport, ClusterStatus, Defaults, HealthState, LatencyReport, PortReport, PortStatus, ProbeView,
+    RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus,
 };
 
 pub fn cluster_status(status: &ClusterStatus) -> String {
@@ -14,7 +14,7 @@ pub fn cluster_status(status: &ClusterStatus) -> String {
         .row("Cluster", &status.cluster)
         .row("Address", &status.address)
         .row("Number of target ports", status.ports)
-        .rows(status.defaults.iter().flat_map(defaults))
+        .rows(defaults(&status.defaults))
         .row("Proportion given to active connections", active)
         .row("Proportion given to new connections", new)
         .row("Proportion given specific to the port", port)
@@ -25,11 +25,12 @@ pub fn cluster_status(status: &ClusterStatus) -> String {
 
 /// What later ports begin with.
 pub fn defaults(defaults: &Defaults) -> [Row; 5] {
+    let stale = defaults.stale_seconds.map_or("by port number".to_owned(), |seconds| seconds.to_string());
     [
         row("Default sticky time", defaults.sticky_seconds),
         row("Default sticky mask", defaults.sticky_mask),
         row("Default sticky mask for IPv6", defaults.sticky_mask6),
-        row("Default stale timeout", defaults.stale_seconds),
+        row("Default stale timeout", stale),
         row("Default port weight bound", defaults.weight_bound),
     ]
 }
@@ -51,7 +52,7 @@ pub fn port_status(status: &PortStatus) -> String {
         .row("Port number", status.port)
         .row("Cluster", &status.cluster)
         .row("Cluster address", &status.cluster_address)
-        .row("Listener", listener(&status.listener))
+        .row("Listener", listener(status.listener))
         .row("Number of servers", status.servers)
         .row("Number of rules", status.rules)
         .row("Forwarding method", &status.method)
@@ -100,18 +101,30 @@ pub fn port_report(report: &PortReport) -> String {
         .row("Cluster", &report.cluster)
         .row("Cluster address", &report.cluster_address)
         .row("Port number", report.port)
-        .row("Listener", listener(&report.listener))
+        .row("Listener", listener(report.listener))
         .row("Number of servers", report.servers)
         .row("Number of usable servers", report.usable)
         .row("Maximum server weight", report.max_weight)
         .row("Client connections open", report.connections)
+        .row("Client connections accepted", report.connections_total)
+        .row("Requests read", report.requests)
         .rows(traffic(&report.traffic))
         .rows(counts("Responses", &report.responses))
         .rows(counts("Refused", &report.refusals))
         .row("Retried on another server", report.retries)
         .row("Affinity records", report.affinity_records)
+        .rows(latency(&report.latency))
         .row("Forwarding method", &report.method)
         .to_string()
+}
+
+fn latency(latency: &LatencyReport) -> impl Iterator<Item = Row> {
+    let means = [
+        ("Mean connect time (ms)", latency.connect_ms),
+        ("Mean time to first byte (ms)", latency.first_byte_ms),
+        ("Mean total time (ms)", latency.total_ms),
+    ];
+    means.into_iter().filter_map(|(label, mean)| Some(row(label, rate(mean?))))
 }
 
 pub fn server_status(status: &ServerStatus) -> String {
@@ -187,15 +200,7 @@ pub fn server_report(report: &ServerReport) -> String {
         .row("Port load", report.port_load)
         .row("System load", report.system_load)
         .rows(counts("Responses", &report.responses))
-        .rows(counts("Failed", &report.failures))
-        .row("Connections kept for reuse", report.pooled)
-        .rows(report.latency.iter().flat_map(|latency| {
-            [
-                row("Mean connect time (ms)", rate(latency.connect_ms)),
-                row("Mean time to first byte (ms)", rate(latency.first_byte_ms)),
-                row("Mean total time (ms)", rate(latency.total_ms)),
-            ]
-        }))
+        .row("Not taken", report.failed)
         .to_string()
 }
 
@@ -216,7 +221,7 @@ pub fn rule_status(status: &RuleStatus) -> String {
 }
 
 pub fn rule_report(report: &RuleReport) -> String {
-    let holds = report.holds.map_or("not asked yet", yes_no);
+    let holds = report.holds.map_or("depends on the client", yes_no);
     Dotted::new("Rule Report")
         .row("Rule name", &report.rule)
         .row("Port number", report.port)
@@ -224,7 +229,7 @@ pub fn rule_report(report: &RuleReport) -> String {
         .row("Rule type", &report.kind)
         .row("Priority", report.priority)
         .row("Times fired", report.hits)
-        .row("True at its last look", holds)
+        .row("True now", holds)
         .row("Number of servers", report.servers)
         .row("Number of usable servers", report.usable)
         .row("Active connections of the port", report.port_active)

@@ -36,7 +36,7 @@ fn counts(pairs: &[(&str, u64)]) -> Vec<Count> {
 }
 
 fn defaults() -> Defaults {
-    Defaults { sticky_seconds: 0.0, sticky_mask: 32, sticky_mask6: 128, weight_bound: 20, stale_seconds: 300.0 }
+    Defaults { sticky_seconds: 0.0, sticky_mask: 32, sticky_mask6: 128, weight_bound: 20, stale_seconds: Some(300.0) }
 }
 
 fn advisors() -> Vec<AdvisorLine> {
@@ -66,7 +66,7 @@ fn the_whole() {
             configuration: vec!["/etc/tsuji/tsuji.toml".into()],
             generation: 17,
             overrides: 2,
-            warnings: vec!["shop:443: cannot listen: address in use".into()],
+            warnings: vec!["port shop:443: all servers are down".into()],
         })
     );
 }
@@ -82,7 +82,7 @@ fn executor() {
             max_connections: 0,
             max_affinity: 262_144,
             drain_seconds: 30.0,
-            defaults: Some(defaults()),
+            defaults: defaults(),
             clusters: 1,
             ports: 2,
             servers: 4,
@@ -115,7 +115,7 @@ fn clusters() {
             address: "10.19.90.110".into(),
             ports: 1,
             proportions: [49, 50, 1, 0],
-            defaults: Some(defaults()),
+            defaults: defaults(),
             overrides: vec!["proportions 49 50 1 0 (file: 50 50 0 0)".into()],
         }])
     );
@@ -141,7 +141,7 @@ fn ports() {
             cluster: "test".into(),
             cluster_address: "10.19.90.110".into(),
             port: 80,
-            listener: Listener::Failed("address in use".into()),
+            listener: Listener::Paused,
             servers: 2,
             rules: 2,
             method: "http".into(),
@@ -184,11 +184,14 @@ fn ports() {
         usable: 2,
         max_weight: 10,
         connections: 64,
+        connections_total: 700,
+        requests: 123_460,
         traffic: traffic(),
         responses: counts(&[("2xx", 100), ("5xx", 1)]),
         refusals: counts(&[("no-server", 1)]),
         retries: 4,
         affinity_records: 9,
+        latency: LatencyReport { connect_ms: Some(0.5), first_byte_ms: None, total_ms: Some(14.25) },
     };
     check!("port_report", Body::PortReport(vec![report(80, Listener::Listening), report(443, Listener::Paused)]));
 }
@@ -244,9 +247,7 @@ fn servers() {
             port_load: -1,
             system_load: 0,
             responses: counts(&[("2xx", 100)]),
-            failures: counts(&[("connect-refused", 2)]),
-            pooled: 3,
-            latency: Some(LatencyReport { connect_ms: 0.5, first_byte_ms: 12.0, total_ms: 14.25 }),
+            failed: 2,
         }])
     );
 }

@@ -21,11 +21,11 @@ pub struct StatusReport {
     pub servers_quiesced: usize,
     /// The files that were loaded.
     pub configuration: Vec<String>,
-    /// Counts the published forwarding tables.
+    /// Configurations put in force so far: files loaded and commands carried out.
     pub generation: u64,
-    /// Objects or fields that operators changed since the file was loaded.
+    /// Fields changed, objects added and objects removed by operators since the file was loaded.
     pub overrides: usize,
-    /// What needs an operator: a port that cannot be listened on, a file that was not loaded.
+    /// What needs an operator: a port whose servers are all down, a file that was not loaded, a setting that cannot work.
     pub warnings: Vec<String>,
 }
 
@@ -47,7 +47,8 @@ pub struct Defaults {
     pub sticky_mask: u8,
     pub sticky_mask6: u8,
     pub weight_bound: u8,
-    pub stale_seconds: f64,
+    /// `None`: by the port's number (300 s, port 21: 900 s, port 23: 32,000,000 s).
+    pub stale_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -60,8 +61,7 @@ pub struct ExecutorStatus {
     pub max_connections: u32,
     pub max_affinity: u32,
     pub drain_seconds: f64,
-    /// If known.
-    pub defaults: Option<Defaults>,
+    pub defaults: Defaults,
     pub clusters: usize,
     pub ports: usize,
     pub servers: usize,
@@ -75,7 +75,7 @@ pub struct ExecutorReport {
     pub running: bool,
     /// Client connections open now.
     pub connections: u64,
-    /// Client connections accepted since the process started.
+    /// Client connections accepted by the ports that are there now.
     pub connections_total: u64,
     pub traffic: Traffic,
     /// Turned away or broken off, by reason.
@@ -130,9 +130,9 @@ pub struct ManagerServer {
     pub new: i16,
     /// Connections or requests in progress.
     pub active: u64,
-    /// Begun since the last round.
+    /// Begun between the last two counts (every `refresh` rounds); 0 before there were two.
     pub new_connections: u64,
-    /// Milliseconds; 0 when no advisor runs, -1 when it got no valid answer.
+    /// Milliseconds, rounded up; 0 when no advisor runs or has an answer yet, -1 when it got no valid one.
     pub port_load: i64,
     pub system_load: i64,
 }
@@ -166,7 +166,7 @@ pub struct AdvisorServer {
     pub port: u16,
     pub server: String,
     pub address: Option<String>,
-    /// Milliseconds; -1: no valid answer; `None`: not probed yet.
+    /// Milliseconds, rounded up; -1: no valid answer; `None`: not probed yet.
     pub load: Option<i64>,
     pub health: Measured,
     /// Age of the last result; `None`: not probed yet.

@@ -78,15 +78,14 @@ impl HealthState {
     }
 }
 
-/// Whether clients can come in.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// Whether clients can come in. An address that cannot be listened on is refused before anything changes, so there is no
+/// port without a listener.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Listener {
     Listening,
     /// After `executor stop`.
     Paused,
-    /// The address cannot be listened on; tried again. The reason is a sentence.
-    Failed(String),
 }
 
 /// How often something happened for one reason (or with one class of status code, `2xx`).
@@ -96,20 +95,21 @@ pub struct Count {
     pub count: u64,
 }
 
-/// What was carried. The unit is the connection for `tcp` and the request for `http`.
+/// What was carried. The unit is the connection for `tcp` and the request for `http`; one that was offered to two servers
+/// counts at both. Of a port, a cluster or the executor: the sum over the servers that are there now.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Traffic {
     /// In progress now.
     pub active: u64,
-    /// Begun since the process started.
+    /// Begun since the server was added.
     pub total: u64,
-    /// Begun per second, over the last manager interval.
+    /// Begun per second, over the last second.
     pub new_per_second: f64,
-    /// From clients (of a server: to it) since the process started.
+    /// From clients to servers, bodies of http messages alone, since the server was added.
     pub bytes_in: u64,
-    /// To clients (of a server: from it).
+    /// From servers to clients.
     pub bytes_out: u64,
-    /// Both directions, 1 KByte = 1024 bytes, over the last manager interval.
+    /// Both directions, 1 KByte = 1024 bytes, over the last second.
     pub kbytes_per_second: f64,
 }
 
@@ -120,8 +120,8 @@ pub struct ClusterStatus {
     pub ports: usize,
     /// Percent for active connections, new connections, port (advisors) and system.
     pub proportions: [u8; 4],
-    /// What ports that are added later begin with, if known.
-    pub defaults: Option<Defaults>,
+    /// What ports that are added later begin with.
+    pub defaults: Defaults,
     /// What operators changed since the file was loaded, one sentence each.
     pub overrides: Vec<String>,
 }
@@ -217,6 +217,10 @@ pub struct PortReport {
     pub max_weight: u8,
     /// Client connections open now; for `http` they may be idle.
     pub connections: u64,
+    /// Client connections taken since the port was added.
+    pub connections_total: u64,
+    /// Requests read since the port was added, refused ones included (http).
+    pub requests: u64,
     pub traffic: Traffic,
     /// Responses to clients by class, `2xx` and so on (http).
     pub responses: Vec<Count>,
@@ -224,7 +228,20 @@ pub struct PortReport {
     pub refusals: Vec<Count>,
     /// Offered to another server after the first could not be connected.
     pub retries: u64,
+    /// Valid ones; with a cross port, those of all ports that share them.
     pub affinity_records: u64,
+    pub latency: LatencyReport,
+}
+
+/// Mean times in milliseconds since the port was added; `None`: nothing measured.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LatencyReport {
+    /// Until a new connection to a server stood.
+    pub connect_ms: Option<f64>,
+    /// From the request's head to the first byte of the response (http).
+    pub first_byte_ms: Option<f64>,
+    /// To the last one.
+    pub total_ms: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -292,26 +309,14 @@ pub struct ServerReport {
     pub weight: i16,
     pub saved_weight: u8,
     pub traffic: Traffic,
-    /// Load by the advisors in milliseconds; 0 when none runs, -1 when it got no valid answer.
+    /// Load by the advisors in milliseconds, rounded up; 0 when none runs or has an answer yet, -1 when it got no valid one.
     pub port_load: i64,
     /// Load by the system metric; 0 when there is none.
     pub system_load: i64,
     /// Responses of the server by class, `2xx` and so on (http).
     pub responses: Vec<Count>,
-    /// Exchanges that failed, by reason.
-    pub failures: Vec<Count>,
-    /// Connections kept for reuse now (http).
-    pub pooled: u64,
-    /// Means since the process started; `None`: nothing measured.
-    pub latency: Option<LatencyReport>,
-}
-
-/// Mean times in milliseconds.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct LatencyReport {
-    pub connect_ms: f64,
-    pub first_byte_ms: f64,
-    pub total_ms: f64,
+    /// Offered to it but not taken: refused, timed out, closed.
+    pub failed: u64,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -340,7 +345,7 @@ pub struct RuleReport {
     pub priority: u32,
     /// How often it decided.
     pub hits: u64,
-    /// Whether its condition was true at its last look; `None`: never asked.
+    /// Whether its condition is true now; `None`: that depends on the client.
     pub holds: Option<bool>,
     pub servers: usize,
     /// Its servers that may be chosen now.

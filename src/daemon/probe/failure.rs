@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::libc;
+
 use crate::model::DownReason;
 
 /// Why a probe was not good.

@@ -1,0 +1,153 @@
+//! `dscontrol explain`: which server a client would get, and why, without sending anything.
+
+mod steps;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::net::IpAddr;
+
+use crate::config::Refusal;
+use crate::control::Exchange;
+use crate::control::reply::Explanation;
+use crate::executor::{self, Ask, Decision, Moment, PortTable, Session, Tried, Turn, Why, decide_aloud};
+use crate::message::{ClientView, ConnectionFacts, ErrorReason, Proto, client_address};
+use crate::model::{ForwardingMethod, Port};
+
+use super::report::{Look, PortView};
+use steps::Notebook;
+
+impl Look<'_> {
+    pub(super) fn explain(&self, exchange: &Exchange) -> Result<Explanation, Refusal> {
+        let port = self.port_named(&exchange.port).ok_or_else(|| self.no_such_port(exchange))?;
+        let (client, first) = client(exchange, port)?;
+        let mut notebook = Notebook::new(port.table, client, self.outside.hour);
+        notebook.note(first);
+        let ask = &mut Ask { client, session: &mut Session::default(), tried: &Tried::default(), turn: Turn::Peek };
+        let moment = Moment { now: self.now, hour: self.outside.hour };
+        let decision = decide_aloud(port.table, ask, moment, &mut notebook);
+        Ok(Explanation {
+            steps: notebook.into_lines(),
+            server: chosen(port, decision),
+            reason: self.reason(port.table, decision),
+        })
+    }
+
+    fn no_such_port(&self, exchange: &Exchange) -> Refusal {
+        let there: Vec<String> = self.all_ports().map(|port| port.state.key.to_string()).collect();
+        let wanted = exchange.port.to_string();
+        Refusal::Refused(format!("there is no port `{wanted}`; {}", super::report::proposal(&wanted, &there)))
+    }
+
+    /// The deciding reason, and what becomes of the client where nobody was chosen.
+    fn reason(&self, port: &PortTable, decision: Decision) -> String {
+        let reason = match decision {
+            Decision::Forward { why, .. } => forwarded(port, why),
+            Decision::Refuse(refusal) => refused(port, refusal),
+        };
+        match self.outside.paused {
+            true => format!("{reason}; but the executor is stopped, so no new connection is taken at all"),
+            false => reason,
+        }
+    }
+}
+
+/// Whose affinity and rules count, and the step that says so.
+fn client(exchange: &Exchange, port: PortView<'_>) -> Result<(IpAddr, String), Refusal> {
+    let (peer, settings) = (exchange.client.to_canonical(), &*port.state.settings);
+    if settings.method == ForwardingMethod::Tcp {
+        let unread = if exchange.headers.is_empty() && exchange.request.is_none() {
+            ""
+        } else {
+            "; method `tcp` reads neither request line nor headers"
+        };
+        return Ok((peer, format!("the client is {peer}, a connection to {}{unread}", port.state.key)));
+    }
+    let headers = header_map(exchange)?;
+    let connection = ConnectionFacts::new(peer, port.state.listen, Proto::Http);
+    let view = ClientView { connection: &connection, trusted: &settings.trusted, forwarded: settings.forwarded };
+    let client = client_address(&view, &headers);
+    let text = format!("{}{}", heading(exchange, port), introduction(peer, client, settings, &headers));
+    Ok((client, text))
+}
+
+fn heading(exchange: &Exchange, port: PortView<'_>) -> String {
+    let request = exchange
+        .request
+        .as_ref()
+        .map_or_else(|| "a request".to_owned(), |request| format!("{} {}", request.method, request.target));
+    format!("{request} to {}: ", port.state.key)
+}
+
+fn introduction(peer: IpAddr, client: IpAddr, settings: &Port, headers: &HeaderMap) -> String {
+    let is_trusted = settings.trusted.iter().any(|network| network.contains(peer));
+    let says = ["x-forwarded-for", "forwarded"].into_iter().any(|name| headers.contains_key(name));
+    match (is_trusted, says) {
+        (true, _) if client != peer => format!("the client is {client}, as the trusted proxy {peer} says"),
+        (true, true) => format!("the client is {peer}, a trusted proxy whose headers name nobody that counts"),
+        (false, true) => {
+            format!(
+                "the client is {peer}; what its headers say of others is not believed, because it is no trusted proxy"
+            )
+        }
+        _ => format!("the client is {peer}"),
+    }
+}
+
+fn header_map(exchange: &Exchange) -> Result<HeaderMap, Refusal> {
+    let mut map = HeaderMap::new();
+    for (name, value) in &exchange.headers {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value.as_bytes()).ok());
+        let Some((name, value)) = parsed else {
+            return Err(Refusal::Refused(format!(
+                "`{}: {}` is not a header",
+                name.escape_debug(),
+                value.escape_debug()
+            )));
+        };
+        // The number of headers is bounded by the length of a command, which is less than a map can hold.
+        if map.try_append(name, value).is_err() {
+            return Err(Refusal::Refused("there are more headers than a request may have".to_owned()));
+        }
+    }
+    Ok(map)
+}
+
+fn chosen(port: PortView<'_>, decision: Decision) -> Option<String> {
+    let Decision::Forward { server, .. } = decision else { return None };
+    let (key, entry) = (&port.state.key, port.table.server(server)?);
+    Some(format!("{key}{}{}", key.separator(), entry.name))
+}
+
+fn forwarded(port: &PortTable, why: Why) -> String {
+    match why {
+        Why::Affinity => format!(
+            "the client used this server within the last {} s, and affinity comes before rules and weights",
+            port.settings.stickytime.as_secs_f64()
+        ),
+        Why::Rule(place) => {
+            let name = port.rules.get(place).map(|rule| rule.name.to_string()).unwrap_or_default();
+            format!("rule `{name}` is the first true rule with a usable server, and its weighted round robin is there")
+        }
+        Why::AllServers => "no rule decides, and the port's weighted round robin is there".to_owned(),
+        Why::FailOpen => "nobody else is left, and `failopen` sets the advisors' verdict aside".to_owned(),
+        Why::Spread => "all servers are down, and `all-down spread` tries them all the same".to_owned(),
+    }
+}
+
+fn refused(port: &PortTable, refusal: executor::Refusal) -> String {
+    let (reason, why) = match refusal {
+        executor::Refusal::NoServers => (ErrorReason::NoServer, "the port has no servers".to_owned()),
+        executor::Refusal::EmptyRule(place) => {
+            let name = port.rules.get(place).map(|rule| rule.name.to_string()).unwrap_or_default();
+            (ErrorReason::RefusedByRule, format!("rule `{name}` is true and has no servers, so it refuses"))
+        }
+        executor::Refusal::AllDown | executor::Refusal::AllTried => {
+            (ErrorReason::NoServer, "no server is usable, and the port refuses then (`all-down refuse`)".to_owned())
+        }
+    };
+    match port.settings.method {
+        ForwardingMethod::Http => {
+            format!("{why}: the client gets the sorry page with status {} ({reason})", port.settings.sorry.status)
+        }
+        ForwardingMethod::Tcp => format!("{why}: the connection is closed ({reason})"),
+    }
+}

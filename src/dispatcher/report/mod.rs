@@ -1,0 +1,119 @@
+//! Answers to everything that operators may ask without changing anything.
+//!
+//! [`Dispatcher::answer`] fills the replies of `control` from what the dispatcher knows: configuration, counters, the
+//! manager's evidence, the advisors' records. One file per kind of object. What stands outside (threads, sockets, the
+//! log, the clock's hour) comes in as [`Outside`]. Nothing is rendered here.
+
+mod advisor;
+mod changes;
+mod cluster;
+mod machinery;
+mod manager;
+mod port;
+mod rule;
+mod select;
+mod server;
+mod traffic;
+
+use std::cell::OnceCell;
+use std::time::Instant;
+
+use crate::config::Refusal;
+use crate::control::{Body, Command, Reply, help};
+
+use super::Dispatcher;
+use changes::Changes;
+
+pub(super) use select::{PortView, either, proposal};
+
+/// What the dispatcher cannot know itself.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// After `executor stop`.
+    pub paused: bool,
+    /// Proxy threads that run.
+    pub workers: usize,
+    /// Lines that the log gave up.
+    pub log_dropped: u64,
+    /// What needs an operator, one sentence each.
+    pub warnings: Vec<String>,
+    /// The local hour, 0 to 23.
+    pub hour: u8,
+    /// The control socket that is listened on.
+    pub socket: String,
+    /// Where overrides and the last good configuration are kept.
+    pub state_directory: String,
+}
+
+impl Dispatcher {
+    /// Answers a command that only looks. One that does more is not ours, and is told so.
+    pub fn answer(&self, query: &Command, outside: &Outside, now: Instant) -> Reply {
+        let look = Look { heart: self, outside, now, changes: OnceCell::new() };
+        look.answer(query).unwrap_or_else(Reply::from)
+    }
+
+    /// Settings of the present configuration that cannot work or may surprise, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.site.warnings.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// One look at the dispatcher.
+pub(super) struct Look<'a> {
+    pub heart: &'a Dispatcher,
+    pub outside: &'a Outside,
+    pub now: Instant,
+    changes: OnceCell<Changes>,
+}
+
+impl Look<'_> {
+    fn answer(&self, query: &Command) -> Result<Reply, Refusal> {
+        let body = match query {
+            Command::Status => Body::Status(self.status()),
+            Command::ExecutorStatus => Body::ExecutorStatus(self.executor_status()),
+            Command::ExecutorReport => Body::ExecutorReport(self.executor_report()),
+            Command::ClusterStatus(operand) => Body::ClusterStatus(self.cluster_status(operand)?),
+            Command::ClusterReport(operand) => Body::ClusterReport(self.cluster_report(operand)?),
+            Command::PortStatus(operand) => Body::PortStatus(self.port_status(operand)?),
+            Command::PortReport(operand) => Body::PortReport(self.port_report(operand)?),
+            Command::ServerStatus(operand) => Body::ServerStatus(self.server_status(operand)?),
+            Command::ServerReport(operand) => Body::ServerReport(self.server_report(operand)?),
+            Command::RuleStatus(operand) => Body::RuleStatus(self.rule_status(operand)?),
+            Command::RuleReport(operand) => Body::RuleReport(self.rule_report(operand)?),
+            Command::ManagerStatus => Body::ManagerStatus(self.manager_status()),
+            Command::ManagerReport(operand) => Body::ManagerReport(self.manager_report(operand)?),
+            Command::ManagerVersion => machinery::version("manager"),
+            Command::AdvisorList => Body::AdvisorList(self.advisor_list()),
+            Command::AdvisorStatus(selection) => Body::AdvisorStatus(self.advisor_status(selection)?),
+            Command::AdvisorReport(selection) => Body::AdvisorReport(self.advisor_report(selection)?),
+            Command::AdvisorVersion(selection) => advisor::version(selection),
+            Command::LogStatus => Body::LogStatus(self.log_status()),
+            Command::ControlStatus => Body::ControlStatus(self.control_status()),
+            Command::MetricsStatus => Body::MetricsStatus(self.metrics_status()),
+            Command::Explain(exchange) => Body::Explanation(self.explain(exchange)?),
+            Command::Help(object) => return Ok(help::help(*object)),
+            Command::Version => machinery::version("tsuji"),
+            Command::Change(_)
+            | Command::ExecutorStart
+            | Command::ExecutorStop
+            | Command::FileSave { .. }
+            | Command::FileNewload { .. }
+            | Command::FileAppendload { .. }
+            | Command::FileReport
+            | Command::FileDelete { .. } => return Err(not_a_question(query)),
+        };
+        Ok(Reply::report(body))
+    }
+
+    /// What operators changed on top of the file; worked out when it is first asked for.
+    fn changes(&self) -> &Changes {
+        self.changes.get_or_init(|| Changes::of(&self.heart.overrides()))
+    }
+}
+
+/// Nothing that an operator types leads here.
+fn not_a_question(command: &Command) -> Refusal {
+    Refusal::Refused(format!(
+        "a mistake of tsuji itself: this command was taken for a question, and nothing was done ({command:?})"
+    ))
+}

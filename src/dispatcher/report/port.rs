@@ -1,0 +1,107 @@
+//! Ports.
+
+use std::collections::HashMap;
+
+use crate::config::{Operand, Refusal};
+use crate::control::reply::{Listener, PortReport, PortStatus, TimeoutsStatus};
+use crate::model::{AllDown, ForwardedHeaders, OnDown, PortId};
+
+use super::Look;
+use super::select::{PortView, ServerView};
+use super::traffic::{latency, refusals, responses, traffic};
+
+impl<'a> Look<'a> {
+    pub(super) fn port_status(&self, operand: &Operand) -> Result<Vec<PortStatus>, Refusal> {
+        Ok(self.ports(operand)?.into_iter().map(|port| self.status_of_port(port)).collect())
+    }
+
+    fn status_of_port(&self, port: PortView<'_>) -> PortStatus {
+        let settings = &port.state.settings;
+        PortStatus {
+            cluster: port.cluster.name.to_string(),
+            cluster_address: port.cluster.address.to_string(),
+            port: settings.number.get(),
+            listener: self.listener(),
+            servers: settings.servers.len(),
+            rules: settings.rules.len(),
+            method: settings.method.word().to_owned(),
+            sticky_seconds: settings.stickytime.as_secs_f64(),
+            sticky_mask: settings.stickymask.v4(),
+            sticky_mask6: settings.stickymask.v6(),
+            cross_port: settings.crossport.get(),
+            weight_bound: settings.weightbound.get(),
+            all_down: all_down(settings.all_down).to_owned(),
+            on_down: on_down(settings.ondown).to_owned(),
+            timeouts: TimeoutsStatus::from(&settings.timeouts),
+            pool_size: settings.poolsize,
+            retries: settings.retries,
+            max_connections: settings.maxconnections,
+            sorry_page: settings.sorry.path.as_ref().map(|path| path.display().to_string()),
+            sorry_status: settings.sorry.status,
+            retry_after: settings.sorry.retry_after,
+            sorry_cache: settings.sorry.cache_control.clone(),
+            trusted_proxies: settings.trusted.iter().map(ToString::to_string).collect(),
+            forwarded: forwarded(settings.forwarded).to_owned(),
+            upgrade: settings.upgrade.clone(),
+            overrides: self.changes().to("port", &port.state.key),
+        }
+    }
+
+    pub(super) fn port_report(&self, operand: &Operand) -> Result<Vec<PortReport>, Refusal> {
+        let ports = self.ports(operand)?;
+        let records = self.heart.affinity.census(self.now);
+        Ok(ports.into_iter().map(|port| self.report_of_port(port, &records)).collect())
+    }
+
+    fn report_of_port(&self, port: PortView<'a>, records: &HashMap<PortId, u64>) -> PortReport {
+        let servers: Vec<ServerView<'_>> = self.servers_of(port).collect();
+        let usable = || servers.iter().filter(|server| server.is_usable());
+        let reading = port.state.counters.read();
+        PortReport {
+            cluster: port.cluster.name.to_string(),
+            cluster_address: port.cluster.address.to_string(),
+            port: port.state.key.port.get(),
+            listener: self.listener(),
+            method: port.state.settings.method.word().to_owned(),
+            servers: servers.len(),
+            usable: usable().count(),
+            max_weight: usable().map(|server| server.state.weight.get()).max().unwrap_or_default(),
+            connections: reading.connections,
+            connections_total: reading.accepted,
+            requests: reading.requests,
+            traffic: traffic(servers.iter().map(|server| server.state)),
+            responses: responses(&reading.codes),
+            refusals: refusals(std::iter::once(&reading)),
+            retries: reading.retries,
+            affinity_records: records.get(&port.state.affinity_group).copied().unwrap_or_default(),
+            latency: latency(&reading),
+        }
+    }
+
+    fn listener(&self) -> Listener {
+        if self.outside.paused { Listener::Paused } else { Listener::Listening }
+    }
+}
+
+fn all_down(policy: AllDown) -> &'static str {
+    match policy {
+        AllDown::Spread => "spread",
+        AllDown::Refuse => "refuse",
+    }
+}
+
+fn on_down(policy: OnDown) -> &'static str {
+    match policy {
+        OnDown::Keep => "keep",
+        OnDown::Purge => "purge",
+    }
+}
+
+fn forwarded(headers: ForwardedHeaders) -> &'static str {
+    match headers {
+        ForwardedHeaders::XForwarded => "x-forwarded",
+        ForwardedHeaders::Forwarded => "forwarded",
+        ForwardedHeaders::Both => "both",
+        ForwardedHeaders::Off => "off",
+    }
+}
