@@ -93,7 +93,10 @@ impl Heart {
     pub fn adopt(self: &Rc<Self>, plan: Plan, resources: &Resources) {
         self.dispatcher.borrow_mut().adopt(plan, resources, Instant::now());
         self.act();
-        log::change(self.read(|dispatcher| dispatcher.config().log));
+        let (settings, most) =
+            self.read(|dispatcher| (dispatcher.config().log, dispatcher.config().executor.maxconnections));
+        log::change(settings);
+        self.workers.shared().set_most_connections(most_connections(most));
     }
 
     pub fn handle(self: &Rc<Self>, event: Event) {
@@ -181,6 +184,18 @@ async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
     let answer = question.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)));
     let addresses: Vec<IpAddr> = answer.map_err(|error| error.to_string())?.map(|address| address.ip()).collect();
     if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+}
+
+/// What the operator allows, or else what the limit of file descriptors allows: two for each client, and some for
+/// listeners, probes and operators. Beyond it new clients are turned away, so that those who are served can be served.
+fn most_connections(given: u32) -> u64 {
+    /// Descriptors that are not for clients and their servers.
+    const RESERVE: u64 = 256;
+    if given > 0 {
+        return u64::from(given);
+    }
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    limit.map_or(0, |(soft, _)| (soft.saturating_sub(RESERVE) / 2).max(1))
 }
 
 fn open(address: SocketAddr, occupancy: Occupancy, lanes: usize) -> Result<Vec<TcpListener>, BindError> {

@@ -51,13 +51,19 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
     let resources = fetch(&plan.needs).await?;
     heart.bind_for(&plan)?;
-    let page = match plan.metrics() {
+    let page = match plan.config().metrics.listen {
         Some(address) => Some(page::bind(address).await.map_err(|source| BootError::Metrics { address, source })?),
         None => None,
     };
     heart.adopt(plan, &resources);
     let keeper = Keeper::start()?;
-    let desk = Rc::new(Desk::new(Rc::clone(&heart), boot.paths().clone(), keeper, configuration.to_vec()));
+    let desk = Rc::new(Desk::new(
+        Rc::clone(&heart),
+        boot.paths().clone(),
+        socket.path().to_owned(),
+        keeper,
+        configuration.to_vec(),
+    ));
     desk.remember().await;
     serve(&desk, socket, page);
     ready(&desk);

@@ -32,7 +32,7 @@ pub use event::{Action, Event, Notice, Severity};
 pub use report::Outside;
 pub use site::{Needs, Occupancy, Plan};
 
-use crate::advisor::Advisors;
+use crate::advisor::{Advisors, Record};
 use crate::config::{Change, Config, Document, Faults, Overrides, Refusal};
 use crate::executor::{AffinityTable, ForwardingTable};
 use crate::manager::{Manager, Verdicts};
@@ -198,6 +198,16 @@ impl Dispatcher {
 
     pub fn affinity(&self) -> &Arc<AffinityTable> {
         &self.affinity
+    }
+
+    /// What each advisor knows of each server.
+    pub fn probe_records(&self) -> impl Iterator<Item = &Record> {
+        self.advisors.records()
+    }
+
+    /// Ports on which all servers are down.
+    pub fn alerts(&self) -> u64 {
+        self.ports.values().filter(|port| port.alerted).count() as u64
     }
 
     /// Plans adopted so far: the generation of the configuration.

@@ -134,7 +134,7 @@ fn a_metrics_port_in_use_is_named() {
 fn the_demo_runs_without_root_and_says_what_to_try() {
     let site = Site::new("");
     let (listen, metrics) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tsuji"))
+    let child = Command::new(env!("CARGO_BIN_EXE_tsuji"))
         .args(["demo", "--listen", &listen, "--metrics", &metrics])
         .current_dir(site.directory.path())
         .stdout(std::process::Stdio::piped())

@@ -8,7 +8,7 @@ use crate::control::reply::{FileEntry, FileReport};
 use crate::control::{Body, Reply};
 use crate::dispatcher::Plan;
 
-use super::{Desk, more};
+use super::{Desk, more, waits_for_restart};
 use crate::daemon::files::{self, LoadError};
 use crate::daemon::heart::Heart;
 
@@ -50,7 +50,8 @@ impl Desk {
         let loaded = async {
             let content = read.map_err(|error| not_loaded(&error))?;
             let plan = plan(&self.heart, content).map_err(|faults| not_loaded(&faults))?;
-            let lines = told(&plan);
+            let mut lines = told(&plan);
+            lines.extend(self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config())));
             self.put_in_force(plan).await?;
             Ok(lines)
         };

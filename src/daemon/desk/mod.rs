@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
-use crate::config::{Change, Document, Refusal};
+use crate::config::{Change, Config, Document, Refusal};
 use crate::control::protocol::Request;
 use crate::control::reply::Changed;
 use crate::control::server::Incoming;
@@ -25,6 +25,8 @@ use super::{clock, log};
 pub struct Desk {
     heart: Rc<Heart>,
     paths: Paths,
+    /// Where operators come in.
+    socket: PathBuf,
     keeper: Keeper,
     /// What was written last, by its path.
     kept: RefCell<HashMap<PathBuf, String>>,
@@ -59,10 +61,11 @@ fn more(counter: &Cell<u64>) {
 }
 
 impl Desk {
-    pub fn new(heart: Rc<Heart>, paths: Paths, keeper: Keeper, files: Vec<PathBuf>) -> Self {
+    pub fn new(heart: Rc<Heart>, paths: Paths, socket: PathBuf, keeper: Keeper, files: Vec<PathBuf>) -> Self {
         Self {
             heart,
             paths,
+            socket,
             keeper,
             kept: RefCell::default(),
             files,
@@ -130,11 +133,12 @@ impl Desk {
 
     async fn change(&self, change: &Change) -> Result<Reply, Refusal> {
         let _turn = self.heart.begin_change().await;
-        let plan = self.heart.read(|dispatcher| dispatcher.plan_change(change))?;
-        let changed = Changed {
-            touched: plan.touched.clone(),
-            warnings: new_warnings(&plan, &self.heart.read(|dispatcher| dispatcher.warnings())),
-        };
+        let (plan, known) = self.heart.read(|dispatcher| (dispatcher.plan_change(change), dispatcher.warnings()));
+        let plan = plan?;
+        let warnings = plan.warnings.iter().map(ToString::to_string).filter(|warning| !known.contains(warning));
+        let later = self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config()));
+        let warnings = change.notes().iter().cloned().chain(warnings).chain(later).collect();
+        let changed = Changed { touched: plan.touched.clone(), warnings };
         self.put_in_force(plan).await?;
         let mut reply = Reply::report(Body::Changed(changed));
         self.keep(&mut reply).await;
@@ -170,6 +174,8 @@ impl Desk {
             workers: self.heart.workers().count(),
             log_dropped: log::dropped(),
             hour: clock::hour(),
+            socket: self.socket.display().to_string(),
+            state_directory: self.paths.state.display().to_string(),
             warnings: self.trouble.borrow().clone(),
         }
     }
@@ -206,8 +212,15 @@ impl Desk {
     }
 }
 
-fn new_warnings(plan: &Plan, known: &[String]) -> Vec<String> {
-    plan.warnings.iter().map(ToString::to_string).filter(|warning| !known.contains(warning)).collect()
+/// Settings that are read once, when the daemon starts.
+fn waits_for_restart(now: &Config, next: &Config) -> Vec<String> {
+    let changed = [
+        ("executor workers", now.executor.workers != next.executor.workers),
+        ("the control socket", now.control != next.control),
+        ("the address of the metrics page", now.metrics != next.metrics),
+    ];
+    let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(what, _)| format!("{what}: takes effect when tsuji is started again")).collect()
 }
 
 /// Who changed what, and whether it went through.

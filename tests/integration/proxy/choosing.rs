@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tsuji::model::Standing;
 use tsuji::message::{ErrorReason, SorrySite};
+use tsuji::model::Standing;
 use tsuji::model::{AllDown, ForwardingMethod, Name, Rule, RuleType};
 
 use crate::support::{Origin, Setup};

@@ -38,7 +38,7 @@ pub fn ask(address: SocketAddr, request: &str) -> Answer {
 }
 
 /// Everything that comes back until the connection ends.
-pub fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(bytes).unwrap();

@@ -4,6 +4,6 @@ mod client;
 mod daemon;
 mod origin;
 
-pub use client::{Answer, ask, get, raw};
+pub use client::{ask, get};
 pub use daemon::{Daemon, Output, Site, free_port};
 pub use origin::Origin;

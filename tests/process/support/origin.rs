@@ -19,7 +19,6 @@ pub struct Origin {
 struct Shared {
     stopping: AtomicBool,
     requests: AtomicU64,
-    probes: AtomicU64,
     sick: AtomicBool,
     /// The largest `x-mark` of a request.
     mark: AtomicU64,
@@ -77,10 +76,6 @@ impl Origin {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    pub fn probes(&self) -> u64 {
-        self.shared.probes.load(Ordering::SeqCst)
-    }
-
     pub fn mark(&self) -> u64 {
         self.shared.mark.load(Ordering::SeqCst)
     }
@@ -130,7 +125,6 @@ fn serve(name: &str, shared: &Shared, stream: TcpStream) {
 fn respond(name: &str, shared: &Shared, head: &str, body: &[u8]) -> Vec<u8> {
     let sick = shared.sick.load(Ordering::SeqCst);
     if head.starts_with("GET /health") {
-        shared.probes.fetch_add(1, Ordering::SeqCst);
         let answer = if sick { "503 Sick\r\n\r\nill\n" } else { "200 OK\r\n\r\nOK\n" };
         return format!("HTTP/1.0 {answer}").into_bytes();
     }
