@@ -100,9 +100,9 @@ impl ServerState {
         self.server = server.clone();
     }
 
-    /// Nobody should be sent there: its health, or the want of an address.
+    /// Nobody is sent there: by verdict, as far as the velocity limit and fail-open let it count, or for want of an address.
     pub fn is_down(&self) -> bool {
-        self.health.is_down() || self.address.is_none()
+        self.standing == Standing::Out || self.address.is_none()
     }
 
     /// IBM's way to show it: -1 down, 0 quiesced, else the weight.

@@ -108,7 +108,7 @@ fn metrics_agree_with_what_clients_saw() {
     daemon.wait_until("the counters are there", |_| {
         let page = get(site.metrics_address(), "/metrics").body;
         page.lines()
-            .any(|line| line.starts_with("tsuji_server_begun_total") && line.contains(&labels) && line.ends_with(" 7"))
+            .any(|line| line.starts_with("tsuji_server_new_total") && line.contains(&labels) && line.ends_with(" 7"))
     });
     let page = get(site.metrics_address(), "/metrics").body;
     assert!(page.lines().any(|line| line.contains("reason=\"bad-host\"") && line.ends_with(" 1")), "{page}");

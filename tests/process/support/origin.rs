@@ -117,6 +117,8 @@ fn serve(name: &str, shared: &Shared, stream: TcpStream) {
             return;
         }
         if output.write_all(&respond(name, shared, &head, &body)).is_err() || head.starts_with("GET /health") {
+            // The copy that is kept for the day of the kill would hold the connection open.
+            let _ = output.shutdown(Shutdown::Both);
             return;
         }
     }
