@@ -145,6 +145,7 @@ impl Dispatcher {
     fn remove_port(&mut self, id: PortId) {
         self.remove_servers(id, &[]);
         self.ports.remove(&id);
+        self.verdicts.forget(id);
         self.dirty.remove(&id);
         self.gone.push(id);
         self.actions.push_back(Action::Unlisten { port: id });

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::model::{ServerHost, ServerId};
+use crate::model::ServerHost;
 
 use super::state::{Lookup, ServerState};
 use super::{Action, Dispatcher, Notice};
@@ -47,35 +47,42 @@ impl Dispatcher {
     /// A failed look-up keeps the last good address: a name server that is away takes no server out.
     pub(super) fn resolved(&mut self, host: &str, answer: Result<Vec<IpAddr>, String>, now: Instant) {
         let asked = |server: &&mut ServerState| matches!(&server.server.host, ServerHost::Name(name) if name == host);
-        let mut moved: Vec<ServerId> = Vec::new();
+        let answer = answer.and_then(|addresses| match addresses.is_empty() {
+            true => Err("the name has no address".to_owned()),
+            false => Ok(addresses),
+        });
         let mut notices = Vec::new();
         let next = if answer.is_ok() { AGAIN_AFTER } else { RETRY_AFTER };
         for server in self.servers.values_mut().filter(asked) {
             server.lookup = Lookup::At(now + next);
-            match &answer {
-                Ok(addresses) => {
-                    if let Some(notice) = server.move_to(addresses) {
-                        moved.push(server.id);
-                        self.dirty.insert(server.port);
-                        notices.push(notice);
-                    }
-                }
-                Err(words) if server.address.is_none() && !server.complained => {
-                    server.complained = true;
-                    notices.push(Notice::warning(format!("server {}: cannot resolve `{host}`: {words}", server.key)));
-                }
-                Err(_) => {}
+            let notice = match &answer {
+                Ok(addresses) => server.move_to(addresses),
+                Err(words) => server.complain(host, words),
+            };
+            if let Some(notice) = notice {
+                notices.push((server.key.clone(), notice));
+                self.dirty.insert(server.port);
             }
         }
         self.plan_lookups();
-        notices.into_iter().for_each(|notice| self.note(notice));
-        if !moved.is_empty() {
+        if !notices.is_empty() {
+            notices.sort_by(|(one, _), (other, _)| one.cmp(other));
+            notices.into_iter().for_each(|(_, notice)| self.note(notice));
             self.configure_advisors(now);
         }
     }
 }
 
 impl ServerState {
+    /// Once is enough, and a server that has an address needs none.
+    fn complain(&mut self, host: &str, words: &str) -> Option<Notice> {
+        if !self.awaits_address() {
+            return None;
+        }
+        self.complained = true;
+        Some(Notice::warning(format!("server {}: cannot resolve `{host}`: {words}", self.key)))
+    }
+
     /// The address stays while it is among the answers, because answers come in any order.
     fn move_to(&mut self, addresses: &[IpAddr]) -> Option<Notice> {
         let first = *addresses.first()?;

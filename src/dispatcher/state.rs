@@ -96,13 +96,19 @@ impl ServerState {
         }
         if self.server.host != server.host {
             (self.address, self.lookup) = address_of(&server.host, now);
+            self.complained = false;
         }
         self.server = server.clone();
     }
 
-    /// Nobody is sent there: by verdict, as far as the velocity limit and fail-open let it count, or for want of an address.
+    /// Taken out: because of its health, as far as the velocity limit lets advisors have their way, or for want of an address.
     pub fn is_down(&self) -> bool {
-        self.standing == Standing::Out || self.address.is_none()
+        self.standing != Standing::Usable || self.address.is_none()
+    }
+
+    /// Its name was not answered for the first time yet. That takes a moment after each start, and is nobody's fault.
+    pub fn awaits_address(&self) -> bool {
+        self.address.is_none() && !self.complained
     }
 
     /// IBM's way to show it: -1 down, 0 quiesced, else the weight.

@@ -23,7 +23,9 @@ impl Dispatcher {
 
     fn targets_of(&self, port: &PortState) -> Vec<Target> {
         let advisors = self.advisors_of(&port.key);
-        let servers = port.servers.iter().filter_map(|id| self.servers.get(id));
+        // A name that is being looked up for the first time is not an unresolved server yet.
+        let servers =
+            port.servers.iter().filter_map(|id| self.servers.get(id)).filter(|server| !server.awaits_address());
         servers.flat_map(|server| advisors.iter().map(|advisor| target(advisor, server))).collect()
     }
 
@@ -48,7 +50,8 @@ impl Dispatcher {
 
     fn take_health(&mut self, change: HealthChange, now: Instant) {
         let Some(server) = self.servers.get_mut(&change.server) else { return };
-        if change.before.is_down() != change.after.is_down() {
+        let another_reason = change.before.is_down() && change.after.is_down();
+        if !another_reason {
             server.since = now;
         }
         server.health = change.after;
@@ -81,7 +84,7 @@ impl Dispatcher {
         server.standing = standing;
         self.dirty.insert(server.port);
         let purge = self.ports.get(&server.port).is_some_and(|port| port.settings.ondown == OnDown::Purge);
-        if standing == Standing::Out && purge {
+        if standing == Standing::Out && purge && !self.cuts.contains(&id) {
             self.cuts.push(id);
         }
     }
@@ -94,8 +97,9 @@ impl Dispatcher {
     /// IBM's managerAlert and managerClear.
     fn tell_all_down(&mut self, id: PortId) {
         let Some(port) = self.ports.get_mut(&id) else { return };
-        let usable = |id: &ServerId| self.servers.get(id).is_some_and(|server| server.shown_weight() >= 0);
-        let all_down = !port.servers.is_empty() && !port.servers.iter().any(usable);
+        let may_serve = |server: &ServerState| server.shown_weight() >= 0 || server.awaits_address();
+        let mut servers = port.servers.iter().filter_map(|id| self.servers.get(id));
+        let all_down = !port.servers.is_empty() && !servers.any(may_serve);
         if std::mem::replace(&mut port.alerted, all_down) == all_down {
             return;
         }
@@ -127,11 +131,19 @@ fn target(advisor: &Advisor, server: &ServerState) -> Target {
 fn health_notice(server: &ServerState, before: &Health) -> Option<Notice> {
     match (before, &server.health) {
         (Health::Up | Health::Unknown, Health::Down(reason)) => {
-            Some(Notice::warning(format!("server {}: up -> down ({reason})", server.key)))
+            Some(Notice::warning(format!("server {}: {} -> down ({reason})", server.key, word(before))))
         }
-        (Health::Down(reason), Health::Up | Health::Unknown) => {
-            Some(Notice::info(format!("server {}: down -> up (was {reason})", server.key)))
+        (Health::Down(reason), after @ (Health::Up | Health::Unknown)) => {
+            Some(Notice::info(format!("server {}: down -> {} (was {reason})", server.key, word(after))))
         }
         _ => None,
+    }
+}
+
+fn word(health: &Health) -> &'static str {
+    match health {
+        Health::Unknown => "unknown",
+        Health::Up => "up",
+        Health::Down(_) => "down",
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::manager::{PortSample, ServerSample};
-use crate::model::{Cluster, Port, PortKey, Proportions, Standing};
+use crate::model::{Cluster, Port, PortKey, Proportions};
 
 use super::state::{PortState, ServerState};
 use super::{Dispatcher, RATE_INTERVAL};
@@ -52,7 +52,7 @@ impl Dispatcher {
             weight: server.weight,
             fixed: server.server.fixedweight,
             state: server.server.state,
-            down: server.standing != Standing::Usable || server.address.is_none(),
+            down: server.is_down(),
             active: server.counters.active(),
             total: server.counters.begun(),
             advisor: self.advisors.load(server.id, now),

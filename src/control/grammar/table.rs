@@ -100,7 +100,7 @@ pub const OBJECTS: &[Object] = &[
                 "Changes servers; an empty part means all.",
                 "shop:80:w1 weight 5 fixedweight yes",
             ),
-            change("remove", "C:P:S[+S2...]", "Removes servers; their running connections end.", "shop:80:w1"),
+            change("remove", "C:P:S[+S2...]", "Removes servers; what runs at them runs on.", "shop:80:w1"),
             change(
                 "down",
                 "C:P:S[+S2...]",

@@ -1,0 +1,12 @@
+//! Stories of the heart, told in pretended time.
+
+mod explanations;
+mod health;
+mod names;
+mod operators;
+mod pretend;
+mod reload;
+mod reports;
+mod weights;
+
+use pretend::{Fate, Pretend, SHOP};
