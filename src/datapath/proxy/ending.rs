@@ -50,14 +50,16 @@ pub(super) async fn finish(state: &FrontState, end: End, rest: Rest) {
 }
 
 async fn failed(state: &FrontState, error: &hyper::Error, rest: Rest) {
-    if let Some(reason) = state.hyper_said() {
-        tracing::debug!(peer = %state.client.peer, port = %state.port.key, error = %error, "request refused");
+    // To some heads (the preface of HTTP/2) hyper says nothing at all.
+    let unreadable = (error.is_parse() && state.is_quiet()).then_some(ErrorReason::BadRequest);
+    if let Some(reason) = state.hyper_said().or(unreadable) {
+        tracing::debug!(peer = %state.client.peer, port = %state.port.key, %error, "request refused");
         return refuse(state, reason, rest).await;
     }
     if state.is_aborted() {
         return reset(&rest.stream);
     }
-    if state.is_busy() {
+    if state.is_busy() || state.has_heard() || state.client.wait() == Wait::Head {
         state.client.local.count(Event::ClientGone);
     }
 }

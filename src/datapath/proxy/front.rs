@@ -141,6 +141,11 @@ impl FrontState {
         self.heard.set(true);
     }
 
+    /// Whether bytes came that no request was made of yet.
+    pub fn has_heard(&self) -> bool {
+        self.heard.get()
+    }
+
     /// All that hyper had for the client is written.
     pub fn flushed(&self) {
         if !self.busy.get() {
