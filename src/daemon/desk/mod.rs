@@ -137,7 +137,7 @@ impl Desk {
         let plan = plan?;
         let warnings = plan.warnings.iter().map(ToString::to_string).filter(|warning| !known.contains(warning));
         let later = self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config()));
-        let warnings = change.notes().iter().cloned().chain(warnings).chain(later).collect();
+        let warnings = warnings.chain(later).collect();
         let changed = Changed { touched: plan.touched.clone(), warnings };
         self.put_in_force(plan).await?;
         let mut reply = Reply::report(Body::Changed(changed));
