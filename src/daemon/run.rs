@@ -45,6 +45,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     let _log = log::start(boot.settings().log);
     boot.report();
     raise_file_limit();
+    end_with_the_heart();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
     let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
     let heart = awaken(&boot)?;
@@ -164,6 +165,22 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
         tracing::warn!("cannot tell the service manager: {error}");
     }
 }
+
+/// A panic on the control thread leaves a heart that nobody can trust: the process ends, and the service manager starts
+/// it again from what is on the disk. Panics of other threads end what they were at, no more.
+fn end_with_the_heart() {
+    let heart = std::thread::current().id();
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if std::thread::current().id() == heart {
+            std::process::exit(PANICKED);
+        }
+    }));
+}
+
+/// What Rust's own programs end with after a panic.
+const PANICKED: i32 = 101;
 
 /// A proxy needs two descriptors per request in progress: what the system allows is taken.
 fn raise_file_limit() {
