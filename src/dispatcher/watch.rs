@@ -63,7 +63,7 @@ impl Dispatcher {
     }
 
     /// What the verdicts amount to once the velocity limit and fail-open have had their say.
-    fn judge(&mut self, id: PortId, now: Instant) {
+    pub(super) fn judge(&mut self, id: PortId, now: Instant) {
         let Some(port) = self.ports.get(&id) else { return };
         let interval = self.advisors_of(&port.key).iter().map(|advisor| advisor.interval).max();
         let servers = port.servers.iter().filter_map(|id| self.servers.get(id));

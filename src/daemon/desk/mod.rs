@@ -202,6 +202,18 @@ impl Desk {
         reply.lines.push(format!("in force, but it will not survive a restart: {why}"));
     }
 
+    /// What is in service, on one line.
+    pub fn summary(&self) -> String {
+        self.heart.read(|dispatcher| {
+            let config = dispatcher.config();
+            let ports: usize = config.clusters.iter().map(|cluster| cluster.ports.len()).sum();
+            let metrics =
+                config.metrics.listen.map_or("no metrics".to_owned(), |at| format!("metrics at http://{at}/metrics"));
+            let socket = self.socket.display();
+            format!("{} clusters, {ports} ports; control socket {socket}, {metrics}", config.clusters.len())
+        })
+    }
+
     /// Writes down the configuration that was started with.
     pub async fn remember(&self) {
         self.keep(&mut Reply::done("")).await;
