@@ -1,5 +1,6 @@
-//! What is installed beside the programs, judged by the programs that will read it.
+//! What comes with the programs, judged by those who will read it.
 
+mod documents;
 mod packages;
 #[path = "../support/tools.rs"]
 mod tools;
