@@ -123,10 +123,6 @@ reasons! {
         "the port has as many connections as it may have";
     Overloaded, "overloaded", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
         "the dispatcher has as many connections as it may have";
-    ShuttingDown, "shutting-down", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
-        "the dispatcher is shutting down";
-    Internal, "internal", INTERNAL_SERVER_ERROR, "500", "Internal Server Error", Close,
-        "the dispatcher failed";
 }
 
 impl ErrorReason {
@@ -211,7 +207,7 @@ mod tests {
             (ErrorReason::HeadTimeout, 408, true),
             (ErrorReason::UriTooLong, 414, true),
             (ErrorReason::HeadTooLarge, 431, true),
-            (ErrorReason::ShuttingDown, 503, true),
+            (ErrorReason::Overloaded, 503, true),
         ];
         for (reason, status, closes) in cases {
             assert_eq!((reason.status().as_u16(), reason.closes()), (status, closes), "{reason}");

@@ -38,7 +38,7 @@ fn reading(table: ForwardingTable) -> Reading {
         affinity: AffinityReading { records: 12, evicted: 3 },
         proxy: vec![
             ProxyCounter { name: "accept_pauses_total", help: "Times that accepting paused.", value: 1 },
-            ProxyCounter { name: "open_connections", help: "Client connections open now.", value: 9 },
+            ProxyCounter { name: "connections", help: "Client connections open now.", value: 9 },
         ],
         commands: vec![("done", 5), ("refused", 1), ("misused", 0)],
         log_lines_dropped: 0,

@@ -4,8 +4,9 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use super::Entry;
+use crate::config::edit::default_of;
 use crate::config::object::{Field, Key, Object, Path};
-use crate::config::schema::{Kind, OBJECTS, ValueKind};
+use crate::config::schema::{INHERITED, Kind, OBJECTS, ValueKind};
 use crate::config::value::Value;
 
 /// Adds the differences of two objects at one path and of all within. Servers come before the rules that use them.
@@ -44,15 +45,23 @@ fn added(path: &Path, object: &Arc<Object>, entries: &mut Vec<Entry>) {
 }
 
 fn fields(path: &Path, file: &Object, effective: &Object, entries: &mut Vec<Entry>) {
-    let Some(kind) = path.kind() else { return };
+    let (Some(kind), Some((_, key))) = (path.kind(), path.split()) else { return };
     for keyword in kind.schema().keywords {
         let (was, now) = (file.fields.get(keyword.word), effective.fields.get(keyword.word));
-        if was != now {
+        if was != now && !is_default(key, was, now) {
             let was = was.map(|field| field.value.clone());
             let now = now.map(|field| rooted_field(field).value);
             entries.push(Entry::Field { path: path.clone(), word: keyword.word, was, now });
         }
     }
+}
+
+/// Whether one says with its word what the other says by its silence. A field that is handed down is another matter: there
+/// its own word keeps the giver's out.
+fn is_default(key: &Key, was: Option<&Field>, now: Option<&Field>) -> bool {
+    let ((Some(said), None) | (None, Some(said))) = (was, now) else { return false };
+    let word = said.keyword.word;
+    !INHERITED.contains(&word) && default_of(key, word).is_some_and(|default| default == said.value)
 }
 
 /// An object whose relative paths start at the root.

@@ -162,3 +162,14 @@ fn garbage_is_refused_with_its_place() {
     }
     assert!(Overrides::parse("\u{0}").is_err());
 }
+
+#[test]
+fn back_to_the_default_is_no_override() {
+    let file = file(FILE);
+    let there = changed(&file, &["manager set velocitylimit yes", "port set shop:80 retries 5"]);
+    assert_eq!(Overrides::between(&file, &there).len(), 2);
+    let back = changed(&there, &["manager set velocitylimit no", "port set shop:80 retries 2"]);
+    assert!(Overrides::between(&file, &back).is_empty());
+    let named = changed(&file, &["server set shop:80:w1 weight 10"]);
+    assert_eq!(Overrides::between(&file, &named).len(), 1, "the file says 5");
+}
