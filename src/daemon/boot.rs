@@ -38,6 +38,8 @@ pub struct Boot {
     paths: Paths,
     name: String,
     notices: Vec<Notice>,
+    /// Why the file was not used.
+    broken: Option<String>,
 }
 
 impl Boot {
@@ -50,7 +52,7 @@ impl Boot {
             Ok((file, config)) => {
                 let paths = Paths::new(&first, &config.control);
                 let overrides = read_overrides(&paths, &mut notices);
-                Ok(Self { file, config, overrides, paths, name, notices })
+                Ok(Self { file, config, overrides, paths, name, notices, broken: None })
             }
             Err(error) => Self::from_last_good(Paths::new(&first, &default_control()), error, name),
         }
@@ -66,9 +68,9 @@ impl Boot {
             "the configuration is broken; starting with the one that worked last ({}):\n{error}",
             good.display()
         );
-        let mut notices = vec![Notice { severity: Severity::Alert, text }];
+        let mut notices = vec![Notice { severity: Severity::Alert, text: text.clone() }];
         let overrides = read_overrides(&paths, &mut notices);
-        Ok(Self { file, config, overrides, paths, name, notices })
+        Ok(Self { file, config, overrides, paths, name, notices, broken: Some(text) })
     }
 
     /// Settings that are needed before there is a dispatcher.
@@ -78,6 +80,11 @@ impl Boot {
 
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Why the file was not used, when what worked last was started instead.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
     }
 
     /// Tells what was strange, once there is a log.

@@ -1,6 +1,7 @@
 //! `tsuji check`: what is wrong with a configuration, before it is loaded.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,13 +17,23 @@ pub fn check(paths: &[PathBuf]) -> ExitCode {
     match look(paths) {
         Ok(resolved) => {
             resolved.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            println!("{}", summary(&resolved));
-            ExitCode::SUCCESS
+            say(&summary(&resolved))
         }
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("error: {fault}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The configuration is good whoever listens; a reader that has gone away is no fault, a full disk is.
+fn say(line: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("tsuji: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `tsuji demo`: a whole site on loopback, to be played with.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +26,8 @@ pub fn run(listen: SocketAddr, metrics: SocketAddr) -> ExitCode {
     let directory = std::env::temp_dir().join(format!("tsuji-demo-{}", std::process::id()));
     let code = match Demo::prepare(&directory, listen, metrics) {
         Ok(demo) => super::run::run(std::slice::from_ref(&demo.configuration), |_| {
-            print!("{}", invitation(listen, metrics, &demo.socket));
+            // Without anybody to read it the demo runs all the same.
+            let _ = io::stdout().write_all(invitation(listen, metrics, &demo.socket).as_bytes());
         }),
         Err(error) => {
             eprintln!("tsuji: cannot prepare the demo in {}: {error}", directory.display());

@@ -195,13 +195,18 @@ async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
 /// What the operator allows, or else what the limit of file descriptors allows: two for each client, and some for
 /// listeners, probes and operators. Beyond it new clients are turned away, so that those who are served can be served.
 fn most_connections(given: u32) -> u64 {
-    /// Descriptors that are not for clients and their servers.
-    const RESERVE: u64 = 256;
     if given > 0 {
         return u64::from(given);
     }
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
-    limit.map_or(0, |(soft, _)| (soft.saturating_sub(RESERVE) / 2).max(1))
+    limit.map_or(0, |(soft, _)| clients_within(soft))
+}
+
+/// How many clients these descriptors are enough for. Under a low limit half of them, so that the reserve does not eat them up.
+fn clients_within(descriptors: u64) -> u64 {
+    /// Descriptors that are not for clients and their servers.
+    const RESERVE: u64 = 256;
+    ((descriptors - RESERVE.min(descriptors / 2)) / 2).max(1)
 }
 
 fn open(address: SocketAddr, occupancy: Occupancy, lanes: usize) -> Result<Vec<TcpListener>, BindError> {
@@ -222,4 +227,16 @@ pub async fn fetch(needs: &Needs) -> Result<Resources, ReadSorryError> {
         Ok(Resources { sorry: sites.collect::<Result<_, _>>()? })
     };
     tokio::task::spawn_blocking(read).await.expect("reading pages does not panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_descriptors_leave_room_for_clients() {
+        assert_eq!(clients_within(20_000), (20_000 - 256) / 2);
+        assert_eq!(clients_within(256), 64);
+        assert_eq!(clients_within(1), 1);
+    }
 }

@@ -5,12 +5,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 /// Files that wait for the disk. Changes come at the pace of people; if this many wait, the disk hangs and the next
 /// one is refused at once.
 const WAITING: usize = 64;
+
+/// How long an operator waits for a disk that hangs, and with him everybody who wants to change something.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A thread of its own for the disk, so that a disk that hangs holds up nobody but those who wait for it.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub enum KeepError {
     Write { path: PathBuf, source: io::Error },
     #[error("cannot write {path}: the disk does not answer, {WAITING} files wait for it", path = .path.display())]
     Busy { path: PathBuf },
+    #[error("cannot write {path}: the disk has not answered within {} s", DISK_PATIENCE.as_secs(), path = .path.display())]
+    Late { path: PathBuf },
 }
 
 impl Keeper {
@@ -46,7 +52,8 @@ impl Keeper {
         let busy = || KeepError::Busy { path: path.to_owned() };
         let job = Job { path: path.to_owned(), content: content.into(), done };
         self.0.try_send(job).map_err(|_| busy())?;
-        outcome.await.map_err(|_| busy())?
+        let outcome = tokio::time::timeout(DISK_PATIENCE, outcome).await;
+        outcome.map_err(|_| KeepError::Late { path: path.to_owned() })?.map_err(|_| busy())?
     }
 }
 

@@ -38,10 +38,13 @@ pub trait Source {
 /// Serves the page on a bound socket until it is dropped.
 pub async fn serve(listener: TcpListener, source: Rc<dyn Source>) {
     let readers = Arc::new(Semaphore::new(READERS));
+    // Said once for each shortage, not ten times a second.
+    let mut is_short = false;
     // The semaphore is never closed, so a place comes sooner or later.
     while let Ok(place) = Arc::clone(&readers).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
+                is_short = false;
                 let source = Rc::clone(&source);
                 spawn_local(async move {
                     let _ = tokio::time::timeout(READER_PATIENCE, answer(stream, source)).await;
@@ -49,7 +52,9 @@ pub async fn serve(listener: TcpListener, source: Rc<dyn Source>) {
                 });
             }
             Err(error) => {
-                tracing::warn!("metrics page: cannot accept: {error}");
+                if !std::mem::replace(&mut is_short, true) {
+                    tracing::warn!("metrics page: cannot accept: {error}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

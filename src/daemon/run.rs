@@ -70,6 +70,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
         keeper,
         configuration.to_vec(),
     ));
+    desk.note_load(boot.broken());
     desk.remember().await;
     serve(&desk, socket, page);
     ready(&desk);

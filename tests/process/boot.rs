@@ -92,9 +92,43 @@ fn a_broken_file_at_boot_starts_what_worked_last() {
         std::net::TcpStream::connect(site.address()).is_ok()
     });
     let answer = served.then(|| get(site.address(), "/"));
+    let page = get(site.metrics_address(), "/metrics").body;
+    let mut dscontrol = Command::new(env!("CARGO_BIN_EXE_dscontrol"));
+    let status = dscontrol.arg("--socket").arg(site.path("control.sock")).arg("status").output().unwrap();
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     assert_eq!(answer.map(|answer| answer.status), Some(200));
+    assert!(page.contains("\ntsuji_configuration_last_reload_successful 0\n"), "{page}");
+    let status = String::from_utf8_lossy(&status.stdout);
+    assert!(status.contains("the configuration is broken") && status.contains("did you mean `address`?"), "{status}");
+    assert!(!status.contains("\\n"), "each fault has a line: {status}");
+}
+
+#[test]
+fn check_does_not_panic_when_nobody_can_read_it() {
+    let site = Site::new(PORT);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tsuji"));
+    command.args(["check", "tsuji.toml"]).current_dir(site.directory.path());
+    let output = command.stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("No space left"), "{said}");
+}
+
+#[test]
+fn a_server_without_an_address_is_shown_as_unresolved() {
+    let server = "[[cluster.port.server]]\nname = \"gone\"\naddress = \"nosuch.invalid\"\n";
+    let site = Site::new(&format!("{PORT}{server}"));
+    let daemon = site.start();
+    assert!(daemon.must("manager report").contains("| UNRESOLVED |"));
+    let status = daemon.must("server status shop::gone");
+    assert!(status.lines().any(|line| line.starts_with("Server up") && line.ends_with(" N")), "{status}");
+    daemon.wait_until("the alarm comes when the name is known not to be", |daemon| {
+        let errors = daemon.errors();
+        let (asked, alarm) = (errors.find("cannot resolve"), errors.find("all servers are down"));
+        asked.is_some() && alarm > asked
+    });
 }
 
 #[test]

@@ -133,6 +133,15 @@ fn the_prompt_goes_on_after_a_mistake() {
 }
 
 #[test]
+fn a_change_that_changes_nothing_says_so() {
+    let (site, _one, _two) = shop();
+    let daemon = site.start();
+    assert!(daemon.must("manager start").contains("it was so already"));
+    assert!(!daemon.must("manager stop").contains("already"));
+    assert!(daemon.must("manager unquiesce one").contains("it was so already"));
+}
+
+#[test]
 fn a_huge_command_is_refused_and_the_next_one_answered() {
     let (site, _one, _two) = shop();
     let daemon = site.start();

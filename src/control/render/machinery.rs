@@ -95,7 +95,7 @@ pub fn manager_report(report: &ManagerReport) -> String {
 fn manager_servers(report: &ManagerReport) -> String {
     let mut seen = std::collections::HashSet::new();
     let servers = report.ports.iter().flat_map(|port| &port.servers).map(|server| {
-        let standing = standing(server.state, &server.health);
+        let standing = standing(server.state, &server.health, server.address.is_some());
         [server.server.clone(), address(server.address.as_ref()), standing.to_owned()]
     });
     Boxed::new(&[Align::Left; 3])

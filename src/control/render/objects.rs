@@ -129,7 +129,7 @@ fn latency(latency: &LatencyReport) -> impl Iterator<Item = Row> {
 
 pub fn server_status(status: &ServerStatus) -> String {
     let quiesced = matches!(status.state, AdminState::Quiesced | AdminState::QuiescedNow);
-    let up = status.state != AdminState::Down && status.health.state != HealthState::Down;
+    let up = status.state != AdminState::Down && status.health.state != HealthState::Down && status.address.is_some();
     let list = Dotted::new("Server Status")
         .row("Server", &status.server)
         .row("Port number", status.port)

@@ -47,8 +47,13 @@ pub fn health(health: &Measured) -> String {
     format!("{}{age}{reason}", health.state.word())
 }
 
-/// IBM's word for operator's and advisor's view together.
-pub fn standing(state: AdminState, health: &Measured) -> &'static str {
+/// IBM's word for operator's and advisor's view together; a server without an address is neither's doing.
+pub fn standing(state: AdminState, health: &Measured, is_resolved: bool) -> &'static str {
+    match state {
+        AdminState::Up if !is_resolved => return "UNRESOLVED",
+        AdminState::Quiesced | AdminState::QuiescedNow if !is_resolved => return "QUIESCED, UNRESOLVED",
+        _ => {}
+    }
     let down = health.state == HealthState::Down;
     match (state, down) {
         (AdminState::Up, false) => "ACTIVE",

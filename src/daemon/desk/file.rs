@@ -56,20 +56,18 @@ impl Desk {
             Ok(lines)
         };
         let outcome = loaded.await;
-        self.note_reload(&outcome);
+        self.note_load(outcome.as_ref().err().map(ToString::to_string).as_deref());
         let mut reply = Reply::done("");
         reply.lines = outcome?;
         self.keep(&mut reply).await;
         Ok(reply)
     }
 
-    fn note_reload(&self, outcome: &Result<Vec<String>, Refusal>) {
-        self.last_load.set(Some((outcome.is_ok(), SystemTime::now())));
-        let mut trouble = self.trouble.borrow_mut();
-        trouble.clear();
-        if let Err(refusal) = outcome {
-            trouble.push(refusal.to_string());
-        }
+    /// What became of the last file, for reports and the metrics page: `None` is well.
+    pub(in crate::daemon) fn note_load(&self, trouble: Option<&str>) {
+        self.last_load.set(Some((trouble.is_none(), SystemTime::now())));
+        let lines = trouble.into_iter().flat_map(str::lines).map(str::to_owned);
+        *self.trouble.borrow_mut() = lines.collect();
     }
 
     pub(super) async fn save(&self, name: &str, force: bool) -> Result<Reply, Refusal> {

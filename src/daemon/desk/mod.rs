@@ -139,8 +139,12 @@ impl Desk {
         let later = self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config()));
         let warnings = warnings.chain(later).collect();
         let changed = Changed { touched: plan.touched.clone(), warnings };
+        let was_so = self.heart.read(|dispatcher| dispatcher.config() == plan.config());
         self.put_in_force(plan).await?;
         let mut reply = Reply::report(Body::Changed(changed));
+        if was_so {
+            reply.lines.push("it was so already".to_owned());
+        }
         self.keep(&mut reply).await;
         Ok(reply)
     }
@@ -191,7 +195,11 @@ impl Desk {
             }
             match self.keeper.keep(&path, content.as_str()).await {
                 Ok(()) => drop(self.kept.borrow_mut().insert(path, content)),
-                Err(error) => self.not_kept(reply, &error.to_string()),
+                Err(error) => {
+                    // Whether the old content is there still, or the new one comes late, is not known now.
+                    self.kept.borrow_mut().remove(&path);
+                    self.not_kept(reply, &error.to_string());
+                }
             }
         }
     }
