@@ -4,6 +4,7 @@ pub mod advisor;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod datapath;
 pub mod dispatcher;
 pub mod executor;
 pub mod manager;

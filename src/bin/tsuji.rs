@@ -1,1 +1,7 @@
-fn main() {}
+//! `tsuji`: the dispatcher.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tsuji::daemon::main()
+}

@@ -22,6 +22,10 @@ pub enum BootError {
     Plan(#[from] Faults),
     #[error("cannot start the worker threads")]
     Workers { source: io::Error },
+    #[error("`[control] owner`: there is no user `{0}`")]
+    NoSuchUser(String),
+    #[error("`[control] group`: there is no group `{0}`")]
+    NoSuchGroup(String),
     #[error("cannot listen on {address} for metrics; `[metrics] listen` names another address, \"\" none")]
     Metrics { address: SocketAddr, source: io::Error },
 }
@@ -58,7 +62,10 @@ impl Boot {
         let Ok((file, config)) = understand(std::slice::from_ref(&good)) else {
             return Err(BootError::Configuration(error));
         };
-        let text = format!("the configuration is broken; starting with the one that worked last ({}):\n{error}", good.display());
+        let text = format!(
+            "the configuration is broken; starting with the one that worked last ({}):\n{error}",
+            good.display()
+        );
         let mut notices = vec![Notice { severity: Severity::Alert, text }];
         let overrides = read_overrides(&paths, &mut notices);
         Ok(Self { file, config, overrides, paths, name, notices })
@@ -90,7 +97,10 @@ impl Boot {
             }
         };
         for dropped in &plan.dropped {
-            log::write(&Notice { severity: Severity::Warning, text: format!("left out, the file says otherwise now: {dropped}") });
+            log::write(&Notice {
+                severity: Severity::Warning,
+                text: format!("left out, the file says otherwise now: {dropped}"),
+            });
         }
         plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(plan)
@@ -113,13 +123,17 @@ fn read_overrides(paths: &Paths, notices: &mut Vec<Notice>) -> Overrides {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Overrides::default(),
         Err(error) => {
-            let text = format!("cannot read the operators' changes in {}: {error}; starting without them", path.display());
+            let text =
+                format!("cannot read the operators' changes in {}: {error}; starting without them", path.display());
             notices.push(Notice { severity: Severity::Alert, text });
             return Overrides::default();
         }
     };
     Overrides::parse(&text).unwrap_or_else(|faults| {
-        let text = format!("the operators' changes in {} cannot be understood; starting without them:\n{faults}", path.display());
+        let text = format!(
+            "the operators' changes in {} cannot be understood; starting without them:\n{faults}",
+            path.display()
+        );
         notices.push(Notice { severity: Severity::Alert, text });
         Overrides::default()
     })

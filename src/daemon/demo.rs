@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -20,16 +21,32 @@ use tokio::net::{TcpListener, TcpStream};
 /// The demo's three servers; each has its colour, so that one sees who answers.
 const ORIGINS: [(&str, &str); 3] = [("plum", "#8e4585"), ("sand", "#c2a267"), ("teal", "#00807a")];
 
+/// Runs the demo until Ctrl-C.
+pub fn run(listen: SocketAddr, metrics: SocketAddr) -> ExitCode {
+    let directory = std::env::temp_dir().join(format!("tsuji-demo-{}", std::process::id()));
+    let code = match Demo::prepare(&directory, listen, metrics) {
+        Ok(demo) => super::run::run(std::slice::from_ref(&demo.configuration), |_| {
+            print!("{}", invitation(listen, metrics, &demo.socket));
+        }),
+        Err(error) => {
+            eprintln!("tsuji: cannot prepare the demo in {}: {error}", directory.display());
+            ExitCode::FAILURE
+        }
+    };
+    // What lies in a directory of our own name in the system's temporary place is ours to remove.
+    let _ = std::fs::remove_dir_all(&directory);
+    code
+}
+
 /// What the demo runs on.
-pub struct Demo {
-    pub directory: PathBuf,
-    pub configuration: PathBuf,
-    pub socket: PathBuf,
+struct Demo {
+    configuration: PathBuf,
+    socket: PathBuf,
 }
 
 impl Demo {
     /// Starts the servers and writes configuration and sorry page into a directory of its own.
-    pub fn prepare(directory: &Path, listen: SocketAddr, metrics: SocketAddr) -> io::Result<Self> {
+    fn prepare(directory: &Path, listen: SocketAddr, metrics: SocketAddr) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let sorry = directory.join("sorry.html");
         std::fs::write(&sorry, SORRY_PAGE)?;
@@ -37,12 +54,12 @@ impl Demo {
         let origins = start_origins()?;
         let configuration = directory.join("demo.toml");
         std::fs::write(&configuration, site(listen, metrics, &socket, directory, &sorry, &origins))?;
-        Ok(Self { directory: directory.to_owned(), configuration, socket })
+        Ok(Self { configuration, socket })
     }
 }
 
 /// What can be tried, for the terminal.
-pub fn invitation(listen: SocketAddr, metrics: SocketAddr, socket: &Path) -> String {
+fn invitation(listen: SocketAddr, metrics: SocketAddr, socket: &Path) -> String {
     let dscontrol = dscontrol_command();
     let socket = socket.display();
     format!(
@@ -142,7 +159,9 @@ async fn serve_client(name: &'static str, colour: &'static str, stream: TcpStrea
             path => page(name, colour, path, served.fetch_add(1, Ordering::Relaxed) + 1),
         };
         let mut response = Response::new(Full::new(Bytes::from(body)));
-        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

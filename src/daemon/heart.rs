@@ -12,18 +12,20 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::spawn_local;
 
 use crate::advisor::ProbeOrder;
-use crate::datapath::{BindError, bind};
-use crate::dispatcher::{Action, Dispatcher, Event, Needs, Plan, Resources};
+use crate::datapath::listen::{BindError, bind, bind_one_more};
+use crate::dispatcher::{Action, Dispatcher, Event, Needs, Occupancy, Plan, Resources};
 use crate::model::PortId;
 
-use super::workers::Workers;
+use super::log;
+use super::probe::Prober;
 use super::sorry::{ReadSorryError, read_sorry_site};
-use super::{log, probe};
+use super::workers::Workers;
 
 /// The dispatcher and what it acts through. Lives on the control thread, shared by its tasks.
 pub struct Heart {
     dispatcher: RefCell<Dispatcher>,
     workers: Workers,
+    prober: Prober,
     /// Sockets that were bound for a plan and wait for its `Listen`.
     bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
     /// Held over a whole change, so that no plan is adopted over one it has not seen.
@@ -41,6 +43,7 @@ impl Heart {
         Rc::new(Self {
             dispatcher: RefCell::new(dispatcher),
             workers,
+            prober: Prober::new(),
             bound: RefCell::default(),
             changes: Mutex::new(()),
             moved: Notify::new(),
@@ -78,7 +81,9 @@ impl Heart {
         if self.paused.get() {
             return Ok(());
         }
-        let sockets = plan.needs.listeners.iter().map(|&address| Ok((address, bind(address, self.workers.count())?)));
+        let lanes = self.workers.count();
+        let sockets =
+            plan.needs.listeners.iter().map(|&(address, occupancy)| Ok((address, open(address, occupancy, lanes)?)));
         let sockets: HashMap<_, _> = sockets.collect::<Result<_, BindError>>()?;
         self.bound.borrow_mut().extend(sockets);
         Ok(())
@@ -88,7 +93,10 @@ impl Heart {
     pub fn adopt(self: &Rc<Self>, plan: Plan, resources: &Resources) {
         self.dispatcher.borrow_mut().adopt(plan, resources, Instant::now());
         self.act();
-        log::change(self.read(|dispatcher| dispatcher.config().log));
+        let (settings, most) =
+            self.read(|dispatcher| (dispatcher.config().log, dispatcher.config().executor.maxconnections));
+        log::change(settings);
+        self.workers.shared().set_most_connections(most_connections(most));
     }
 
     pub fn handle(self: &Rc<Self>, event: Event) {
@@ -156,7 +164,7 @@ impl Heart {
         let heart = Rc::clone(self);
         spawn_local(async move {
             let probe = order.id;
-            let outcome = probe::carry_out(order).await;
+            let outcome = heart.prober.carry_out(&order).await;
             heart.handle(Event::ProbeFinished { probe, outcome });
         });
     }
@@ -176,6 +184,25 @@ async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
     let answer = question.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)));
     let addresses: Vec<IpAddr> = answer.map_err(|error| error.to_string())?.map(|address| address.ip()).collect();
     if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+}
+
+/// What the operator allows, or else what the limit of file descriptors allows: two for each client, and some for
+/// listeners, probes and operators. Beyond it new clients are turned away, so that those who are served can be served.
+fn most_connections(given: u32) -> u64 {
+    /// Descriptors that are not for clients and their servers.
+    const RESERVE: u64 = 256;
+    if given > 0 {
+        return u64::from(given);
+    }
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    limit.map_or(0, |(soft, _)| (soft.saturating_sub(RESERVE) / 2).max(1))
+}
+
+fn open(address: SocketAddr, occupancy: Occupancy, lanes: usize) -> Result<Vec<TcpListener>, BindError> {
+    match occupancy {
+        Occupancy::Free => bind(address, lanes),
+        Occupancy::Ours => (0..lanes).map(|_| bind_one_more(address)).collect(),
+    }
 }
 
 /// What a plan needs from the disk.

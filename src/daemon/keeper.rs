@@ -59,9 +59,11 @@ fn work(jobs: Receiver<Job>) {
     }
 }
 
-/// Writes beside the file, then renames: whatever happens in between, the old file is whole.
+/// Writes beside the file, then renames: whatever happens in between, the old file is whole. The directory is made when it
+/// is not there.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

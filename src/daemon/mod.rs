@@ -4,5 +4,34 @@
 //! proxy's workers are threads of their own; a third kind writes files, so that a hanging disk holds up nobody.
 //! Nothing is decided here.
 
+mod boot;
+mod check;
+mod cli;
+mod clock;
+mod demo;
+mod desk;
+mod files;
+mod heart;
+mod keeper;
+mod log;
+mod page;
+mod paths;
 pub mod probe;
+mod readings;
+mod run;
 pub mod sorry;
+mod workers;
+
+pub use cli::main;
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,29 +1,27 @@
 //! `tsuji run`: the life of the daemon, from the first look at its configuration to the last connection.
 
-use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::control::{client, server};
+use crate::control::client::{default_socket, own_uid};
+use crate::control::server::{self, ServerCounters, ServerLimits};
+use crate::control::socket::{ControlSocket, SocketOptions};
 use crate::dispatcher::Dispatcher;
+use crate::model::ControlSettings;
 
 use super::boot::{Boot, BootError};
 use super::desk::Desk;
 use super::heart::{Heart, fetch};
 use super::keeper::Keeper;
 use super::page;
-use super::paths::Paths;
 use super::workers::Workers;
-use super::{clock, log, readings};
-
-/// Commands that wait for the control thread. A person types one at a time; scripts come in as fast as they are answered.
-const WAITING_COMMANDS: usize = 64;
+use super::{chain, clock, log, readings};
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub fn run(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> ExitCode {
@@ -38,12 +36,7 @@ pub fn run(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("tsuji: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
+    eprintln!("tsuji: {}", chain(error));
     ExitCode::FAILURE
 }
 
@@ -53,18 +46,24 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     boot.report();
     raise_file_limit();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
-    let socket = server::bind(&socket_path(&boot), &boot.settings().control)?;
+    let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
     let heart = awaken(&boot)?;
     let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
     let resources = fetch(&plan.needs).await?;
     heart.bind_for(&plan)?;
-    let page = match plan.metrics() {
+    let page = match plan.config().metrics.listen {
         Some(address) => Some(page::bind(address).await.map_err(|source| BootError::Metrics { address, source })?),
         None => None,
     };
     heart.adopt(plan, &resources);
     let keeper = Keeper::start()?;
-    let desk = Rc::new(Desk::new(Rc::clone(&heart), boot.paths().clone(), keeper, configuration.to_vec()));
+    let desk = Rc::new(Desk::new(
+        Rc::clone(&heart),
+        boot.paths().clone(),
+        socket.path().to_owned(),
+        keeper,
+        configuration.to_vec(),
+    ));
     desk.remember().await;
     serve(&desk, socket, page);
     ready(&desk);
@@ -77,8 +76,24 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     Ok(())
 }
 
-fn socket_path(boot: &Boot) -> PathBuf {
-    boot.settings().control.socket.clone().unwrap_or_else(client::default_socket)
+fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError> {
+    let standard = || default_socket(|name| std::env::var_os(name), own_uid().unwrap_or(0));
+    Ok(SocketOptions {
+        path: settings.socket.clone().unwrap_or_else(standard),
+        mode: settings.mode,
+        uid: settings.owner.as_deref().map(user).transpose()?,
+        gid: settings.group.as_deref().map(group).transpose()?,
+    })
+}
+
+fn user(name: &str) -> Result<u32, BootError> {
+    let found = nix::unistd::User::from_name(name).ok().flatten();
+    found.map(|user| user.uid.as_raw()).ok_or_else(|| BootError::NoSuchUser(name.to_owned()))
+}
+
+fn group(name: &str) -> Result<u32, BootError> {
+    let found = nix::unistd::Group::from_name(name).ok().flatten();
+    found.map(|group| group.gid.as_raw()).ok_or_else(|| BootError::NoSuchGroup(name.to_owned()))
 }
 
 fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
@@ -92,7 +107,7 @@ fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
 }
 
 /// Everything that runs beside the wait for a signal.
-fn serve(desk: &Rc<Desk>, socket: server::Socket, page: Option<tokio::net::TcpListener>) {
+fn serve(desk: &Rc<Desk>, socket: ControlSocket, page: Option<tokio::net::TcpListener>) {
     let heart = desk.heart();
     heart.workers().shared().set_hour(clock::hour());
     spawn_local(Rc::clone(heart).beat());
@@ -107,13 +122,14 @@ fn serve(desk: &Rc<Desk>, socket: server::Socket, page: Option<tokio::net::TcpLi
     if let Some(listener) = page {
         spawn_local(page::serve(listener, Rc::new(readings::Readings::new(Rc::clone(desk)))));
     }
-    let (sender, mut commands) = mpsc::channel(WAITING_COMMANDS);
-    spawn_local(server::serve(socket, sender));
+    let (sender, mut commands) = server::channel();
+    let counters = Arc::new(ServerCounters::default());
+    spawn_local(server::serve(socket, ServerLimits::default(), sender, counters));
     let clerk = Rc::clone(desk);
     spawn_local(async move {
-        while let Some(call) = commands.recv().await {
+        while let Some(incoming) = commands.recv().await {
             let clerk = Rc::clone(&clerk);
-            spawn_local(async move { clerk.answer(call).await });
+            spawn_local(async move { clerk.answer(incoming).await });
         }
     });
 }
@@ -152,7 +168,8 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
 /// A proxy needs two descriptors per request in progress: what the system allows is taken.
 fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!("cannot raise the limit of open files: {error}");
     }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::datapath::{Order, Shared, Worker};
+use crate::datapath::proxy::{Order, Shared, Worker};
 use crate::executor::{ForwardingTable, Lane};
 use crate::model::{PortId, ServerId};
 

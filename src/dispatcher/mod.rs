@@ -34,8 +34,8 @@ pub use event::{Action, Event, Notice, Severity};
 pub use report::Outside;
 pub use site::{Needs, Occupancy, Plan};
 
-use crate::advisor::Advisors;
-use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal};
+use crate::advisor::{Advisors, Record};
+use crate::config::{Change, Config, Document, Faults, Overrides, Refusal};
 use crate::executor::{AffinityTable, ForwardingTable};
 use crate::manager::{Manager, Verdicts};
 use crate::message::SorrySite;
@@ -128,10 +128,7 @@ impl Dispatcher {
     /// What would come of this command.
     pub fn plan_change(&self, change: &Change) -> Result<Plan, Refusal> {
         let (site, touched) = self.site.changed(change)?;
-        let mut plan = self.plan(site, touched, Vec::new()).without_pages(&self.sorry);
-        let note = |note: &String| Fault { place: None, message: note.clone() };
-        plan.warnings.extend(change.notes().iter().map(note));
-        Ok(plan)
+        Ok(self.plan(site, touched, Vec::new()).without_pages(&self.sorry))
     }
 
     fn plan(&self, site: Site, touched: Vec<String>, dropped: Vec<String>) -> Plan {
@@ -203,6 +200,16 @@ impl Dispatcher {
 
     pub fn affinity(&self) -> &Arc<AffinityTable> {
         &self.affinity
+    }
+
+    /// What each advisor knows of each server.
+    pub fn probe_records(&self) -> impl Iterator<Item = &Record> {
+        self.advisors.records()
+    }
+
+    /// Ports on which all servers are down.
+    pub fn alerts(&self) -> u64 {
+        self.ports.values().filter(|port| port.alerted).count() as u64
     }
 
     /// Plans adopted so far: the generation of the configuration.

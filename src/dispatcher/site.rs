@@ -60,9 +60,9 @@ impl Occupancy {
 }
 
 impl Plan {
-    /// Where the plan's metrics are to be served.
-    pub fn metrics(&self) -> Option<SocketAddr> {
-        self.site.config.metrics.listen
+    /// What will be in force.
+    pub fn config(&self) -> &Config {
+        &self.site.config
     }
 
     /// Does without the pages that are there already; for changes, which are typed one after the other.

@@ -101,8 +101,13 @@ impl ServerState {
         self.server = server.clone();
     }
 
-    /// Taken out: because of its health, as far as the velocity limit lets advisors have their way, or for want of an address.
+    /// Nobody is sent there: by verdict, as far as the velocity limit and fail-open let it count, or for want of an address.
     pub fn is_down(&self) -> bool {
+        self.standing == Standing::Out || self.address.is_none()
+    }
+
+    /// Called down and taken out for it, by advisors or an operator, whatever fail-open says; or without an address.
+    pub fn is_out(&self) -> bool {
         self.standing != Standing::Usable || self.address.is_none()
     }
 

@@ -97,7 +97,7 @@ impl Dispatcher {
     /// IBM's managerAlert and managerClear.
     fn tell_all_down(&mut self, id: PortId) {
         let Some(port) = self.ports.get_mut(&id) else { return };
-        let may_serve = |server: &ServerState| server.shown_weight() >= 0 || server.awaits_address();
+        let may_serve = |server: &ServerState| !server.is_out() || server.awaits_address();
         let mut servers = port.servers.iter().filter_map(|id| self.servers.get(id));
         let all_down = !port.servers.is_empty() && !servers.any(may_serve);
         if std::mem::replace(&mut port.alerted, all_down) == all_down {

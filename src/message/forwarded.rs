@@ -5,11 +5,13 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::client_address::client_address;
 use super::framing::RequestFacts;
 use super::names::Field;
 use crate::model::{ForwardedHeaders, Network};
@@ -52,19 +54,15 @@ impl ConnectionFacts {
     /// The two ends of the client's connection. IPv4 inside IPv6 is taken as IPv4.
     pub fn new(peer: IpAddr, local: SocketAddr, proto: Proto) -> Self {
         let peer = peer.to_canonical();
-        // RFC 7239 6: an IPv6 address stands in brackets, and brackets only inside quotes. X-Forwarded-For has it bare.
-        let (opening, closing) = if peer.is_ipv6() { ("for=\"[", "]\"") } else { ("for=", "") };
         let mut text = BytesMut::with_capacity(80);
-        let begin = opening.len();
-        let _ = write!(text, "{opening}{peer}");
-        let end = text.len();
-        let _ = write!(text, "{closing};proto={}", proto.word());
+        let address = write_for(&mut text, peer);
+        let _ = write!(text, ";proto={}", proto.word());
         let text = text.freeze();
         Self {
             peer,
             local,
             proto,
-            peer_text: visible(text.slice(begin..end)),
+            peer_text: visible(text.slice(address)),
             port_text: HeaderValue::from(local.port()),
             element: visible(text),
         }
@@ -86,6 +84,17 @@ impl ConnectionFacts {
         let _ = write!(text, "{address}");
         visible(text.freeze())
     }
+}
+
+/// Writes `for=` with a node and tells where the bare address is in it. RFC 7239 6: an IPv6 address stands in brackets,
+/// and brackets only inside quotes. `X-Forwarded-For` has it bare.
+fn write_for(text: &mut BytesMut, address: IpAddr) -> Range<usize> {
+    let (opening, closing) = if address.is_ipv6() { ("for=\"[", "]\"") } else { ("for=", "") };
+    let begin = text.len() + opening.len();
+    let _ = write!(text, "{opening}{address}");
+    let end = text.len();
+    text.extend_from_slice(closing.as_bytes());
+    begin..end
 }
 
 /// How a port sees its clients: the connection, and whom and what it believes.
@@ -114,11 +123,13 @@ impl ClientView<'_> {
 /// before ([`super::hop`]), so it cannot take away what is set here.
 pub fn introduce(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientView<'_>) {
     if view.trusts(view.connection.peer) {
+        translate(headers, facts, view);
         if view.speaks_x_forwarded() {
             add_x_forwarded(headers, facts, view.connection);
         }
         if view.speaks_forwarded() {
-            add_forwarded(headers, facts, view.connection);
+            let element = forwarded_element(headers, view.connection);
+            extend_list(headers, &FORWARDED, element);
         }
         return;
     }
@@ -162,7 +173,7 @@ fn set_x_forwarded(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientV
 /// gaps are filled. A port is a gap only where the scheme is one too: ours beside a scheme of theirs would make a
 /// server answer with links to `https://host:80`.
 fn add_x_forwarded(headers: &mut HeaderMap, facts: &RequestFacts, connection: &ConnectionFacts) {
-    extend_list(headers, &X_FORWARDED_FOR, connection.peer_text.clone(), facts.fields.has(Field::XForwardedFor));
+    extend_list(headers, &X_FORWARDED_FOR, connection.peer_text.clone());
     if !facts.fields.has(Field::XForwardedProto) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(connection.proto.word()));
         if !facts.fields.has(Field::XForwardedPort) {
@@ -176,9 +187,25 @@ fn add_x_forwarded(headers: &mut HeaderMap, facts: &RequestFacts, connection: &C
     }
 }
 
-fn add_forwarded(headers: &mut HeaderMap, facts: &RequestFacts, connection: &ConnectionFacts) {
-    let element = forwarded_element(headers, connection);
-    extend_list(headers, &FORWARDED, element, facts.fields.has(Field::Forwarded));
+/// Where the port speaks both and the proxy spoke only one, the client that it named begins the other as well: a server
+/// that reads the other would take the proxy for the client.
+fn translate(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientView<'_>) {
+    let (x_forwarded, forwarded) = (facts.fields.has(Field::XForwardedFor), facts.fields.has(Field::Forwarded));
+    if view.forwarded != ForwardedHeaders::Both || x_forwarded == forwarded {
+        return;
+    }
+    let client = client_address(view, headers);
+    if client == view.connection.peer {
+        return;
+    }
+    let mut text = BytesMut::with_capacity(56);
+    let address = write_for(&mut text, client);
+    let text = text.freeze();
+    if x_forwarded {
+        headers.insert(FORWARDED, visible(text));
+    } else {
+        headers.insert(X_FORWARDED_FOR, visible(text.slice(address)));
+    }
 }
 
 /// `for=…;proto=…;host=…`. The host was checked, so quotes are enough to make it safe; only a colon needs them.
@@ -190,13 +217,13 @@ fn forwarded_element(headers: &HeaderMap, connection: &ConnectionFacts) -> Heade
 }
 
 /// Puts `last` at the end of a list. All its lines become one: many servers read one line only.
-fn extend_list(headers: &mut HeaderMap, name: &HeaderName, last: HeaderValue, is_there: bool) {
-    if !is_there {
+fn extend_list(headers: &mut HeaderMap, name: &HeaderName, last: HeaderValue) {
+    let room: usize = headers.get_all(name).iter().map(|line| line.len() + ", ".len()).sum();
+    if room == 0 {
         headers.insert(name, last);
         return;
     }
-    let mut text =
-        BytesMut::with_capacity(headers.get_all(name).iter().map(|line| line.len() + 2).sum::<usize>() + last.len());
+    let mut text = BytesMut::with_capacity(room + last.len());
     for line in headers.get_all(name).iter().filter(|line| !line.is_empty()) {
         text.extend_from_slice(line.as_bytes());
         text.extend_from_slice(b", ");

@@ -38,6 +38,12 @@ pub fn strip_request(headers: &mut HeaderMap, facts: &RequestFacts, upgrade: Opt
     for name in &facts.odd {
         headers.remove(name);
     }
+    frame(headers, facts);
+    ask(headers, facts, upgrade);
+}
+
+/// What tells the server how the body comes.
+fn frame(headers: &mut HeaderMap, facts: &RequestFacts) {
     match facts.body() {
         Body::Chunked => {
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -50,6 +56,10 @@ pub fn strip_request(headers: &mut HeaderMap, facts: &RequestFacts, upgrade: Opt
     if facts.fields.has(Field::Expect) && !facts.expects_continue() {
         headers.remove(EXPECT);
     }
+}
+
+/// What we want of the connection to the server.
+fn ask(headers: &mut HeaderMap, facts: &RequestFacts, upgrade: Option<&Upgrade>) {
     let wants = match (upgrade, facts.wants_trailers) {
         (None, false) => return,
         (None, true) => "te",

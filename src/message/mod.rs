@@ -2,8 +2,8 @@
 //!
 //! Everything works on the `http` crate's types as hyper 1.12 hands them over. One look over a head ([`framing`])
 //! refuses what is ambiguous and remembers which of the fields that matter are there; the later steps ([`hop`],
-//! [`forwarded`], [`upgrade`]) touch only those. The room chooses no server, reads no clock and does no I/O; bodies
-//! pass elsewhere.
+//! [`forwarded`], [`upgrade`]) touch only those. Of other rooms it knows three settings in `model`. The room chooses no
+//! server, reads no clock and does no I/O; bodies pass elsewhere.
 
 mod authority;
 mod client_address;
@@ -15,6 +15,10 @@ mod names;
 mod outgoing;
 mod reason;
 mod sorry;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod trailers;
 pub mod upgrade;
 

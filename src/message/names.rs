@@ -138,39 +138,40 @@ fn is_claim(name: &[u8]) -> bool {
 /// * what is asked and sent (`Content-*`, `Range`, `If-*`, `Cache-Control`, …): a shared cache behind us would store
 ///   the wrong thing.
 pub(super) fn is_protected(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 26] = [
-        b"accept",
-        b"accept-encoding",
-        b"age",
-        b"authorization",
-        b"cache-control",
-        b"cookie",
-        b"date",
-        b"etag",
-        b"expect",
-        b"expires",
-        b"forwarded",
-        b"host",
-        b"last-modified",
-        b"location",
-        b"origin",
-        b"range",
-        b"referer",
-        b"set-cookie",
-        b"strict-transport-security",
-        b"trailer",
-        b"transfer-encoding",
-        b"tsuji-error",
-        b"vary",
-        b"via",
-        b"www-authenticate",
-        b"x-request-id",
-    ];
-    const PREFIXES: [&[u8]; 4] = [b"content-", b"if-", b"sec-", b"x-csrf"];
     let mut room = [0; LONGEST_PROTECTED];
     let Some(lower) = lower_into(name, &mut room) else { return false };
-    NAMES.contains(&lower) || PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) || is_claim(lower)
+    PROTECTED.contains(&lower) || PROTECTED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) || is_claim(lower)
 }
+
+const PROTECTED: [&[u8]; 26] = [
+    b"accept",
+    b"accept-encoding",
+    b"age",
+    b"authorization",
+    b"cache-control",
+    b"cookie",
+    b"date",
+    b"etag",
+    b"expect",
+    b"expires",
+    b"forwarded",
+    b"host",
+    b"last-modified",
+    b"location",
+    b"origin",
+    b"range",
+    b"referer",
+    b"set-cookie",
+    b"strict-transport-security",
+    b"trailer",
+    b"transfer-encoding",
+    b"tsuji-error",
+    b"vary",
+    b"via",
+    b"www-authenticate",
+    b"x-request-id",
+];
+const PROTECTED_PREFIXES: [&[u8]; 4] = [b"content-", b"if-", b"sec-", b"x-csrf"];
 
 /// Longer names than this are never protected; all that are end well before.
 const LONGEST_PROTECTED: usize = 64;

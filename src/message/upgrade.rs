@@ -62,3 +62,46 @@ fn is_allowed(protocol: &[u8], allowed: &[String]) -> bool {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::framing::examine_request;
+    use super::super::testing::request;
+    use super::*;
+
+    fn asked(text: &str, allowed: &[&str]) -> Option<String> {
+        let head = request(text);
+        let facts = examine_request(&head).expect(text);
+        let allowed: Vec<String> = allowed.iter().map(|&protocol| protocol.to_owned()).collect();
+        let upgrade = Upgrade::asked(&head, &facts, &allowed)?;
+        Some(upgrade.protocol().to_str().expect("a token").to_owned())
+    }
+
+    #[test]
+    fn what_is_asked_and_allowed() {
+        let get = |fields: &str| format!("GET / HTTP/1.1\nHost: a\n{fields}");
+        let cases = [
+            ("Connection: Upgrade\nUpgrade: websocket", &["websocket"][..], Some("websocket")),
+            ("Connection: keep-alive, UPGRADE\nUpgrade: WebSocket", &["websocket"], Some("WebSocket")),
+            ("Connection: a\nConnection: upgrade\nUpgrade: websocket", &["websocket"], Some("websocket")),
+            ("Connection: upgrade\nUpgrade: h2c, websocket", &["websocket"], Some("websocket")),
+            ("Connection: upgrade\nUpgrade: h2c\nUpgrade: foo/2", &["*"], Some("foo/2")),
+            ("Connection: upgrade\nUpgrade: h2c", &["*"], None),
+            ("Connection: upgrade\nUpgrade: H2C", &["*"], None),
+            ("Connection: upgrade\nUpgrade: h2c", &["*", "h2c"], Some("h2c")),
+            ("Connection: upgrade\nUpgrade: foo", &["websocket"], None),
+            ("Connection: upgrade\nUpgrade: websocket", &[], None),
+            ("Connection: upgrade\nUpgrade: , ", &["*"], None),
+            ("Connection: upgrade", &["*"], None),
+            ("Upgrade: websocket", &["*"], None),
+            ("Connection: upgraded\nUpgrade: websocket", &["*"], None),
+            ("Connection: upgrade\nUpgrade: websocket\nContent-Length: 0", &["*"], Some("websocket")),
+            ("Connection: upgrade\nUpgrade: websocket\nContent-Length: 1", &["*"], None),
+            ("Connection: upgrade\nUpgrade: websocket\nTransfer-Encoding: chunked", &["*"], None),
+        ];
+        for (fields, allowed, expected) in cases {
+            assert_eq!(asked(&get(fields), allowed).as_deref(), expected, "{fields}");
+        }
+        assert_eq!(asked("GET / HTTP/1.0\nConnection: upgrade\nUpgrade: websocket", &["*"]), None);
+    }
+}

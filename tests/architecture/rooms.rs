@@ -25,16 +25,20 @@ const fn worldly(name: &'static str, knows: &'static [&'static str]) -> Room {
     Room { name, knows: Knows::These(knows), pure: None }
 }
 
+/// The two ends of the control socket.
+const CONTROL_SOCKET: [&str; 5] =
+    ["control/client", "control/prompt", "control/server", "control/session", "control/socket"];
+
 /// A new room is entered here, and in ARCHITECTURE.md.
 pub const ROOMS: [Room; 14] = [
     pure("wire", &[]),
-    pure("message", &[]),
+    pure("message", &["model"]),
     pure("model", &[]),
     pure("config", &["model"]),
     pure("executor", &["model", "message"]),
     pure("manager", &["model"]),
     pure("advisor", &["model"]),
-    pure_but("control", &["model", "config"], &["control/server", "control/client"]),
+    pure_but("control", &["model", "config"], &CONTROL_SOCKET),
     pure("dispatcher", &["model", "message", "config", "executor", "manager", "advisor", "control"]),
     worldly("sys", &["model"]),
     worldly("datapath", &["model", "message", "executor", "sys"]),

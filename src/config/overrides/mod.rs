@@ -42,6 +42,11 @@ impl Overrides {
         lay::over(&self.entries, file)
     }
 
+    /// How many fields and objects differ.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,21 +1,24 @@
 //! `dscontrol file …` and the reload by SIGHUP.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::config::Refusal;
 use crate::control::reply::{FileEntry, FileReport};
 use crate::control::{Body, Reply};
 use crate::dispatcher::Plan;
 
+use super::{Desk, more, waits_for_restart};
 use crate::daemon::files::{self, LoadError};
 use crate::daemon::heart::Heart;
-use super::{Desk, more};
 
 impl Desk {
     /// SIGHUP: the files of the command line, read again. A broken file leaves everything as it is.
     pub async fn reload(&self) {
         match self.load_new(self.files.clone()).await {
-            Ok(reply) => tracing::info!(target: "tsuji::state", "configuration loaded again: {}", reply.lines.join("; ")),
+            Ok(reply) => {
+                tracing::info!(target: "tsuji::state", "configuration loaded again: {}", reply.lines.join("; "))
+            }
             Err(refusal) => tracing::error!(target: "tsuji::state", "configuration not loaded again: {refusal}"),
         }
     }
@@ -47,7 +50,8 @@ impl Desk {
         let loaded = async {
             let content = read.map_err(|error| not_loaded(&error))?;
             let plan = plan(&self.heart, content).map_err(|faults| not_loaded(&faults))?;
-            let lines = told(&plan);
+            let mut lines = told(&plan);
+            lines.extend(self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config())));
             self.put_in_force(plan).await?;
             Ok(lines)
         };
@@ -60,11 +64,10 @@ impl Desk {
     }
 
     fn note_reload(&self, outcome: &Result<Vec<String>, Refusal>) {
-        more(&self.tally.reloads);
+        self.last_load.set(Some((outcome.is_ok(), SystemTime::now())));
         let mut trouble = self.trouble.borrow_mut();
         trouble.clear();
         if let Err(refusal) = outcome {
-            more(&self.tally.reloads_failed);
             trouble.push(refusal.to_string());
         }
     }
@@ -117,7 +120,8 @@ impl Desk {
 /// What the operator should know of a load that went through.
 fn told(plan: &Plan) -> Vec<String> {
     let warnings = plan.warnings.iter().map(|warning| format!("warning: {warning}"));
-    let dropped = plan.dropped.iter().map(|change| format!("the file now says otherwise, so this change is gone: {change}"));
+    let dropped =
+        plan.dropped.iter().map(|change| format!("the file now says otherwise, so this change is gone: {change}"));
     std::iter::once("loaded".to_owned()).chain(warnings).chain(dropped).collect()
 }
 

@@ -3,32 +3,40 @@
 mod file;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use crate::config::{Change, Document, Refusal};
+use crate::config::{Change, Config, Document, Refusal};
+use crate::control::protocol::Request;
 use crate::control::reply::Changed;
-use crate::control::server::Call;
-use crate::control::{Body, Command, Outcome, Reply};
+use crate::control::server::Incoming;
+use crate::control::{Body, Command, Outcome, Peer, Reply};
 use crate::dispatcher::{Outside, Plan};
 
 use super::chain;
 use super::heart::{Heart, fetch};
 use super::keeper::Keeper;
-use super::log;
 use super::paths::Paths;
+use super::{clock, log};
 
 /// Where commands are carried out, one change at a time.
 pub struct Desk {
     heart: Rc<Heart>,
     paths: Paths,
+    /// Where operators come in.
+    socket: PathBuf,
     keeper: Keeper,
+    /// What was written last, by its path.
+    kept: RefCell<HashMap<PathBuf, String>>,
     /// The files of the command line, which SIGHUP loads again.
     files: Vec<PathBuf>,
     tally: Tally,
     /// What needs an operator since the last reload.
     trouble: RefCell<Vec<String>>,
+    /// Whether the last load of a file went well, and when it was.
+    last_load: Cell<Option<(bool, SystemTime)>>,
     stopping: Cell<bool>,
 }
 
@@ -38,9 +46,14 @@ pub struct Tally {
     pub done: Cell<u64>,
     pub refused: Cell<u64>,
     pub misused: Cell<u64>,
-    pub reloads: Cell<u64>,
-    pub reloads_failed: Cell<u64>,
     pub saves_failed: Cell<u64>,
+}
+
+impl Tally {
+    /// Commands by how they ended.
+    pub fn commands(&self) -> Vec<(&'static str, u64)> {
+        vec![("done", self.done.get()), ("refused", self.refused.get()), ("misused", self.misused.get())]
+    }
 }
 
 fn more(counter: &Cell<u64>) {
@@ -48,9 +61,19 @@ fn more(counter: &Cell<u64>) {
 }
 
 impl Desk {
-    pub fn new(heart: Rc<Heart>, paths: Paths, keeper: Keeper, files: Vec<PathBuf>) -> Self {
-        let (tally, trouble, stopping) = (Tally::default(), RefCell::default(), Cell::new(false));
-        Self { heart, paths, keeper, files, tally, trouble, stopping }
+    pub fn new(heart: Rc<Heart>, paths: Paths, socket: PathBuf, keeper: Keeper, files: Vec<PathBuf>) -> Self {
+        Self {
+            heart,
+            paths,
+            socket,
+            keeper,
+            kept: RefCell::default(),
+            files,
+            tally: Tally::default(),
+            trouble: RefCell::default(),
+            last_load: Cell::new(None),
+            stopping: Cell::new(false),
+        }
     }
 
     pub fn heart(&self) -> &Rc<Heart> {
@@ -59,6 +82,11 @@ impl Desk {
 
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Whether the last load of a file went well, and when it was.
+    pub fn last_load(&self) -> Option<(bool, SystemTime)> {
+        self.last_load.get()
     }
 
     /// From now on health checks say that traffic should go elsewhere.
@@ -71,35 +99,30 @@ impl Desk {
     }
 
     /// Carries out one command and answers it.
-    pub async fn answer(&self, call: Call) {
-        let line = call.request.words.join(" ");
-        let reply = match Command::parse(&call.request.words) {
-            Ok(command) => {
-                let is_change = command.is_change();
-                let reply = self.carry_out(command, &call).await;
-                if is_change {
-                    audit(&line, &call, &reply);
-                }
-                reply
-            }
-            Err(refusal) => Reply::from(refusal),
-        };
-        match reply.outcome {
+    pub async fn answer(&self, incoming: Incoming) {
+        let Incoming { command, request, peer, reply } = incoming;
+        let is_change = command.is_change();
+        let answer = self.carry_out(command, &request).await;
+        if is_change {
+            audit(&request, &peer, &answer);
+        }
+        match answer.outcome {
             Outcome::Done => more(&self.tally.done),
             Outcome::Refused => more(&self.tally.refused),
             Outcome::Misuse => more(&self.tally.misused),
         }
         // The operator may be gone; the command was carried out all the same.
-        let _ = call.reply.send(reply);
+        let _ = reply.send(answer);
     }
 
-    async fn carry_out(&self, command: Command, call: &Call) -> Reply {
+    async fn carry_out(&self, command: Command, request: &Request) -> Reply {
+        let file = |name: &str| request.file_path(name, &self.paths.configuration);
         let outcome = match command {
             Command::Change(change) => self.change(&change).await,
             Command::ExecutorStop => Ok(self.pause()),
             Command::ExecutorStart => self.resume(),
-            Command::FileNewload { name } => self.newload(&call.request.file_path(&name, &self.paths.configuration)).await,
-            Command::FileAppendload { name } => self.appendload(&call.request.file_path(&name, &self.paths.configuration)).await,
+            Command::FileNewload { name } => self.newload(&file(&name)).await,
+            Command::FileAppendload { name } => self.appendload(&file(&name)).await,
             Command::FileSave { name, force } => self.save(&name, force).await,
             Command::FileDelete { name } => self.delete(&name).await,
             Command::FileReport => self.file_report().await,
@@ -110,11 +133,12 @@ impl Desk {
 
     async fn change(&self, change: &Change) -> Result<Reply, Refusal> {
         let _turn = self.heart.begin_change().await;
-        let plan = self.heart.read(|dispatcher| dispatcher.plan_change(change))?;
-        let changed = Changed {
-            touched: plan.touched.clone(),
-            warnings: new_warnings(&plan, &self.heart.read(|dispatcher| dispatcher.warnings())),
-        };
+        let (plan, known) = self.heart.read(|dispatcher| (dispatcher.plan_change(change), dispatcher.warnings()));
+        let plan = plan?;
+        let warnings = plan.warnings.iter().map(ToString::to_string).filter(|warning| !known.contains(warning));
+        let later = self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config()));
+        let warnings = change.notes().iter().cloned().chain(warnings).chain(later).collect();
+        let changed = Changed { touched: plan.touched.clone(), warnings };
         self.put_in_force(plan).await?;
         let mut reply = Reply::report(Body::Changed(changed));
         self.keep(&mut reply).await;
@@ -149,22 +173,25 @@ impl Desk {
             paused: self.heart.is_paused(),
             workers: self.heart.workers().count(),
             log_dropped: log::dropped(),
+            hour: clock::hour(),
+            socket: self.socket.display().to_string(),
+            state_directory: self.paths.state.display().to_string(),
             warnings: self.trouble.borrow().clone(),
         }
     }
 
-    /// Writes down what must survive a restart. The change is in force already, so a full disk is told, not undone.
+    /// Writes down what must survive a restart, as far as it is not written yet. The change is in force already, so a full
+    /// disk is told, not undone.
     async fn keep(&self, reply: &mut Reply) {
-        let (overrides, good) = self.heart.read(|dispatcher| (dispatcher.overrides().to_text(), dispatcher.file().to_toml()));
-        let state = self.paths.state.clone();
-        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(state)).await;
-        if let Ok(Err(error)) = made {
-            self.not_kept(reply, &format!("cannot make {}: {error}", self.paths.state.display()));
-            return;
-        }
+        let (overrides, good) =
+            self.heart.read(|dispatcher| (dispatcher.overrides().to_text(), dispatcher.file().to_toml()));
         for (path, content) in [(self.paths.overrides(), overrides), (self.paths.last_good(), good)] {
-            if let Err(error) = self.keeper.keep(&path, content).await {
-                self.not_kept(reply, &error.to_string());
+            if self.kept.borrow().get(&path) == Some(&content) {
+                continue;
+            }
+            match self.keeper.keep(&path, content.as_str()).await {
+                Ok(()) => drop(self.kept.borrow_mut().insert(path, content)),
+                Err(error) => self.not_kept(reply, &error.to_string()),
             }
         }
     }
@@ -185,15 +212,26 @@ impl Desk {
     }
 }
 
-fn new_warnings(plan: &Plan, known: &[String]) -> Vec<String> {
-    plan.warnings.iter().map(ToString::to_string).filter(|warning| !known.contains(warning)).collect()
+/// Settings that are read once, when the daemon starts.
+fn waits_for_restart(now: &Config, next: &Config) -> Vec<String> {
+    let changed = [
+        ("executor workers", now.executor.workers != next.executor.workers),
+        ("the control socket", now.control != next.control),
+        ("the address of the metrics page", now.metrics != next.metrics),
+    ];
+    let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(what, _)| format!("{what}: takes effect when tsuji is started again")).collect()
 }
 
 /// Who changed what, and whether it went through.
-fn audit(line: &str, call: &Call, reply: &Reply) {
+fn audit(request: &Request, peer: &Peer, reply: &Reply) {
     let outcome = match reply.outcome {
         Outcome::Done => "done".to_owned(),
         Outcome::Refused | Outcome::Misuse => format!("refused: {}", reply.lines.join(" ")),
     };
-    tracing::info!(target: "tsuji::state", "command by {}: dscontrol {line}: {outcome}", call.peer);
+    let who = match peer.pid {
+        Some(pid) => format!("user {} (process {pid})", peer.uid),
+        None => format!("user {}", peer.uid),
+    };
+    tracing::info!(target: "tsuji::state", "command by {who}: dscontrol {}: {outcome}", request.line());
 }

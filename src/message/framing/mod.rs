@@ -5,9 +5,11 @@
 //! It answers these itself, with an empty body, and closes; they are counted from the connection's error:
 //!
 //! * 400: malformed request line, method, target or version; a name that is no token; a blank before the colon; a folded
-//!   line; NUL, a bare CR or another control character; a blank line end inside a value; a `Content-Length` that is
+//!   line; NUL, a bare CR or another control character; a `Content-Length` that is
 //!   empty, signed, a list (`5, 5`) or beyond 64 bits; two `Content-Length` that differ; `Transfer-Encoding` on
 //!   HTTP/1.0, or whose last coding is not `chunked`.
+//! * 400 too, though some clients send it as it is: a path with `<`, `>` or a backtick, a query with `<`, `>` or `"`, and
+//!   bytes from 0x80 in a target that are not UTF-8. All other bytes of a target pass unchanged.
 //! * 414: a target of more than 65,534 bytes. 431: more than 100 fields (its default), or a head beyond its buffer.
 //!   Raising the number of fields puts two arrays per head on the heap, so its default stays and `MAX_FIELDS` here,
 //!   128, is the bound of any other codec.
@@ -44,8 +46,12 @@
 //!   says `Transfer-Encoding: chunked`; so that field stays in the head of a request that came with it.
 //! * A trailer is sent on only if a `Trailer` field announced it, and to a client only if that sent `TE: trailers`.
 
+#[cfg(test)]
+mod hyper_tests;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub use request::{Body, MAX_FIELDS, MAX_TARGET, RequestFacts, examine_request};
 pub(super) use response::single_token;

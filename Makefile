@@ -1,0 +1,36 @@
+# `make` lists what can be made. Each target does its own set-up.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+# Where cargo puts its work.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt check-format lint bench
+
+help: ## list these targets
+	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build, then run three little servers behind a proxy on 127.0.0.1:8080; Ctrl-C ends it
+	@cargo build --release
+	@exec $(TARGET)/release/tsuji demo
+
+# The runner comes last, so that its summary is the last thing to be read.
+test: ## install what tests need, check the format, lint, run every test
+	@tests/setup/packages.sh
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test --quiet --doc
+	@if cargo nextest --version >/dev/null 2>&1; then exec cargo nextest run; else exec cargo test --tests; fi
+
+fmt: ## format the sources
+	cargo fmt
+
+check-format: ## say what is not formatted
+	cargo fmt --check
+
+lint: ## clippy on everything, warnings are errors
+	cargo clippy --all-targets -- -D warnings
+
+bench: ## measure; BENCH=decide measures one
+	cargo bench $(if $(BENCH),--bench $(BENCH),--benches) -- --noplot

@@ -1,0 +1,127 @@
+//! Gathers what the metrics page shows.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::advisor::Record;
+use crate::dispatcher::Dispatcher;
+use crate::message::ErrorReason;
+use crate::metrics::{
+    AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading, ReloadReading,
+};
+use crate::model::Health;
+
+use super::desk::Desk;
+use super::log;
+use super::page::Source;
+
+/// The page's view of the daemon.
+pub struct Readings {
+    desk: Rc<Desk>,
+    started: SystemTime,
+}
+
+impl Readings {
+    pub fn new(desk: Rc<Desk>) -> Self {
+        Self { desk, started: SystemTime::now() }
+    }
+
+    fn gather(&self, dispatcher: &Dispatcher) -> Reading {
+        let affinity = dispatcher.affinity();
+        Reading {
+            table: Arc::clone(dispatcher.table()),
+            reasons: ErrorReason::ALL.iter().map(|reason| reason.word()).collect(),
+            advisors: dispatcher.probe_records().map(advisor_reading).collect(),
+            configuration: self.configuration(dispatcher),
+            affinity: AffinityReading { records: affinity.len() as u64, evicted: affinity.evicted() },
+            proxy: self.proxy(),
+            commands: self.desk.tally().commands(),
+            log_lines_dropped: log::dropped(),
+            alerts: dispatcher.alerts(),
+            started: self.started,
+            version: env!("CARGO_PKG_VERSION"),
+            process: ProcessReading::take(),
+        }
+    }
+
+    fn configuration(&self, dispatcher: &Dispatcher) -> ConfigurationReading {
+        let reload = self.desk.last_load().map(|(good, at)| ReloadReading { good, at });
+        ConfigurationReading {
+            generation: dispatcher.generation(),
+            reload,
+            overrides: dispatcher.overrides().len() as u64,
+        }
+    }
+
+    fn proxy(&self) -> Vec<ProxyCounter> {
+        let reading = self.desk.heart().workers().shared().counters();
+        let figure = |name, help, value| ProxyCounter { name, help, value };
+        vec![
+            figure("connections", "Client connections open now.", reading.connections),
+            figure(
+                "accept_pauses_total",
+                "Pauses of accept for want of file descriptors or memory.",
+                reading.accept_pauses,
+            ),
+            figure(
+                "rejected_total",
+                "Client connections beyond the limit of their port or of the process.",
+                reading.rejected,
+            ),
+            figure("panics_total", "Connections that ended in a fault of our own.", reading.panics),
+            figure("pool_hits_total", "Requests that went over a kept connection to their server.", reading.pool_hits),
+            figure("pool_misses_total", "Requests that needed a new connection to their server.", reading.pool_misses),
+            figure("pool_stale_total", "Kept connections that their server had closed.", reading.pool_stale),
+            figure(
+                "pool_spoiled_total",
+                "Connections to servers that could not be kept after an exchange.",
+                reading.pool_spoiled,
+            ),
+            figure(
+                "stalled_total",
+                "Exchanges ended because neither side sent anything for too long.",
+                reading.stalled,
+            ),
+            figure(
+                "idle_closed_total",
+                "Client connections closed because they asked for nothing for too long.",
+                reading.idle_closed,
+            ),
+            figure("clients_gone_total", "Clients that went away before their answer.", reading.clients_gone),
+        ]
+    }
+}
+
+impl Source for Readings {
+    fn reading(&self) -> Reading {
+        self.desk.heart().read(|dispatcher| self.gather(dispatcher))
+    }
+
+    fn health(&self) -> Result<(), &'static str> {
+        if self.desk.is_stopping() {
+            return Err("stopping\n");
+        }
+        if self.desk.heart().is_paused() {
+            return Err("the executor is stopped\n");
+        }
+        Ok(())
+    }
+}
+
+fn advisor_reading(record: &Record) -> AdvisorReading {
+    AdvisorReading {
+        advisor: record.advisor.kind.word(),
+        cluster: record.key.port.cluster.clone(),
+        port: record.key.port.port,
+        server: record.key.server.clone(),
+        up: match record.state {
+            Health::Unknown => None,
+            Health::Up => Some(true),
+            Health::Down(_) => Some(false),
+        },
+        latency_seconds: record.last().filter(|last| last.failure.is_none()).map(|last| last.latency.as_secs_f64()),
+        good: record.ok,
+        failed: record.failed.iter().map(|(reason, count)| (*reason, *count)).collect(),
+    }
+}

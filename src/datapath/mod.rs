@@ -1,0 +1,8 @@
+//! The lower halves that carry traffic.
+//!
+//! [`listen`] opens the sockets where clients come in, [`proxy`] carries `http` and `tcp` from there to the servers. Who
+//! the server is, is the executor's choice; what a head may say, is the message room's; when weights or health change,
+//! this room only sees the next table. No configuration is read here and no server is probed.
+
+pub mod listen;
+pub mod proxy;

@@ -1,0 +1,123 @@
+//! New client connections.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::message::ErrorReason;
+use crate::model::{ForwardingMethod, PortId};
+
+use super::answer;
+use super::client::Client;
+use super::local::{Local, PortRef};
+use super::shared::Event;
+use super::{front, tcp};
+
+/// Takes connections of one port until it is told to stop, and then those that wait already.
+pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener, stop: Rc<Notify>) {
+    let episode = Cell::new(false);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.notified() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                episode.set(false);
+                admit(&local, port, stream, peer);
+            }
+            Err(error) => pause(&local, &error, &episode).await,
+        }
+    }
+    if let Err(error) = empty(&local, port, listener) {
+        tracing::warn!(%error, "connections that waited to be accepted are lost");
+    }
+}
+
+/// Takes what waits in the queue. The event loop may not have heard of it yet, so the kernel itself is asked.
+fn empty(local: &Rc<Local>, port: PortId, listener: TcpListener) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    loop {
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if is_passing(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        stream.set_nonblocking(true)?;
+        admit(local, port, TcpStream::from_std(stream)?, peer);
+    }
+}
+
+/// It concerns one connection, and the next may be well.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
+/// The connection that could not be taken stays in the queue and keeps the listener readable, so to try again at once
+/// would be to spin. A short pause lets connections end that hold what is missing.
+async fn pause(local: &Local, error: &io::Error, episode: &Cell<bool>) {
+    if is_passing(error) {
+        return;
+    }
+    local.count(Event::AcceptPause);
+    if !episode.replace(true) {
+        tracing::warn!(%error, "accepting connections pauses");
+    }
+    if is_exhaustion(error) {
+        local.pool.clear();
+    }
+    tokio::time::sleep(PAUSE).await;
+}
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// File descriptors or memory are used up.
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
+fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: SocketAddr) {
+    // Removed a moment ago: nobody is there to say what to do with it.
+    let Some(port) = local.port(id) else { return };
+    let most = u64::from(port.settings.maxconnections);
+    if most > 0 && port.counters.connections() >= most {
+        return reject(local, &port, stream, ErrorReason::MaxConnections);
+    }
+    let Some(admitted) = local.shared.admit() else {
+        return reject(local, &port, stream, ErrorReason::Overloaded);
+    };
+    let open = port.counters.open_connection(local.lane);
+    let (client, registered) = Client::register(local, id, peer);
+    // The guards go last: they must see the connection's end, a panic's too.
+    let guards = (registered, open, admitted);
+    tokio::task::spawn_local(async move {
+        let _guards = guards;
+        match port.settings.method {
+            ForwardingMethod::Http => front::serve(client, port, stream).await,
+            ForwardingMethod::Tcp => tcp::serve(client, port, stream).await,
+        }
+    });
+}
+
+/// One connection too many. An http client is told so, in one write and without waiting for its request: whatever is
+/// kept for it is missing for others.
+fn reject(local: &Local, port: &PortRef, stream: TcpStream, reason: ErrorReason) {
+    local.count(Event::Rejected);
+    port.counters.count_reason(local.lane, reason.index());
+    if port.settings.method != ForwardingMethod::Http {
+        return;
+    }
+    let told = stream.into_std().and_then(|mut stream| {
+        stream.write_all(&answer::raw(reason))?;
+        stream.shutdown(Shutdown::Write)
+    });
+    if told.is_ok() {
+        port.counters.count_code(local.lane, reason.status().as_u16());
+    }
+}

@@ -1,0 +1,366 @@
+//! Bodies on their way, frame by frame, never gathered.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::executor::Phase;
+use crate::message::{ErrorReason, clean_trailers};
+
+use super::client::{Client, Wait};
+use super::front::FrontState;
+use super::shared::Event;
+use super::tally::Tally;
+use super::upstream::Upstream;
+
+/// A request's body on its way to a server.
+pub(super) struct RequestBody(Option<Uploading>);
+
+struct Uploading {
+    incoming: Incoming,
+    upload: Rc<Upload>,
+}
+
+/// How far a request's body has come, for the exchange that waits for the response.
+pub(super) struct Upload {
+    client: Rc<Client>,
+    /// Without a byte.
+    patience: Duration,
+    /// For the response, from the body's end.
+    server_patience: Duration,
+    progress: Cell<Progress>,
+    /// The last look found nothing to send: it is the client that we wait for.
+    starved: Cell<bool>,
+    tally: RefCell<Option<Rc<Tally>>>,
+    gate: Option<Arc<Gate>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// Nothing was taken from the client yet.
+    Untouched,
+    Moving,
+    /// All of it was handed over.
+    Done,
+}
+
+impl RequestBody {
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    pub fn new(incoming: Incoming, upload: Rc<Upload>) -> Self {
+        Self(Some(Uploading { incoming, upload }))
+    }
+
+    /// What the client sends, if none of it was taken.
+    pub fn into_incoming(self) -> Option<Incoming> {
+        self.0.map(|uploading| uploading.incoming)
+    }
+}
+
+impl Upload {
+    pub fn new(
+        client: &Rc<Client>,
+        patience: Duration,
+        server_patience: Duration,
+        gate: Option<Arc<Gate>>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            client: Rc::clone(client),
+            patience,
+            server_patience,
+            progress: Cell::new(Progress::Untouched),
+            starved: Cell::new(false),
+            tally: RefCell::new(None),
+            gate,
+        })
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.progress.get()
+    }
+
+    pub fn is_starved(&self) -> bool {
+        self.starved.get()
+    }
+
+    /// The server whose bytes these are from now on.
+    pub fn count_for(&self, tally: &Rc<Tally>) {
+        *self.tally.borrow_mut() = Some(Rc::clone(tally));
+    }
+
+    fn is_held(&self, cx: &Context<'_>) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.holds(cx))
+    }
+
+    fn moved(&self, bytes: usize, is_last: bool) {
+        if let Some(tally) = &*self.tally.borrow() {
+            tally.bytes_in(bytes);
+        }
+        self.starved.set(false);
+        self.progress.set(Progress::Moving);
+        if is_last {
+            return self.ended();
+        }
+        self.client.arm(Wait::Body, Instant::now(), self.patience);
+    }
+
+    fn ended(&self) {
+        self.progress.set(Progress::Done);
+        // While a response is already on its way, its own progress is what counts.
+        if self.tally.borrow().as_ref().is_some_and(|tally| !tally.has_answered()) {
+            self.client.arm(Wait::Server, Instant::now(), self.server_patience);
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(Uploading { incoming, upload }) = &mut self.0 else { return Poll::Ready(None) };
+        if upload.is_held(cx) {
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        match polled {
+            Poll::Pending => {
+                upload.starved.set(true);
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(mut frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
+                upload.moved(bytes, frame.is_trailers() || incoming.is_end_stream());
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                upload.ended();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|uploading| uploading.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |uploading| uploading.incoming.size_hint())
+    }
+}
+
+/// Holds a body back until the server says `100 Continue`. hyper's server sends its own 100 to the client when the body is
+/// first asked for, so the client hears it when the server has said it, and never when the server refuses.
+///
+/// hyper wants to call it from any thread, hence the lock; only requests with `Expect` have one.
+#[derive(Default)]
+pub(super) struct Gate {
+    open: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Gate {
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Release);
+        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    fn holds(&self, cx: &Context<'_>) -> bool {
+        if self.is_open() {
+            return false;
+        }
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        !self.is_open()
+    }
+}
+
+/// What a client gets.
+pub(super) enum ResponseBody {
+    /// An answer of ours, or none.
+    Own(Option<Bytes>),
+    Server(Download),
+}
+
+/// A server's response on its way to the client.
+pub(super) struct Download {
+    incoming: Incoming,
+    /// Until the response has come to its end.
+    running: Option<Running>,
+}
+
+/// All that an exchange holds while its response is on its way. Dropping it closes the connection to the server.
+pub(super) struct Running {
+    pub front: Rc<FrontState>,
+    pub upstream: Upstream,
+    pub tally: Rc<Tally>,
+    pub upload: Option<Rc<Upload>>,
+    pub started: Instant,
+    /// The server speaks HTTP/1.1, so its connection may serve again.
+    pub reusable: bool,
+}
+
+/// Why a response that had begun was broken off. The client's connection is broken off too: a short answer must not
+/// look like a whole one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("the server broke off its response")]
+    Server(#[source] hyper::Error),
+    #[error("no byte of the response came in time")]
+    Stalled,
+    #[error("the server was taken down")]
+    Cut,
+}
+
+impl Download {
+    pub fn new(incoming: Incoming, running: Running) -> Self {
+        Self { incoming, running: Some(running) }
+    }
+
+    fn passed(&mut self, frame: &mut Frame<Bytes>) {
+        let Some(running) = &self.running else { return };
+        if let Some(trailers) = frame.trailers_mut() {
+            clean_trailers(trailers);
+        }
+        running.tally.bytes_out(frame.data_ref().map_or(0, Bytes::len));
+        // hyper asks no more once a body has said that it is at its end.
+        if frame.is_trailers() || self.incoming.is_end_stream() {
+            self.ended();
+        } else {
+            let patience = running.tally.port.settings.timeouts.body;
+            running.front.client.arm(Wait::Body, Instant::now(), patience);
+        }
+    }
+
+    fn ended(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.end(Instant::now());
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.front.client.take_cut())
+    }
+
+    fn has_stalled(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.front.client.take_expired())
+    }
+
+    fn broke(&mut self, broken: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(running) = self.running.take() {
+            running.break_off(&broken);
+        }
+        Poll::Ready(Some(Err(broken)))
+    }
+}
+
+impl Running {
+    /// The response's head is on its way.
+    pub fn begin(&self, now: Instant) {
+        self.front.stream();
+        self.front.client.arm(Wait::Body, now, self.tally.port.settings.timeouts.body);
+    }
+
+    /// The last byte of the response was handed over: the connection to the server may be used again.
+    pub fn end(self, now: Instant) {
+        let Self { front, upstream, tally, upload, started, reusable } = self;
+        tally.record(Phase::Total, started, now);
+        let sent = upload.is_none_or(|upload| upload.progress() == Progress::Done);
+        let settings = &tally.port.settings;
+        if reusable && sent {
+            let local = &front.client.local;
+            if local.pool.put(upstream, settings, now) {
+                local.expect_sweep(now);
+            }
+        }
+        front.rest(now, settings.timeouts.idle);
+    }
+
+    fn break_off(self, broken: &Broken) {
+        let local = &self.front.client.local;
+        let reason = match broken {
+            Broken::Server(error) => fault_of(error),
+            Broken::Stalled => {
+                local.count(Event::Stalled);
+                ErrorReason::ServerTimeout
+            }
+            Broken::Cut => ErrorReason::ServerDown,
+        };
+        if !matches!(broken, Broken::Cut) {
+            self.tally.failed();
+        }
+        self.tally.port.counters.count_reason(local.lane, reason.index());
+        self.front.abort();
+    }
+}
+
+/// Whether the server said something wrong, or nothing more.
+fn fault_of(error: &hyper::Error) -> ErrorReason {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => ErrorReason::BadResponse,
+        _ => ErrorReason::ServerClosed,
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let download = match &mut *self {
+            Self::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Server(download) => download,
+        };
+        if download.is_cut() {
+            return download.broke(Broken::Cut);
+        }
+        match Pin::new(&mut download.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                download.passed(&mut frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                download.ended();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => download.broke(Broken::Server(error)),
+            Poll::Pending if download.has_stalled() => download.broke(Broken::Stalled),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Server(download) => download.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Server(download) => download.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The executor's choice, asked for a connection or request of this worker.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::executor::{Ask, Decision, Moment, Refusal, ServerIndex, Tried, Turn, decide};
+use crate::model::ServerId;
+
+use super::client::Client;
+use super::local::PortRef;
+
+/// Who looks for a server.
+pub(super) struct Asker<'a> {
+    pub client: &'a Client,
+    /// Of the client itself, behind the proxies that we trust.
+    pub address: IpAddr,
+    pub now: Instant,
+}
+
+/// The server to offer to next. `tried` are those that had their chance, by identity: in the table of now they may have
+/// other places than in the one they were chosen from.
+pub(super) fn choose(
+    asker: &Asker<'_>,
+    port: &PortRef,
+    tried: &[ServerId],
+    turn: Turn,
+) -> Result<ServerIndex, Refusal> {
+    let mut places = Tried::default();
+    if !tried.is_empty() {
+        let servers = port.servers.iter().zip(0..).filter(|(server, _)| tried.contains(&server.id));
+        servers.for_each(|(_, index)| places.add(ServerIndex(index)));
+    }
+    let moment = Moment { now: asker.now, hour: asker.client.local.shared.hour() };
+    let decision = asker.client.with_session(|session| {
+        decide(port, &mut Ask { client: asker.address, session, tried: &places, turn }, moment)
+    });
+    match decision {
+        Decision::Forward { server, .. } => Ok(server),
+        Decision::Refuse(refusal) => Err(refusal),
+    }
+}

@@ -1,0 +1,339 @@
+//! Client connections as the rest of their worker sees them: what they wait for, whom they use, how to end them.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::executor::Session;
+use crate::model::{PortId, ServerId};
+
+use super::local::Local;
+use super::timers::{Tick, Ticket};
+
+/// What a connection waits for; each has its patience in [`crate::model::Timeouts`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wait {
+    /// For the next request.
+    Idle,
+    /// For the rest of a request's head.
+    Head,
+    /// For a connection to the server.
+    Connect,
+    /// For the server's word on `Expect: 100-continue`.
+    Continue,
+    /// For the head of the server's response.
+    Server,
+    /// For a byte of a body to move, either way.
+    Body,
+    /// For a byte through a tunnel or a `tcp` connection, either way.
+    Stale,
+    /// For the client to take our last answer before its connection is closed.
+    Linger,
+}
+
+/// One client connection.
+pub(super) struct Client {
+    pub local: Rc<Local>,
+    pub port: PortId,
+    pub peer: SocketAddr,
+    ticket: Cell<Ticket>,
+    wait: Cell<Wait>,
+    /// When the wait is over.
+    deadline: Cell<Tick>,
+    /// Where the one live entry in the timers is.
+    scheduled: Cell<Tick>,
+    expired: Cell<bool>,
+    serving: Cell<Option<ServerId>>,
+    cut: Cell<bool>,
+    session: Cell<Session>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Client {
+    /// Enters a new connection into its worker's registry; the guard takes it out.
+    pub fn register(local: &Rc<Local>, port: PortId, peer: SocketAddr) -> (Rc<Self>, Registered) {
+        let client = Rc::new(Self {
+            local: Rc::clone(local),
+            port,
+            peer,
+            ticket: Cell::new(Ticket { place: 0, serial: 0 }),
+            wait: Cell::new(Wait::Idle),
+            deadline: Cell::new(Tick::NEVER),
+            scheduled: Cell::new(Tick::NEVER),
+            expired: Cell::new(false),
+            serving: Cell::new(None),
+            cut: Cell::new(false),
+            session: Cell::new(Session::default()),
+            waker: RefCell::new(None),
+        });
+        let ticket = local.clients.enter(Rc::clone(&client));
+        client.ticket.set(ticket);
+        (client, Registered { local: Rc::clone(local), ticket })
+    }
+
+    /// From now on the connection waits for `wait`, for at most `patience` counted from `from`.
+    pub fn arm(&self, wait: Wait, from: Instant, patience: Duration) {
+        self.wait.set(wait);
+        self.expired.set(false);
+        let tick = self.local.timers.after(from, patience);
+        self.deadline.set(tick);
+        if tick < self.scheduled.get() {
+            self.scheduled.set(tick);
+            self.local.timers.insert(tick, self.ticket.get());
+        }
+    }
+
+    pub fn wait(&self) -> Wait {
+        self.wait.get()
+    }
+
+    /// Whether the wait has lasted too long; asking settles it.
+    pub fn take_expired(&self) -> bool {
+        self.expired.replace(false)
+    }
+
+    /// The server that the connection uses now, so that it can be cut from it.
+    pub fn serve_by(&self, server: Option<ServerId>) {
+        self.serving.set(server);
+        self.cut.set(false);
+    }
+
+    /// Whether the server in use was taken away; asking settles it.
+    pub fn take_cut(&self) -> bool {
+        self.cut.replace(false)
+    }
+
+    /// Lends out what the connection remembers of its affinity.
+    pub fn with_session<T>(&self, ask: impl FnOnce(&mut Session) -> T) -> T {
+        let mut session = self.session.get();
+        let answer = ask(&mut session);
+        self.session.set(session);
+        answer
+    }
+
+    /// The task that asks is the one to wake.
+    pub fn listen(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The connection's entry at `tick` has come up by `now`.
+    fn come_up(&self, tick: Tick, now: Tick) {
+        if self.scheduled.get() != tick {
+            return;
+        }
+        let deadline = self.deadline.get();
+        if deadline > now {
+            self.scheduled.set(deadline);
+            self.local.timers.insert(deadline, self.ticket.get());
+            return;
+        }
+        self.scheduled.set(Tick::NEVER);
+        self.expired.set(true);
+        self.wake();
+    }
+}
+
+/// The client connections of one worker.
+#[derive(Default)]
+pub(super) struct Clients {
+    slots: RefCell<Slots>,
+    /// Told when the last one leaves.
+    pub left: Notify,
+}
+
+#[derive(Default)]
+struct Slots {
+    all: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Slot {
+    serial: u32,
+    client: Option<Rc<Client>>,
+}
+
+impl Clients {
+    pub fn is_empty(&self) -> bool {
+        let slots = self.slots.borrow();
+        slots.free.len() == slots.all.len()
+    }
+
+    /// Ends what runs at `server`, at once.
+    pub fn cut(&self, server: ServerId) {
+        self.each(|client| {
+            if client.serving.get() == Some(server) {
+                client.cut.set(true);
+                client.wake();
+            }
+        });
+    }
+
+    pub fn wake_all(&self) {
+        self.each(Client::wake);
+    }
+
+    /// The entries of a bucket have come up.
+    pub fn come_up(&self, tickets: Vec<Ticket>, tick: Tick, now: Tick) {
+        for ticket in tickets {
+            let client = self.get(ticket);
+            if let Some(client) = client {
+                client.come_up(tick, now);
+            }
+        }
+    }
+
+    fn get(&self, ticket: Ticket) -> Option<Rc<Client>> {
+        let slots = self.slots.borrow();
+        slots.all.get(ticket.place as usize).filter(|slot| slot.serial == ticket.serial)?.client.clone()
+    }
+
+    fn each(&self, mut act: impl FnMut(&Client)) {
+        for slot in &self.slots.borrow().all {
+            if let Some(client) = &slot.client {
+                act(client);
+            }
+        }
+    }
+
+    fn enter(&self, client: Rc<Client>) -> Ticket {
+        let mut slots = self.slots.borrow_mut();
+        let place = slots.free.pop().unwrap_or_else(|| {
+            slots.all.push(Slot::default());
+            (slots.all.len() - 1) as u32
+        });
+        let serial = slots.all.get_mut(place as usize).map_or(0, |slot| {
+            slot.client = Some(client);
+            slot.serial
+        });
+        Ticket { place, serial }
+    }
+
+    fn leave(&self, ticket: Ticket) -> Option<Rc<Client>> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.all.get_mut(ticket.place as usize).filter(|slot| slot.serial == ticket.serial)?;
+        slot.serial = slot.serial.wrapping_add(1);
+        let client = slot.client.take();
+        slots.free.push(ticket.place);
+        if slots.free.len() == slots.all.len() {
+            self.left.notify_one();
+        }
+        client
+    }
+}
+
+/// A connection's place in the registry. Dropping it, for whatever reason, leaves the registry.
+#[must_use]
+pub(super) struct Registered {
+    local: Rc<Local>,
+    ticket: Ticket,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        drop(self.local.clients.leave(self.ticket));
+        if std::thread::panicking() {
+            self.local.count(super::shared::Event::Panic);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use crate::executor::{ForwardingTable, Lane};
+
+    use super::super::shared::Shared;
+    use super::*;
+
+    fn local() -> Rc<Local> {
+        Rc::new(Local::new(Shared::new(ForwardingTable::default(), 1), Lane(0)))
+    }
+
+    fn register(local: &Rc<Local>) -> (Rc<Client>, Registered) {
+        Client::register(local, PortId(0), "192.0.2.1:1024".parse().unwrap())
+    }
+
+    #[test]
+    fn a_panic_ends_its_connection_only_and_is_counted() {
+        let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+        let local = local();
+        let inside = Rc::clone(&local);
+        runtime.block_on(async move {
+            let other = register(&inside);
+            let (_client, registered) = register(&inside);
+            let task = tokio::task::spawn_local(async move {
+                let _registered = registered;
+                tokio::task::yield_now().await;
+                panic!("a mistake of ours, on purpose");
+            });
+            assert!(task.await.is_err());
+            assert!(!inside.clients.is_empty());
+            drop(other);
+            assert!(inside.clients.is_empty());
+        });
+        assert_eq!(local.shared.counters().panics, 1);
+    }
+
+    #[test]
+    fn a_deadline_that_moves_later_keeps_its_entry_and_one_that_moves_sooner_gets_another() {
+        let local = local();
+        let (client, _registered) = register(&local);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let come_up = |after: Duration| {
+            let tick = local.timers.at(now + after);
+            while let Some((due, tickets)) = local.timers.take_due(tick) {
+                local.clients.come_up(tickets, due, tick);
+            }
+            client.take_expired()
+        };
+        client.arm(Wait::Idle, now, 60 * second);
+        client.arm(Wait::Server, now, 90 * second);
+        assert!(!come_up(61 * second), "its entry came up, its deadline had moved");
+        assert!(come_up(91 * second));
+        client.arm(Wait::Idle, now, 200 * second);
+        client.arm(Wait::Head, now, 100 * second);
+        assert!(come_up(101 * second) && client.wait() == Wait::Head);
+        assert!(!come_up(300 * second), "the old entry means nothing");
+    }
+
+    #[test]
+    fn an_entry_never_meets_the_next_one_in_its_place() {
+        let local = local();
+        let now = Instant::now();
+        let (first, registered) = register(&local);
+        first.arm(Wait::Idle, now, Duration::from_secs(1));
+        drop((first, registered));
+        let (second, _registered) = register(&local);
+        second.arm(Wait::Idle, now, Duration::from_secs(9));
+        let tick = local.timers.at(now + Duration::from_secs(2));
+        while let Some((due, tickets)) = local.timers.take_due(tick) {
+            local.clients.come_up(tickets, due, tick);
+        }
+        assert!(!second.take_expired());
+    }
+
+    #[test]
+    fn only_those_at_the_server_are_cut() {
+        let local = local();
+        let clients = [register(&local), register(&local), register(&local)];
+        clients[0].0.serve_by(Some(ServerId(1)));
+        clients[1].0.serve_by(Some(ServerId(2)));
+        local.clients.cut(ServerId(1));
+        assert_eq!(clients.each_ref().map(|(client, _)| client.take_cut()), [true, false, false]);
+    }
+}

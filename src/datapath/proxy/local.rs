@@ -1,0 +1,132 @@
+//! What the tasks of one worker share. It never leaves the worker's thread.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::executor::{ForwardingTable, Lane, PortTable};
+use crate::model::PortId;
+
+use super::client::Clients;
+use super::pool::Pool;
+use super::shared::{Event, Shared};
+use super::timers::{Tick, Timers};
+
+pub(super) struct Local {
+    pub shared: Arc<Shared>,
+    pub lane: Lane,
+    pub timers: Timers,
+    pub clients: Clients,
+    pub pool: Pool,
+    /// No new connections, and those that there are end after what they are doing.
+    pub draining: Cell<bool>,
+    /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
+    /// buffer of its own.
+    pub scratch: RefCell<Box<[u8]>>,
+    snapshot: RefCell<Snapshot>,
+}
+
+/// The newest table that this worker has looked at.
+struct Snapshot {
+    version: u64,
+    table: Arc<ForwardingTable>,
+    /// The ports asked for since. Requests hold these: counting references on the shared `Arc` would have all workers
+    /// write to one cache line.
+    ports: Vec<Option<PortRef>>,
+}
+
+/// A port's table as requests of one worker hold it.
+#[expect(
+    clippy::redundant_allocation,
+    reason = "the inner count is shared by all workers, the outer is this one's own"
+)]
+#[derive(Clone)]
+pub(super) struct PortRef(Rc<Arc<PortTable>>);
+
+impl Deref for PortRef {
+    type Target = PortTable;
+
+    fn deref(&self) -> &PortTable {
+        &self.0
+    }
+}
+
+/// Bytes that a relay moves at once.
+const SCRATCH: usize = 64 * 1024;
+
+/// Between two looks at idle connections to servers.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl Local {
+    pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
+        let version = shared.version();
+        let snapshot = Snapshot { version, table: shared.table(), ports: Vec::new() };
+        Self {
+            shared,
+            lane,
+            timers: Timers::new(Instant::now()),
+            clients: Clients::default(),
+            pool: Pool::default(),
+            draining: Cell::new(false),
+            scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            snapshot: RefCell::new(snapshot),
+        }
+    }
+
+    /// The port as it is now.
+    pub fn port(&self, id: PortId) -> Option<PortRef> {
+        let mut snapshot = self.snapshot.borrow_mut();
+        // The version is read before the table: a table that comes in between is looked at once more, never missed.
+        let version = self.shared.version();
+        if snapshot.version != version {
+            *snapshot = Snapshot { version, table: self.shared.table(), ports: Vec::new() };
+        }
+        snapshot.port(id)
+    }
+
+    pub fn count(&self, event: Event) {
+        self.shared.count(self.lane, event);
+    }
+
+    /// Wakes connections whose deadline has come and drops idle connections to servers, for as long as the worker
+    /// lives. Sleeps while there is nothing to wait for.
+    pub async fn tick(self: Rc<Self>) {
+        loop {
+            let now = Instant::now();
+            let tick = self.timers.at(now);
+            while let Some((due, tickets)) = self.timers.take_due(tick) {
+                self.clients.come_up(tickets, due, tick);
+            }
+            self.pool.sweep(now);
+            self.timers.sleep(self.next_sweep(now)).await;
+        }
+    }
+
+    /// An idle connection came to the pool: the ticking task may have nothing else to wake for.
+    pub fn expect_sweep(&self, now: Instant) {
+        self.timers.wake_by(self.timers.after(now, SWEEP));
+    }
+
+    fn next_sweep(&self, now: Instant) -> Tick {
+        if self.pool.is_empty() { Tick::NEVER } else { self.timers.after(now, SWEEP) }
+    }
+}
+
+impl Snapshot {
+    fn port(&mut self, id: PortId) -> Option<PortRef> {
+        let place = id.0 as usize;
+        if let Some(Some(port)) = self.ports.get(place) {
+            return Some(port.clone());
+        }
+        let port = PortRef(Rc::new(Arc::clone(self.table.port(id)?)));
+        if self.ports.len() <= place {
+            self.ports.resize(place + 1, None);
+        }
+        if let Some(slot) = self.ports.get_mut(place) {
+            *slot = Some(port.clone());
+        }
+        Some(port)
+    }
+}

@@ -1,0 +1,83 @@
+//! Connections to servers that wait for their next request.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::model::{Port, ServerId};
+
+use super::upstream::Upstream;
+
+/// Idle connections of one worker, by server. The one that came last goes first, so that those not needed grow old and
+/// leave.
+///
+/// A connection to a server that was removed or has another address now is never asked for again; it leaves when its time
+/// is over.
+#[derive(Default)]
+pub(super) struct Pool {
+    idle: RefCell<HashMap<ServerId, Vec<Idle>>>,
+}
+
+struct Idle {
+    upstream: Upstream,
+    until: Instant,
+}
+
+/// A connection is not used longer than this, so that servers behind a layer-4 balancer of their own are found again
+/// after it has moved them.
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+impl Pool {
+    /// The most recently used connection to this server at this address.
+    pub fn take(&self, server: ServerId, address: SocketAddr, now: Instant) -> Option<Upstream> {
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.get_mut(&server)?;
+        while let Some(Idle { upstream, until }) = waiting.pop() {
+            if now < until && upstream.address == address && upstream.is_ready() {
+                return Some(upstream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is over, as long as and as many as the port's settings say. `false`: it cannot
+    /// be used again and was closed.
+    pub fn put(&self, upstream: Upstream, settings: &Port, now: Instant) -> bool {
+        let until = (now + settings.timeouts.pool).min(upstream.born + MAX_AGE);
+        let most = settings.poolsize as usize;
+        if !upstream.is_ready() || until <= now || most == 0 {
+            return false;
+        }
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.entry(upstream.server).or_default();
+        // Full: the one that has waited longest makes room.
+        if waiting.len() >= most {
+            waiting.drain(..=waiting.len() - most);
+        }
+        waiting.push(Idle { upstream, until });
+        true
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty()
+    }
+
+    /// Closes those whose time is over and forgets those that their servers closed.
+    pub fn sweep(&self, now: Instant) {
+        self.idle.borrow_mut().retain(|_, waiting| {
+            waiting.retain(|idle| now < idle.until && idle.upstream.is_ready());
+            !waiting.is_empty()
+        });
+    }
+
+    /// Closes all connections to this server.
+    pub fn forget(&self, server: ServerId) {
+        self.idle.borrow_mut().remove(&server);
+    }
+
+    /// Closes all: file descriptors are used up and these can be spared.
+    pub fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+}

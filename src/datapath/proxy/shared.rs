@@ -1,0 +1,205 @@
+//! What the daemon and all workers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::executor::{ForwardingTable, Lane};
+
+/// The table in force, the hour, the bound on connections and what is counted of the process as a whole.
+#[derive(Debug)]
+pub struct Shared {
+    table: ArcSwap<ForwardingTable>,
+    /// One more with each table. Workers look at it for every request, at the table only when it has changed.
+    version: AtomicU64,
+    hour: AtomicU8,
+    /// Client connections over all ports at one time; 0: unbounded.
+    most_connections: AtomicU64,
+    connections: Padded<AtomicU64>,
+    lanes: Box<[Padded<LaneCounters>]>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
+type LaneCounters = [AtomicU64; Event::ALL.len()];
+
+impl Shared {
+    /// `lanes` is the number of workers.
+    pub fn new(table: ForwardingTable, lanes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            table: ArcSwap::from_pointee(table),
+            version: AtomicU64::new(1),
+            hour: AtomicU8::new(0),
+            most_connections: AtomicU64::new(0),
+            connections: Padded::default(),
+            lanes: (0..lanes.max(1)).map(|_| Padded::default()).collect(),
+        })
+    }
+
+    /// Publishes the next table: every request that begins after this has returned, on any worker, sees it.
+    pub fn publish(&self, table: Arc<ForwardingTable>) {
+        self.table.store(table);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    pub fn table(&self) -> Arc<ForwardingTable> {
+        self.table.load_full()
+    }
+
+    /// The local hour, 0 to 23, for time rules.
+    pub fn set_hour(&self, hour: u8) {
+        self.hour.store(hour, Ordering::Relaxed);
+    }
+
+    /// From now on at most so many client connections at one time over all ports; 0: unbounded.
+    pub fn set_most_connections(&self, most: u64) {
+        self.most_connections.store(most, Ordering::Relaxed);
+    }
+
+    pub fn counters(&self) -> ProxyReading {
+        let sum = |event: Event| self.lanes.iter().map(|lane| count_of(&lane.0, event)).sum();
+        ProxyReading {
+            connections: self.connections.0.load(Ordering::Relaxed),
+            accept_pauses: sum(Event::AcceptPause),
+            rejected: sum(Event::Rejected),
+            panics: sum(Event::Panic),
+            pool_hits: sum(Event::PoolHit),
+            pool_misses: sum(Event::PoolMiss),
+            pool_stale: sum(Event::PoolStale),
+            pool_spoiled: sum(Event::PoolSpoiled),
+            stalled: sum(Event::Stalled),
+            idle_closed: sum(Event::IdleClosed),
+            clients_gone: sum(Event::ClientGone),
+        }
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(super) fn hour(&self) -> u8 {
+        self.hour.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count(&self, lane: Lane, event: Event) {
+        if let Some(count) = self.lanes.get(lane.0).and_then(|lane| lane.0.get(event as usize)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One more client connection, unless there are as many as there may be.
+    pub(super) fn admit(self: &Arc<Self>) -> Option<Admitted> {
+        let most = self.most_connections.load(Ordering::Relaxed);
+        // The guard is made first, so that it takes itself back when it was one too many.
+        let before = self.connections.0.fetch_add(1, Ordering::Relaxed);
+        let admitted = Admitted(Arc::clone(self));
+        (most == 0 || before < most).then_some(admitted)
+    }
+}
+
+fn count_of(lane: &LaneCounters, event: Event) -> u64 {
+    lane.get(event as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+}
+
+/// One client connection of the process. Dropping it, for whatever reason, ends it in the counters.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Admitted(Arc<Shared>);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.0.connections.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is counted of the process as a whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Event {
+    AcceptPause,
+    Rejected,
+    Panic,
+    PoolHit,
+    PoolMiss,
+    PoolStale,
+    PoolSpoiled,
+    Stalled,
+    IdleClosed,
+    ClientGone,
+}
+
+impl Event {
+    const ALL: [Self; 10] = [
+        Self::AcceptPause,
+        Self::Rejected,
+        Self::Panic,
+        Self::PoolHit,
+        Self::PoolMiss,
+        Self::PoolStale,
+        Self::PoolSpoiled,
+        Self::Stalled,
+        Self::IdleClosed,
+        Self::ClientGone,
+    ];
+}
+
+/// The sum of all workers at one moment. What belongs to a port or a server is counted there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ProxyReading {
+    /// Client connections open now, over all ports.
+    pub connections: u64,
+    /// Times that accepting paused because file descriptors or memory were used up.
+    pub accept_pauses: u64,
+    /// Client connections refused because the port or the process had as many as it may have.
+    pub rejected: u64,
+    /// Panics that ended one connection each.
+    pub panics: u64,
+    /// Requests that found an idle connection to their server.
+    pub pool_hits: u64,
+    /// Requests for which a connection was opened.
+    pub pool_misses: u64,
+    /// Idle connections that turned out to be closed only when a request was sent over them.
+    pub pool_stale: u64,
+    /// Idle connections closed because their server said something unasked.
+    pub pool_spoiled: u64,
+    /// Exchanges ended because no byte of a body moved within the time for that.
+    pub stalled: u64,
+    /// Kept-alive client connections closed after their idle time.
+    pub idle_closed: u64,
+    /// Clients that left while their request was in progress.
+    pub clients_gone: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admission_is_bounded_and_given_back() {
+        let shared = Shared::new(ForwardingTable::default(), 1);
+        shared.set_most_connections(2);
+        let first = shared.admit();
+        let second = shared.admit();
+        assert!(first.is_some() && second.is_some() && shared.admit().is_none());
+        assert_eq!(shared.counters().connections, 2, "a refused one is not counted");
+        drop(first);
+        assert!(shared.admit().is_some());
+        shared.set_most_connections(0);
+        let many: Vec<_> = (0..100).filter_map(|_| shared.admit()).collect();
+        assert_eq!(many.len(), 100);
+    }
+
+    #[test]
+    fn events_have_their_places() {
+        let shared = Shared::new(ForwardingTable::default(), 2);
+        for (place, event) in Event::ALL.into_iter().enumerate() {
+            assert_eq!(event as usize, place);
+        }
+        shared.count(Lane(0), Event::PoolHit);
+        shared.count(Lane(1), Event::PoolHit);
+        shared.count(Lane(2), Event::PoolHit);
+        assert_eq!(shared.counters(), ProxyReading { pool_hits: 2, ..ProxyReading::default() });
+    }
+}

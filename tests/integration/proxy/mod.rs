@@ -1,0 +1,13 @@
+//! Methods `http` and `tcp`.
+
+mod basics;
+mod bodies;
+mod broken_clients;
+mod broken_servers;
+mod choosing;
+mod crowd;
+mod identity;
+mod limits;
+mod operations;
+mod tcp;
+mod tunnels;

@@ -1,0 +1,181 @@
+//! A client that writes bytes as they are and reads answers as HTTP says.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use super::site::PATIENCE;
+
+pub struct Client {
+    stream: TcpStream,
+    buffer: VecDeque<u8>,
+}
+
+/// One response.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    /// Status line and fields as they came.
+    pub head: String,
+    pub body: Vec<u8>,
+    /// Lines after the last chunk.
+    pub trailers: Vec<String>,
+}
+
+impl Answer {
+    /// The value of a field, if it is there once.
+    pub fn field<'a>(&'a self, name: &str) -> Option<&'a str> {
+        let mut values = self.fields(name);
+        let first = values.next()?;
+        assert!(values.next().is_none(), "{name} twice in {}", self.head);
+        Some(first)
+    }
+
+    pub fn fields<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        lines.filter(move |(there, _)| there.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        self.field("tsuji-error")
+    }
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: VecDeque::new() }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    /// Sends what may meet a closed connection.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    pub fn finish(&mut self) -> &mut Self {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// One whole exchange.
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n\r\n")).answer()
+    }
+
+    pub fn head(&mut self, path: &str) -> Answer {
+        self.send(format!("HEAD {path} HTTP/1.1\r\nHost: shop.example\r\n\r\n")).answer_to("HEAD")
+    }
+
+    pub fn answer(&mut self) -> Answer {
+        self.answer_to("GET")
+    }
+
+    pub fn answer_to(&mut self, method: &str) -> Answer {
+        self.try_answer(method).unwrap()
+    }
+
+    /// A whole response, or how it broke.
+    pub fn try_answer(&mut self, method: &str) -> io::Result<Answer> {
+        let mut head = String::new();
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                break;
+            }
+            head.push_str(&line);
+            head.push('\n');
+        }
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| broken(&head))?;
+        let mut answer = Answer { status, head, body: Vec::new(), trailers: Vec::new() };
+        if method == "HEAD" || status < 200 || status == 204 || status == 304 {
+            return Ok(answer);
+        }
+        if answer.field("transfer-encoding").is_some() {
+            self.chunks(&mut answer)?;
+        } else if let Some(length) = answer.field("content-length") {
+            let length = length.parse().unwrap();
+            answer.body = self.bytes(length)?;
+        } else {
+            answer.body = self.rest()?;
+        }
+        Ok(answer)
+    }
+
+    /// Everything until the connection ends.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes: Vec<u8> = self.buffer.drain(..).collect();
+        self.stream.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The connection ends here, without another byte.
+    pub fn expect_end(&mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.rest().unwrap()), "");
+    }
+
+    pub fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.buffer.len() < length {
+            self.fill()?;
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    fn chunks(&mut self, answer: &mut Answer) -> io::Result<()> {
+        loop {
+            let size = self.line()?;
+            let size = usize::from_str_radix(&size, 16).map_err(|_| broken(&size))?;
+            if size == 0 {
+                break;
+            }
+            answer.body.extend(self.bytes(size)?);
+            assert_eq!(self.line()?, "");
+        }
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            answer.trailers.push(line);
+        }
+    }
+
+    /// A line without its CRLF.
+    pub fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 65536];
+        let read = self.stream.read(&mut chunk)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.buffer.extend(&chunk[..read]);
+        Ok(())
+    }
+}
+
+fn broken(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.to_owned())
+}

@@ -1,0 +1,9 @@
+//! What the tests of the data path are made of.
+
+pub mod client;
+pub mod origin;
+pub mod site;
+
+pub use client::Client;
+pub use origin::Origin;
+pub use site::Setup;

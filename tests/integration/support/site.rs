@@ -1,0 +1,242 @@
+//! A port with its workers, built by hand as the daemon would.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tsuji::datapath::listen;
+use tsuji::datapath::proxy::{Order, ProxyReading, Shared, Worker};
+use tsuji::executor::{
+    AffinityTable, ForwardingTable, Lane, PortCounters, PortPlan, PortReading, PortTable, ServerCounters, ServerPlan,
+    ServerReading,
+};
+use tsuji::message::{ErrorReason, SorrySite};
+use tsuji::model::*;
+
+use super::{Client, Origin};
+
+/// What a site is made from.
+pub struct Setup {
+    pub port: Port,
+    pub addresses: Vec<SocketAddr>,
+    pub standings: Vec<Standing>,
+    pub sorry: Option<SorrySite>,
+    pub workers: usize,
+}
+
+impl Setup {
+    /// An http port with these servers, named `a`, `b`, `c`…, and short bounds on everything but what is waited for.
+    pub fn http(origins: &[&Origin]) -> Self {
+        Self::with_addresses(ForwardingMethod::Http, origins.iter().map(|origin| origin.address()).collect())
+    }
+
+    pub fn tcp(origins: &[&Origin]) -> Self {
+        Self::with_addresses(ForwardingMethod::Tcp, origins.iter().map(|origin| origin.address()).collect())
+    }
+
+    pub fn with_addresses(method: ForwardingMethod, addresses: Vec<SocketAddr>) -> Self {
+        let servers = (b'a'..).zip(&addresses).map(|(name, address)| server(char::from(name), *address)).collect();
+        let standings = addresses.iter().map(|_| Standing::Usable).collect();
+        Self { port: port(method, servers), addresses, standings, sorry: None, workers: 1 }
+    }
+
+    pub fn change(mut self, change: impl FnOnce(&mut Port)) -> Self {
+        change(&mut self.port);
+        self
+    }
+
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    pub fn sorry(mut self, sorry: impl FnOnce(&SorryPage) -> SorrySite) -> Self {
+        self.sorry = Some(sorry(&self.port.sorry));
+        self
+    }
+
+    /// All servers are down for the advisors.
+    pub fn all_down(mut self) -> Self {
+        self.standings.fill(Standing::Out);
+        self
+    }
+
+    pub fn start(self) -> Site {
+        Site::start(self)
+    }
+}
+
+/// A running port.
+pub struct Site {
+    pub shared: Arc<Shared>,
+    pub address: SocketAddr,
+    workers: Vec<Worker>,
+    setup: Mutex<Setup>,
+    port_counters: Arc<PortCounters>,
+    server_counters: Vec<Arc<ServerCounters>>,
+    affinity: Arc<AffinityTable>,
+}
+
+pub const PORT: PortId = PortId(0);
+
+impl Site {
+    fn start(mut setup: Setup) -> Self {
+        let lanes = setup.workers;
+        let listeners = listen::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), lanes).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        setup.port.number = PortNumber::new(address.port().into()).unwrap();
+        let shared = Shared::new(ForwardingTable::default(), lanes);
+        let mut site = Self {
+            shared: Arc::clone(&shared),
+            address,
+            workers: Vec::new(),
+            port_counters: Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())),
+            server_counters: setup.addresses.iter().map(|_| Arc::new(ServerCounters::new(lanes))).collect(),
+            affinity: Arc::new(AffinityTable::new(1000)),
+            setup: Mutex::new(setup),
+        };
+        site.publish();
+        for (lane, listener) in listeners.into_iter().enumerate() {
+            let worker = Worker::spawn(Arc::clone(&shared), Lane(lane)).unwrap();
+            worker.send(Order::Listen { port: PORT, listener }).unwrap();
+            site.workers.push(worker);
+        }
+        site
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Publishes a changed table.
+    pub fn change(&self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup.lock().unwrap());
+        self.publish();
+    }
+
+    pub fn publish(&self) {
+        let table = self.shared.table();
+        self.shared.publish(Arc::new(table.with([self.table()], &[])));
+    }
+
+    pub fn remove_port(&self) {
+        let table = self.shared.table();
+        self.shared.publish(Arc::new(table.with([], &[PORT])));
+    }
+
+    pub fn order(&self, order: impl Fn() -> Order) {
+        for worker in &self.workers {
+            worker.send(order()).unwrap();
+        }
+    }
+
+    pub fn cut(&self, server: u32) {
+        self.order(|| Order::Cut { server: ServerId(server) });
+    }
+
+    pub fn drain(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        self.order(|| Order::Drain { deadline });
+    }
+
+    pub fn join(mut self) {
+        for worker in self.workers.drain(..) {
+            worker.join();
+        }
+    }
+
+    pub fn counters(&self) -> ProxyReading {
+        self.shared.counters()
+    }
+
+    pub fn port(&self) -> PortReading {
+        self.port_counters.read()
+    }
+
+    pub fn server(&self, index: usize) -> ServerReading {
+        self.server_counters[index].read()
+    }
+
+    /// How often the port gave this reason.
+    pub fn reason(&self, reason: ErrorReason) -> u64 {
+        self.port().reasons[reason.index()]
+    }
+
+    /// Waits for something that is about to be counted.
+    pub fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let patience = Instant::now() + PATIENCE;
+        while !holds(self) {
+            assert!(Instant::now() < patience, "{what}: {:?} {:?}", self.port(), self.counters());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn table(&self) -> PortTable {
+        let setup = self.setup.lock().unwrap();
+        let settings = Arc::new(setup.port.clone());
+        let sorry = setup.sorry.clone().unwrap_or_else(|| SorrySite::built_in(&settings.sorry).unwrap());
+        let servers = settings.servers.iter().zip(0..).map(|(server, id)| ServerPlan {
+            id: ServerId(id),
+            server,
+            address: Some(setup.addresses[id as usize].ip()),
+            weight: server.weight,
+            health: Health::Unknown,
+            standing: setup.standings[id as usize],
+            counters: &self.server_counters[id as usize],
+        });
+        PortTable::new(PortPlan {
+            id: PORT,
+            key: PortKey { cluster: Name::new("shop").unwrap(), port: settings.number },
+            address: Ipv4Addr::LOCALHOST.into(),
+            settings: &settings,
+            servers: servers.collect(),
+            affinity_group: PORT,
+            affinity: &self.affinity,
+            sorry: &Arc::new(sorry),
+            counters: &self.port_counters,
+            previous: None,
+        })
+    }
+}
+
+/// Beyond this a test is stuck. No test waits for it to pass.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+fn server(name: char, address: SocketAddr) -> Server {
+    Server {
+        name: Name::new(&name.to_string()).unwrap(),
+        host: ServerHost::Address(address.ip()),
+        mapport: PortNumber::new(address.port().into()).unwrap(),
+        weight: Weight::new(10).unwrap(),
+        fixedweight: false,
+        sticky: true,
+        state: AdministrativeState::Up,
+        advisorrequest: String::new(),
+        advisorresponse: Vec::new(),
+    }
+}
+
+fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
+    let long = Duration::from_secs(60);
+    let number = PortNumber::new(80).unwrap();
+    Port {
+        number,
+        method,
+        stickytime: Duration::ZERO,
+        stickymask: StickyMask::DEFAULT,
+        crossport: number,
+        weightbound: WeightBound::DEFAULT,
+        all_down: AllDown::Refuse,
+        ondown: OnDown::Keep,
+        timeouts: Timeouts { head: long, idle: long, body: long, connect: long, server: long, stale: long, pool: long },
+        retries: 2,
+        maxconnections: 0,
+        sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() },
+        trusted: Vec::new(),
+        forwarded: ForwardedHeaders::XForwarded,
+        upgrade: vec!["websocket".to_owned()],
+        poolsize: 64,
+        servers,
+        rules: Vec::new(),
+    }
+}

@@ -1,0 +1,15 @@
+//! The whole program, as an operator runs it: real processes, real sockets, real files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets the unexpected should stop right there"
+)]
+
+mod boot;
+mod commands;
+mod load;
+mod reload;
+mod support;
+mod traffic;

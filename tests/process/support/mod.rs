@@ -1,0 +1,9 @@
+//! A daemon in a directory of its own, servers that can be killed, clients that do not forgive.
+
+mod client;
+mod daemon;
+mod origin;
+
+pub use client::{ask, get};
+pub use daemon::{Daemon, Output, Site, free_port};
+pub use origin::Origin;
