@@ -24,28 +24,40 @@ impl Dispatcher {
     /// taken out. Unchanged ports, their connections, health, affinity and counters do not notice.
     pub fn adopt(&mut self, plan: Plan, resources: &Resources, now: Instant) {
         self.generation += 1;
-        self.site = plan.site;
+        let before = std::mem::replace(&mut self.site, plan.site);
         self.verdicts.configure(&self.site.config.manager);
         self.affinity.set_capacity(self.site.config.executor.maxaffinity as usize);
         self.manager.configure(self.site.config.manager, now);
         self.take_sorry_pages(resources);
+        self.adopt_ports(now);
+        self.plan_lookups();
+        if before.config.advisors != self.site.config.advisors {
+            self.new_targets = true;
+        }
+        self.judge_what_changed(&before.config.manager, now);
+        self.publish();
+        self.open_listeners();
+        self.catch_up(now);
+    }
+
+    fn adopt_ports(&mut self, now: Instant) {
         let clusters = std::mem::take(&mut self.site.config.clusters);
         let before: BTreeSet<PortId> = self.ports.keys().copied().collect();
         let mut present = BTreeSet::new();
         for cluster in &clusters {
+            let proportions = self.proportions(cluster);
             for port in &cluster.ports {
-                present.insert(self.adopt_port(cluster, port, now));
+                let id = self.adopt_port(cluster, port, now);
+                present.insert(id);
+                if let Some(port) = self.ports.get_mut(&id) {
+                    port.proportions = proportions;
+                }
             }
         }
         self.site.config.clusters = clusters;
         for gone in before.difference(&present) {
             self.remove_port(*gone);
         }
-        self.plan_lookups();
-        self.configure_advisors(now);
-        self.publish();
-        self.open_listeners();
-        self.catch_up(now);
     }
 
     fn adopt_port(&mut self, cluster: &Cluster, port: &Port, now: Instant) -> PortId {
@@ -53,26 +65,36 @@ impl Dispatcher {
         let id = self.identities.port(&key);
         let group_key = PortKey { cluster: cluster.name.clone(), port: port.crossport };
         let affinity_group = self.identities.port(&group_key);
+        let listen = SocketAddr::new(cluster.address, port.number.get());
+        let sorry = self.sorry_page(port);
+        // Of a thousand ports a command changes one, and should not wait for copies of all the others.
+        let is_same = |known: &PortState| {
+            *known.settings == *port
+                && known.listen == listen
+                && known.affinity_group == affinity_group
+                && known.sorry == sorry
+        };
+        if self.ports.get(&id).is_some_and(is_same) {
+            return id;
+        }
         let servers = self.adopt_servers(id, &key, port, now);
         let known = self.ports.remove(&id);
-        let next = PortState {
-            id,
-            listen: SocketAddr::new(cluster.address, port.number.get()),
-            settings: Arc::new(port.clone()),
-            proportions: self.proportions(cluster),
-            servers,
-            affinity_group,
-            sorry: self.sorry_page(port),
-            counters: counters(known.as_ref(), self.lanes),
-            alerted: known.as_ref().is_some_and(|known| known.alerted),
-            key,
-        };
-        if known.as_ref().is_some_and(|known| known.listen != next.listen) {
+        if known.as_ref().is_some_and(|known| known.listen != listen) {
             self.actions.push_back(Action::Unlisten { port: id });
         }
-        if known.is_none_or(|known| differs(&known, &next)) {
-            self.dirty.insert(id);
-        }
+        let next = PortState {
+            id,
+            key,
+            listen,
+            settings: Arc::new(port.clone()),
+            proportions: cluster.proportions,
+            servers,
+            affinity_group,
+            sorry,
+            counters: counters(known.as_ref(), self.lanes),
+            alerted: known.as_ref().is_some_and(|known| known.alerted),
+        };
+        self.dirty.insert(id);
         self.ports.insert(id, next);
         id
     }
@@ -87,10 +109,11 @@ impl Dispatcher {
                 match self.servers.get_mut(&id) {
                     Some(known) => {
                         let was = known.server.state;
-                        known.reconfigure(server, now);
+                        self.new_targets |= known.reconfigure(server, now);
                         self.state_changed(id, was);
                     }
                     None => {
+                        self.new_targets = true;
                         self.servers.insert(id, ServerState::new(id, key, port, server.clone(), self.lanes, now));
                     }
                 }
@@ -139,6 +162,7 @@ impl Dispatcher {
         for gone in before.into_iter().filter(|id| !present.contains(id)) {
             self.forget_affinity(gone);
             self.servers.remove(&gone);
+            self.new_targets = true;
         }
     }
 
@@ -175,12 +199,4 @@ impl Dispatcher {
 fn counters(known: Option<&PortState>, lanes: usize) -> Arc<PortCounters> {
     known
         .map_or_else(|| Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())), |known| Arc::clone(&known.counters))
-}
-
-/// Whether a table made from `next` would be another one.
-fn differs(known: &PortState, next: &PortState) -> bool {
-    known.settings != next.settings
-        || known.listen != next.listen
-        || known.affinity_group != next.affinity_group
-        || known.sorry != next.sorry
 }

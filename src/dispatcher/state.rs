@@ -89,8 +89,13 @@ impl ServerState {
         }
     }
 
-    /// Takes a new configuration. What was measured stays, unless the server is now another machine.
-    pub fn reconfigure(&mut self, server: &Server, now: Instant) {
+    /// Takes a new configuration. What was measured stays, unless the server is now another machine. True if advisors
+    /// must look elsewhere, or for something else.
+    pub fn reconfigure(&mut self, server: &Server, now: Instant) -> bool {
+        let is_new_target = self.server.host != server.host
+            || self.server.mapport != server.mapport
+            || self.server.advisorrequest != server.advisorrequest
+            || self.server.advisorresponse != server.advisorresponse;
         if self.server.weight != server.weight || server.fixedweight {
             self.weight = server.weight;
         }
@@ -99,6 +104,7 @@ impl ServerState {
             self.complained = false;
         }
         self.server = server.clone();
+        is_new_target
     }
 
     /// Nobody is sent there: by verdict, as far as the velocity limit and fail-open let it count, or for want of an address.

@@ -5,15 +5,38 @@ use std::time::{Duration, Instant};
 
 use crate::advisor::{HealthChange, ProbeId, ProbeOutcome, Target, applying};
 use crate::manager::{PortVerdicts, Verdict};
-use crate::model::{Advisor, Health, OnDown, PortId, PortKey, ServerId, Standing};
+use crate::model::{Advisor, Health, ManagerSettings, OnDown, PortId, PortKey, ServerId, Standing};
 
 use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice};
 
 impl Dispatcher {
+    /// After a change of configuration: new targets for the advisors if there are any, and a verdict for each port that may
+    /// have another one.
+    pub(super) fn judge_what_changed(&mut self, before: &ManagerSettings, now: Instant) {
+        let limits = |settings: &ManagerSettings| (settings.velocitylimit, settings.failopen);
+        if self.new_targets || limits(before) != limits(&self.site.config.manager) {
+            return self.configure_advisors(now);
+        }
+        self.dirty.clone().into_iter().for_each(|port| self.judge(port, now));
+    }
+
+    /// When the advisors are to be given new targets, if they are.
+    pub(super) fn aim_at(&self) -> Option<Instant> {
+        self.new_targets.then(|| self.aimed + AIM_AGAIN_AFTER)
+    }
+
+    pub(super) fn aim(&mut self, now: Instant) {
+        if self.aim_at().is_some_and(|due| due <= now) {
+            self.configure_advisors(now);
+        }
+    }
+
     /// Brings the advisors' targets in line with configuration and addresses. A server that nobody looks at any more is
     /// not held down by what was found long ago.
     pub(super) fn configure_advisors(&mut self, now: Instant) {
+        self.new_targets = false;
+        self.aimed = now;
         let targets: Vec<Target> = self.ports.values().flat_map(|port| self.targets_of(port)).collect();
         let changes = self.advisors.configure(targets, now);
         changes.into_iter().for_each(|change| self.take_health(change, now));
@@ -63,7 +86,7 @@ impl Dispatcher {
     }
 
     /// What the verdicts amount to once the velocity limit and fail-open have had their say.
-    fn judge(&mut self, id: PortId, now: Instant) {
+    pub(super) fn judge(&mut self, id: PortId, now: Instant) {
         let Some(port) = self.ports.get(&id) else { return };
         let interval = self.advisors_of(&port.key).iter().map(|advisor| advisor.interval).max();
         let servers = port.servers.iter().filter_map(|id| self.servers.get(id));
@@ -112,6 +135,9 @@ impl Dispatcher {
     }
 }
 
+/// New targets are worked out for all servers together, so answers of the resolver that come one by one (ten thousand after
+/// a start, perhaps) are gathered for as long as nobody minds.
+const AIM_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// For ports that no advisor looks at; nothing is called down there.
 const NO_WINDOW: Duration = Duration::from_secs(7);
 
