@@ -56,7 +56,10 @@ impl Heart {
         loop {
             let due = self.dispatcher.borrow().next_deadline();
             tokio::select! {
-                () = tokio::time::sleep_until(due.into()) => self.handle(Event::Due),
+                () = tokio::time::sleep_until(due.into()) => {
+                    self.handle(Event::Due);
+                    self.workers.revive();
+                }
                 () = self.moved.notified() => {}
             }
         }
@@ -123,9 +126,10 @@ impl Heart {
         }
         let ports: Vec<_> =
             self.read(|dispatcher| dispatcher.table().ports().map(|port| (port.id, port.listen)).collect());
-        let sockets = ports.into_iter().map(|(port, address)| Ok((port, bind(address, self.workers.count())?)));
+        let sockets =
+            ports.into_iter().map(|(port, address)| Ok((port, address, bind(address, self.workers.count())?)));
         let sockets: Vec<_> = sockets.collect::<Result<_, BindError>>()?;
-        sockets.into_iter().for_each(|(port, listeners)| self.workers.listen(port, listeners));
+        sockets.into_iter().for_each(|(port, address, listeners)| self.workers.listen(port, address, listeners));
         self.paused.set(false);
         Ok(())
     }
@@ -155,8 +159,10 @@ impl Heart {
     }
 
     fn listen(&self, port: PortId, address: SocketAddr) {
-        if let Some(listeners) = self.bound.borrow_mut().remove(&address) {
-            self.workers.listen(port, listeners);
+        match self.bound.borrow_mut().remove(&address) {
+            Some(listeners) => self.workers.listen(port, address, listeners),
+            None if self.paused.get() => {}
+            None => tracing::error!("nobody bound {address}; clients cannot come in there"),
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::control::client::{default_socket, own_uid};
@@ -29,10 +29,13 @@ pub fn run(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match LocalSet::new().block_on(&runtime, live(configuration, ready)) {
+    let code = match LocalSet::new().block_on(&runtime, live(configuration, ready)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.as_ref()),
-    }
+    };
+    // A disk or a name server that does not answer must not keep us from going.
+    runtime.shutdown_background();
+    code
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
@@ -44,7 +47,10 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     let boot = Boot::read(configuration)?;
     let _log = log::start(boot.settings().log);
     boot.report();
+    // From here on a signal is a request and no longer the end.
+    let (mut end, mut hang_up) = (End::new()?, signal(SignalKind::hangup())?);
     raise_file_limit();
+    end_with_the_heart();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
     let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
     let heart = awaken(&boot)?;
@@ -67,13 +73,23 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     desk.remember().await;
     serve(&desk, socket, page);
     ready(&desk);
+    tracing::info!(target: "tsuji::state", "tsuji {} is ready: {}", env!("CARGO_PKG_VERSION"), desk.summary());
     tell(&[sd_notify::NotifyState::Ready]);
-    live_on(&desk).await?;
+    live_on(&desk, &mut end, &mut hang_up).await;
     tell(&[sd_notify::NotifyState::Stopping]);
-    let patience = heart.read(|dispatcher| dispatcher.config().executor.draintime);
     desk.stopping();
-    heart.workers().drain(Instant::now() + patience).await;
+    drain(&heart, &mut end).await;
     Ok(())
+}
+
+/// Lets what runs come to its end, as long as the operator has the patience.
+async fn drain(heart: &Heart, end: &mut End) {
+    let patience = heart.read(|dispatcher| dispatcher.config().executor.draintime);
+    tracing::info!(target: "tsuji::state", "stopping: what runs has {} s to end", patience.as_secs());
+    tokio::select! {
+        () = heart.workers().drain(Instant::now() + patience) => {}
+        () = end.asked() => tracing::warn!("asked to stop again: what runs is cut"),
+    }
 }
 
 fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError> {
@@ -135,19 +151,34 @@ fn serve(desk: &Rc<Desk>, socket: ControlSocket, page: Option<tokio::net::TcpLis
 }
 
 /// Until someone asks us to go. SIGHUP loads the configuration again.
-async fn live_on(desk: &Rc<Desk>) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+async fn live_on(desk: &Rc<Desk>, end: &mut End, hang_up: &mut Signal) {
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            () = end.asked() => return,
             _ = hang_up.recv() => {
                 reloading();
                 desk.reload().await;
                 tell(&[sd_notify::NotifyState::Ready]);
             }
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
@@ -164,6 +195,22 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
         tracing::warn!("cannot tell the service manager: {error}");
     }
 }
+
+/// A panic on the control thread leaves a heart that nobody can trust: the process ends, and the service manager starts
+/// it again from what is on the disk. Panics of other threads end what they were at, no more.
+fn end_with_the_heart() {
+    let heart = std::thread::current().id();
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if std::thread::current().id() == heart {
+            std::process::exit(PANICKED);
+        }
+    }));
+}
+
+/// What Rust's own programs end with after a panic.
+const PANICKED: i32 = 101;
 
 /// A proxy needs two descriptors per request in progress: what the system allows is taken.
 fn raise_file_limit() {

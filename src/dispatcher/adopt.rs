@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use crate::executor::PortCounters;
 use crate::message::{ErrorReason, SorrySite};
-use crate::model::{AdministrativeState, Cluster, Port, PortId, PortKey, ServerId, ServerKey, SorryPage};
+use crate::model::{
+    AdministrativeState, Cluster, Port, PortId, PortKey, Proportions, Server, ServerId, ServerKey, SorryPage,
+};
 
 use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice, Plan};
@@ -19,80 +21,96 @@ pub struct Resources {
     pub sorry: HashMap<SorryPage, Arc<SorrySite>>,
 }
 
+/// What a plan changed.
+#[derive(Debug, Default)]
+struct Adoption {
+    changed: Vec<PortId>,
+    /// Advisors have other targets, or their verdicts count otherwise.
+    probed_anew: bool,
+}
+
 impl Dispatcher {
     /// Puts the plan in force: one table with everything that changed, listeners for what is new, an end for what was
     /// taken out. Unchanged ports, their connections, health, affinity and counters do not notice.
     pub fn adopt(&mut self, plan: Plan, resources: &Resources, now: Instant) {
         self.generation += 1;
-        let before = std::mem::replace(&mut self.site, plan.site);
-        self.verdicts.configure(&self.site.config.manager);
-        self.affinity.set_capacity(self.site.config.executor.maxaffinity as usize);
-        self.manager.configure(self.site.config.manager, now);
+        let before = std::mem::replace(&mut self.site, plan.site).config;
+        let config = &self.site.config;
+        let rules_changed = before.advisors != config.advisors || before.manager != config.manager;
+        self.verdicts.configure(&config.manager);
+        self.affinity.set_capacity(config.executor.maxaffinity as usize);
+        self.manager.configure(config.manager, now);
         self.take_sorry_pages(resources);
-        self.adopt_ports(now);
+        let mut adoption = Adoption { probed_anew: rules_changed, ..Adoption::default() };
+        self.adopt_ports(&mut adoption, now);
         self.plan_lookups();
-        if before.config.advisors != self.site.config.advisors {
-            self.new_targets = true;
+        if adoption.probed_anew {
+            self.configure_advisors(now);
+        } else {
+            adoption.changed.iter().for_each(|&port| self.judge(port, now));
         }
-        self.judge_what_changed(&before.config.manager, now);
         self.publish();
         self.open_listeners();
         self.catch_up(now);
     }
 
-    fn adopt_ports(&mut self, now: Instant) {
+    fn adopt_ports(&mut self, adoption: &mut Adoption, now: Instant) {
         let clusters = std::mem::take(&mut self.site.config.clusters);
         let before: BTreeSet<PortId> = self.ports.keys().copied().collect();
         let mut present = BTreeSet::new();
         for cluster in &clusters {
             let proportions = self.proportions(cluster);
             for port in &cluster.ports {
-                let id = self.adopt_port(cluster, port, now);
-                present.insert(id);
-                if let Some(port) = self.ports.get_mut(&id) {
-                    port.proportions = proportions;
-                }
+                present.insert(self.adopt_port(cluster, proportions, port, adoption, now));
             }
         }
         self.site.config.clusters = clusters;
         for gone in before.difference(&present) {
+            adoption.probed_anew = true;
             self.remove_port(*gone);
         }
     }
 
-    fn adopt_port(&mut self, cluster: &Cluster, port: &Port, now: Instant) -> PortId {
+    fn adopt_port(
+        &mut self,
+        cluster: &Cluster,
+        proportions: Proportions,
+        port: &Port,
+        adoption: &mut Adoption,
+        now: Instant,
+    ) -> PortId {
         let key = PortKey { cluster: cluster.name.clone(), port: port.number };
         let id = self.identities.port(&key);
         let group_key = PortKey { cluster: cluster.name.clone(), port: port.crossport };
         let affinity_group = self.identities.port(&group_key);
         let listen = SocketAddr::new(cluster.address, port.number.get());
         let sorry = self.sorry_page(port);
-        // Of a thousand ports a command changes one, and should not wait for copies of all the others.
-        let is_same = |known: &PortState| {
-            *known.settings == *port
-                && known.listen == listen
-                && known.affinity_group == affinity_group
-                && known.sorry == sorry
-        };
-        if self.ports.get(&id).is_some_and(is_same) {
-            return id;
+        if let Some(known) = self.ports.get_mut(&id) {
+            known.proportions = proportions;
+            // A command changes one port of perhaps thousands; the others must not cost more than this look.
+            let same = known.listen == listen && known.affinity_group == affinity_group;
+            if same && Arc::ptr_eq(&known.sorry, &sorry) && *known.settings == *port {
+                return id;
+            }
         }
         let servers = self.adopt_servers(id, &key, port, now);
         let known = self.ports.remove(&id);
+        adoption.changed.push(id);
+        adoption.probed_anew |= known.as_ref().is_none_or(|known| !are_probed_alike(&known.settings, port));
         if known.as_ref().is_some_and(|known| known.listen != listen) {
             self.actions.push_back(Action::Unlisten { port: id });
         }
         let next = PortState {
             id,
-            key,
             listen,
             settings: Arc::new(port.clone()),
-            proportions: cluster.proportions,
+            proportions,
             servers,
             affinity_group,
             sorry,
             counters: counters(known.as_ref(), self.lanes),
-            alerted: known.as_ref().is_some_and(|known| known.alerted),
+            alerted: known.is_some_and(|known| known.alerted),
+            key,
         };
         self.dirty.insert(id);
         self.ports.insert(id, next);
@@ -109,11 +127,10 @@ impl Dispatcher {
                 match self.servers.get_mut(&id) {
                     Some(known) => {
                         let was = known.server.state;
-                        self.new_targets |= known.reconfigure(server, now);
+                        known.reconfigure(server, now);
                         self.state_changed(id, was);
                     }
                     None => {
-                        self.new_targets = true;
                         self.servers.insert(id, ServerState::new(id, key, port, server.clone(), self.lanes, now));
                     }
                 }
@@ -162,7 +179,6 @@ impl Dispatcher {
         for gone in before.into_iter().filter(|id| !present.contains(id)) {
             self.forget_affinity(gone);
             self.servers.remove(&gone);
-            self.new_targets = true;
         }
     }
 
@@ -199,4 +215,13 @@ impl Dispatcher {
 fn counters(known: Option<&PortState>, lanes: usize) -> Arc<PortCounters> {
     known
         .map_or_else(|| Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())), |known| Arc::clone(&known.counters))
+}
+
+/// Whether advisors see the same servers on both.
+fn are_probed_alike(before: &Port, after: &Port) -> bool {
+    let alike = |(a, b): (&Server, &Server)| {
+        (&a.name, &a.host, a.mapport) == (&b.name, &b.host, b.mapport)
+            && (&a.advisorrequest, &a.advisorresponse) == (&b.advisorrequest, &b.advisorresponse)
+    };
+    before.servers.len() == after.servers.len() && before.servers.iter().zip(&after.servers).all(alike)
 }

@@ -35,7 +35,7 @@ pub use report::Outside;
 pub use site::{Needs, Occupancy, Plan};
 
 use crate::advisor::{Advisors, Record};
-use crate::config::{Change, Config, Document, Faults, Overrides, Refusal};
+use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal};
 use crate::executor::{AffinityTable, ForwardingTable};
 use crate::manager::{Manager, Verdicts};
 use crate::message::SorrySite;
@@ -134,7 +134,10 @@ impl Dispatcher {
     /// What would come of this command.
     pub fn plan_change(&self, change: &Change) -> Result<Plan, Refusal> {
         let (site, touched) = self.site.changed(change)?;
-        Ok(self.plan(site, touched, Vec::new()).without_pages(&self.sorry))
+        let mut plan = self.plan(site, touched, Vec::new()).without_pages(&self.sorry);
+        let note = |note: &String| Fault { place: None, message: note.clone() };
+        plan.warnings.extend(change.notes().iter().map(note));
+        Ok(plan)
     }
 
     fn plan(&self, site: Site, touched: Vec<String>, dropped: Vec<String>) -> Plan {

@@ -89,13 +89,8 @@ impl ServerState {
         }
     }
 
-    /// Takes a new configuration. What was measured stays, unless the server is now another machine. True if advisors
-    /// must look elsewhere, or for something else.
-    pub fn reconfigure(&mut self, server: &Server, now: Instant) -> bool {
-        let is_new_target = self.server.host != server.host
-            || self.server.mapport != server.mapport
-            || self.server.advisorrequest != server.advisorrequest
-            || self.server.advisorresponse != server.advisorresponse;
+    /// Takes a new configuration. What was measured stays, unless the server is now another machine.
+    pub fn reconfigure(&mut self, server: &Server, now: Instant) {
         if self.server.weight != server.weight || server.fixedweight {
             self.weight = server.weight;
         }
@@ -104,16 +99,10 @@ impl ServerState {
             self.complained = false;
         }
         self.server = server.clone();
-        is_new_target
     }
 
-    /// Nobody is sent there: by verdict, as far as the velocity limit and fail-open let it count, or for want of an address.
+    /// Taken out: because of its health, as far as the velocity limit lets advisors have their way, or for want of an address.
     pub fn is_down(&self) -> bool {
-        self.standing == Standing::Out || self.address.is_none()
-    }
-
-    /// Called down and taken out for it, by advisors or an operator, whatever fail-open says; or without an address.
-    pub fn is_out(&self) -> bool {
         self.standing != Standing::Usable || self.address.is_none()
     }
 

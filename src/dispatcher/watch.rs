@@ -5,22 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::advisor::{HealthChange, ProbeId, ProbeOutcome, Target, applying};
 use crate::manager::{PortVerdicts, Verdict};
-use crate::model::{Advisor, Health, ManagerSettings, OnDown, PortId, PortKey, ServerId, Standing};
+use crate::model::{Advisor, Health, OnDown, PortId, PortKey, ServerId, Standing};
 
 use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice};
 
 impl Dispatcher {
-    /// After a change of configuration: new targets for the advisors if there are any, and a verdict for each port that may
-    /// have another one.
-    pub(super) fn judge_what_changed(&mut self, before: &ManagerSettings, now: Instant) {
-        let limits = |settings: &ManagerSettings| (settings.velocitylimit, settings.failopen);
-        if self.new_targets || limits(before) != limits(&self.site.config.manager) {
-            return self.configure_advisors(now);
-        }
-        self.dirty.clone().into_iter().for_each(|port| self.judge(port, now));
-    }
-
     /// When the advisors are to be given new targets, if they are.
     pub(super) fn aim_at(&self) -> Option<Instant> {
         self.new_targets.then(|| self.aimed + AIM_AGAIN_AFTER)
@@ -120,7 +110,7 @@ impl Dispatcher {
     /// IBM's managerAlert and managerClear.
     fn tell_all_down(&mut self, id: PortId) {
         let Some(port) = self.ports.get_mut(&id) else { return };
-        let may_serve = |server: &ServerState| !server.is_out() || server.awaits_address();
+        let may_serve = |server: &ServerState| server.shown_weight() >= 0 || server.awaits_address();
         let mut servers = port.servers.iter().filter_map(|id| self.servers.get(id));
         let all_down = !port.servers.is_empty() && !servers.any(may_serve);
         if std::mem::replace(&mut port.alerted, all_down) == all_down {

@@ -52,7 +52,7 @@ impl Dispatcher {
             weight: server.weight,
             fixed: server.server.fixedweight,
             state: server.server.state,
-            down: server.is_out(),
+            down: server.is_down(),
             active: server.counters.active(),
             total: server.counters.begun(),
             advisor: self.advisors.load(server.id, now),

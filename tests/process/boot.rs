@@ -122,6 +122,27 @@ fn sigterm_lets_what_runs_come_to_its_end() {
 }
 
 #[test]
+fn asked_twice_it_does_not_wait() {
+    let port = PORT.replace("http", "tcp");
+    let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let number = echo.local_addr().unwrap().port();
+    let site = Site::new(&format!(
+        "{port}[[cluster.port.server]]\nname = \"echo\"\naddress = \"127.0.0.1\"\nmapport = {number}\n"
+    ));
+    site.write(
+        "tsuji.toml",
+        &std::fs::read_to_string(site.path("tsuji.toml")).unwrap().replace("draintime = 5", "draintime = 3000"),
+    );
+    let mut daemon = site.start();
+    let _client = std::net::TcpStream::connect(site.address()).unwrap();
+    let _peer = echo.accept().unwrap();
+    daemon.signal("INT");
+    daemon.wait_until("it drains", |daemon| daemon.errors().contains("stopping"));
+    daemon.signal("INT");
+    assert_eq!(daemon.wait().code(), Some(0));
+}
+
+#[test]
 fn a_metrics_port_in_use_is_named() {
     let site = Site::new(PORT);
     let _occupied = TcpListener::bind((Ipv4Addr::LOCALHOST, site.metrics)).unwrap();

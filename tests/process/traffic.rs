@@ -141,3 +141,17 @@ fn used_up_file_descriptors_pause_and_pass() {
         std::panic::catch_unwind(|| get(site.address(), "/").status).is_ok_and(|status| status == 200)
     });
 }
+
+#[test]
+fn servers_are_known_by_name_and_one_without_an_address_holds_nobody_up() {
+    let one = Origin::start("one");
+    let named = one.server().replace("address = \"127.0.0.1\"", "address = \"localhost\"");
+    let nowhere = "[[cluster.port.server]]\nname = \"lost\"\naddress = \"nowhere.invalid\"\n";
+    let site = Site::new(&format!("{PORT}{named}{nowhere}"));
+    let daemon = site.start();
+    daemon.wait_until("the named server serves", |_| get(site.address(), "/").server() == "one");
+    daemon.wait_until("the other one is unresolved", |daemon| {
+        daemon.must("server status shop::lost").contains("unresolved")
+    });
+    assert!((0..5).all(|_| get(site.address(), "/").server() == "one"));
+}

@@ -137,7 +137,7 @@ impl Desk {
         let plan = plan?;
         let warnings = plan.warnings.iter().map(ToString::to_string).filter(|warning| !known.contains(warning));
         let later = self.heart.read(|dispatcher| waits_for_restart(dispatcher.config(), plan.config()));
-        let warnings = change.notes().iter().cloned().chain(warnings).chain(later).collect();
+        let warnings = warnings.chain(later).collect();
         let changed = Changed { touched: plan.touched.clone(), warnings };
         self.put_in_force(plan).await?;
         let mut reply = Reply::report(Body::Changed(changed));
@@ -200,6 +200,18 @@ impl Desk {
         more(&self.tally.saves_failed);
         tracing::error!("changes will not survive a restart: {why}");
         reply.lines.push(format!("in force, but it will not survive a restart: {why}"));
+    }
+
+    /// What is in service, on one line.
+    pub fn summary(&self) -> String {
+        self.heart.read(|dispatcher| {
+            let config = dispatcher.config();
+            let ports: usize = config.clusters.iter().map(|cluster| cluster.ports.len()).sum();
+            let metrics =
+                config.metrics.listen.map_or("no metrics".to_owned(), |at| format!("metrics at http://{at}/metrics"));
+            let socket = self.socket.display();
+            format!("{} clusters, {ports} ports; control socket {socket}, {metrics}", config.clusters.len())
+        })
     }
 
     /// Writes down the configuration that was started with.

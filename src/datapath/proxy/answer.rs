@@ -7,7 +7,7 @@ use http::{Method, Response};
 
 use crate::message::ErrorReason;
 
-use super::body::ResponseBody;
+use super::download::ResponseBody;
 
 /// An answer on its way through hyper.
 pub(super) fn own(response: Response<Bytes>) -> Response<ResponseBody> {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::executor::{Ask, Decision, Moment, Refusal, ServerIndex, Tried, Turn, decide};
+use crate::message::ErrorReason;
 use crate::model::ServerId;
 
 use super::client::Client;
@@ -37,5 +38,13 @@ pub(super) fn choose(
     match decision {
         Decision::Forward { server, .. } => Ok(server),
         Decision::Refuse(refusal) => Err(refusal),
+    }
+}
+
+/// The reason that is given. Where servers were tried, it says what became of the `last` one.
+pub(super) fn why(refusal: Refusal, last: Option<ErrorReason>) -> ErrorReason {
+    match refusal {
+        Refusal::EmptyRule(_) => ErrorReason::RefusedByRule,
+        Refusal::NoServers | Refusal::AllDown | Refusal::AllTried => last.unwrap_or(ErrorReason::NoServer),
     }
 }

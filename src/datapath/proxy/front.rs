@@ -6,11 +6,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::io;
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -18,20 +17,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::message::{ConnectionFacts, ErrorReason, Proto};
 
-use super::answer;
-use super::body::ResponseBody;
 use super::client::{Client, Wait};
-use super::exchange::exchange;
+use super::download::ResponseBody;
+use super::ending::{End, finish};
+use super::exchange::Exchange;
 use super::local::PortRef;
-use super::relay;
-use super::shared::Event;
 use super::tally::Tally;
 use super::upstream::{MAX_BUFFER, Rest, Upstream};
+use super::wire::Wire;
 
 /// One http client's connection, as its exchanges and its driver see it.
 pub(super) struct FrontState {
@@ -48,8 +45,8 @@ pub(super) struct FrontState {
     /// Everything that was to be written is written, and no request is being served: what hyper writes now is an error
     /// answer of its own.
     quiet: Cell<bool>,
-    /// The status of such an answer.
-    hyper_said: Cell<Option<Refused>>,
+    /// What such an answer said.
+    hyper_said: Cell<Option<ErrorReason>>,
     /// Request bytes may be left unread when the connection is closed.
     unread: Cell<bool>,
     aborted: Cell<bool>,
@@ -60,11 +57,6 @@ pub(super) struct FrontState {
 pub(super) struct Tunnel {
     pub upstream: Upstream,
     pub tally: Rc<Tally>,
-}
-
-#[derive(Clone, Copy)]
-struct Refused {
-    status: [u8; 3],
 }
 
 impl FrontState {
@@ -120,6 +112,59 @@ impl FrontState {
         *self.tunnel.borrow_mut() = Some(tunnel);
     }
 
+    pub fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.borrow_mut().take()
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
+    pub fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    pub fn leaves_unread(&self) -> bool {
+        self.unread.get()
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.get()
+    }
+
+    pub fn hyper_said(&self) -> Option<ErrorReason> {
+        self.hyper_said.get()
+    }
+
+    /// Bytes came.
+    pub fn hear(&self) {
+        self.heard.set(true);
+    }
+
+    /// Whether bytes came that no request was made of yet.
+    pub fn has_heard(&self) -> bool {
+        self.heard.get()
+    }
+
+    /// All that hyper had for the client is written.
+    pub fn flushed(&self) {
+        if !self.busy.get() {
+            self.quiet.set(true);
+        }
+    }
+
+    /// Keeps an error answer of hyper's from the client, which gets ours instead.
+    pub fn swallow(&self, bytes: &[u8]) {
+        if self.hyper_said.get().is_some() {
+            return;
+        }
+        self.hyper_said.set(Some(match bytes.get(9..12) {
+            Some(b"414") => ErrorReason::UriTooLong,
+            Some(b"431") => ErrorReason::HeadTooLarge,
+            _ => ErrorReason::BadRequest,
+        }));
+    }
+
     /// Looks at what hyper does not know of, when hyper has nothing to do.
     fn look(&self) -> Poll<End> {
         if self.client.wait() == Wait::Idle && self.heard.replace(false) {
@@ -134,15 +179,6 @@ impl FrontState {
         }
         Poll::Pending
     }
-}
-
-/// How hyper's part of a connection ended.
-enum End {
-    Done,
-    Failed(hyper::Error),
-    /// While hyper was not listening to the exchange, or there was none.
-    Expired(Wait),
-    Cut,
 }
 
 type Front = Connection<TokioIo<Wire>, Desk>;
@@ -198,185 +234,22 @@ async fn drive(state: &FrontState, connection: &mut Front) -> End {
     .await
 }
 
-async fn finish(state: &FrontState, end: End, rest: Rest) {
-    let client = &state.client;
-    match end {
-        End::Done => {
-            let tunnel = state.tunnel.borrow_mut().take();
-            match tunnel {
-                Some(tunnel) => relay::tunnel(client, tunnel, rest).await,
-                None if state.unread.get() => linger(client, rest.stream).await,
-                None => {}
-            }
-        }
-        End::Failed(error) => failed(state, &error, rest).await,
-        End::Expired(Wait::Head) => refuse(state, ErrorReason::HeadTimeout, rest).await,
-        End::Expired(Wait::Idle) => client.local.count(Event::IdleClosed),
-        End::Expired(_) => {
-            client.local.count(Event::Stalled);
-            reset(&rest.stream);
-        }
-        End::Cut => {
-            state.port.counters.count_reason(client.local.lane, ErrorReason::ServerDown.index());
-            reset(&rest.stream);
-        }
-    }
-}
-
-async fn failed(state: &FrontState, error: &hyper::Error, rest: Rest) {
-    if let Some(refused) = state.hyper_said.get() {
-        tracing::debug!(peer = %state.client.peer, port = %state.port.key, error = %error, "request refused");
-        return refuse(state, refused.reason(), rest).await;
-    }
-    if state.aborted.get() {
-        return reset(&rest.stream);
-    }
-    if state.busy.get() {
-        state.client.local.count(Event::ClientGone);
-    }
-}
-
-impl Refused {
-    fn reason(self) -> ErrorReason {
-        match &self.status {
-            b"414" => ErrorReason::UriTooLong,
-            b"431" => ErrorReason::HeadTooLarge,
-            _ => ErrorReason::BadRequest,
-        }
-    }
-}
-
-/// Answers a head that hyper could not make a request of.
-async fn refuse(state: &FrontState, reason: ErrorReason, mut rest: Rest) {
-    let lane = state.client.local.lane;
-    state.port.counters.count_reason(lane, reason.index());
-    state.port.counters.count_code(lane, reason.status().as_u16());
-    // A client that has not taken its last response would take this for a part of it.
-    if !state.quiet.get() {
-        return reset(&rest.stream);
-    }
-    // The socket's buffer is empty here, so this takes one write; a client that is gone needs no answer.
-    if rest.stream.write_all(&answer::raw(reason)).await.is_ok() {
-        linger(&state.client, rest.stream).await;
-    }
-}
-
-/// Closes our side and reads what the client still sends, so that the kernel does not answer it with a reset, which would
-/// take our last answer back. Bounded in bytes and time: this is a courtesy.
-async fn linger(client: &Client, mut stream: TcpStream) {
-    client.arm(Wait::Linger, Instant::now(), LINGER);
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut left = LINGER_BYTES;
-    poll_fn(|cx| {
-        client.listen(cx);
-        loop {
-            let mut scratch = client.local.scratch.borrow_mut();
-            let mut buf = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut stream).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => left = left.saturating_sub(buf.filled().len()),
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending if client.take_expired() => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
-            }
-            if left == 0 {
-                return Poll::Ready(());
-            }
-        }
-    })
-    .await;
-}
-
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 256 * 1024;
-
-/// The client shall know that its answer is not whole, even if the answer ends with the connection.
-pub(super) fn reset(stream: &TcpStream) {
-    if let Err(error) = stream.set_zero_linger() {
-        tracing::debug!(%error, "cannot reset a connection");
-    }
-}
-
 /// hyper's way to an exchange.
 struct Desk(Rc<FrontState>);
+
+/// What hyper polls for the answer to one request.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>>>>;
 
 impl Service<Request<Incoming>> for Desk {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>>>>;
+    type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Answering {
         self.0.begin();
-        let state = Rc::clone(&self.0);
-        Box::pin(async move { Ok(exchange(state, request).await) })
-    }
-}
-
-/// The client's socket. hyper never closes it: that is done here, when the last bytes are out.
-struct Wire {
-    stream: TcpStream,
-    state: Rc<FrontState>,
-}
-
-impl Wire {
-    /// Keeps an error answer of hyper's from the client, which gets ours instead.
-    fn swallow(&self, bytes: &[u8]) {
-        if self.state.hyper_said.get().is_none() {
-            let mut status = *b"400";
-            if let Some(said) = bytes.get(9..12) {
-                status.copy_from_slice(said);
-            }
-            self.state.hyper_said.set(Some(Refused { status }));
+        match Exchange::begin(&self.0, request) {
+            Ok((exchange, cargo)) => Box::pin(exchange.answer(cargo)),
+            Err(refused) => Box::pin(ready(Ok(*refused))),
         }
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.state.heard.set(true);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.state.quiet.get() {
-            self.swallow(bytes);
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.state.quiet.get() {
-            self.swallow(slices.first().map_or(&[], |first| &**first));
-            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
-        }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// hyper comes here when all that it had is written.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.state.busy.get() {
-            self.state.quiet.set(true);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

@@ -5,11 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -20,69 +18,13 @@ use crate::message::ErrorReason;
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
-use super::body::{Gate, Progress, RequestBody};
+use super::cargo::Cargo;
 use super::client::{Client, Wait};
 use super::exchange::Exchange;
 use super::shared::Event;
 use super::tally::Tally;
+use super::upload::{Progress, RequestBody, Upload};
 use super::upstream::Upstream;
-
-/// A request that wants to be sent.
-pub(super) enum Cargo {
-    /// As often as necessary.
-    Replayable(Parts),
-    /// Once, unless it comes back unsent.
-    Once { request: Option<Request<RequestBody>>, gate: Option<Arc<Gate>> },
-}
-
-impl Cargo {
-    /// `gate` holds the body back until the server asks for it.
-    pub fn once(head: Parts, body: RequestBody, gate: Option<Arc<Gate>>) -> Self {
-        let mut request = Request::from_parts(head, body);
-        if let Some(gate) = &gate {
-            let gate = Arc::clone(gate);
-            hyper::ext::on_informational(&mut request, move |interim| {
-                if interim.status() == http::StatusCode::CONTINUE {
-                    gate.open();
-                }
-            });
-        }
-        Self::Once { request: Some(request), gate }
-    }
-
-    pub fn is_there(&self) -> bool {
-        !matches!(self, Self::Once { request: None, .. })
-    }
-
-    /// The client's body, if nobody has begun to send it.
-    pub fn into_untouched(self) -> Option<Incoming> {
-        match self {
-            // To ask for the body would tell the client to send it.
-            Self::Replayable(_) | Self::Once { gate: Some(_), .. } => None,
-            Self::Once { request, .. } => request?.into_body().into_incoming(),
-        }
-    }
-
-    fn take(&mut self) -> Option<Request<RequestBody>> {
-        match self {
-            Self::Replayable(head) => Some(Request::from_parts(head.clone(), RequestBody::none())),
-            Self::Once { request, .. } => request.take(),
-        }
-    }
-
-    fn came_back(&mut self, unsent: Request<RequestBody>) {
-        if let Self::Once { request, .. } = self {
-            *request = Some(unsent);
-        }
-    }
-
-    fn gate(&self) -> Option<&Gate> {
-        match self {
-            Self::Replayable(_) => None,
-            Self::Once { gate, .. } => gate.as_deref(),
-        }
-    }
-}
 
 /// A server that began to answer.
 pub(super) struct Answered {
@@ -143,9 +85,10 @@ impl Exchange {
             // at the event queue tells.
             tokio::task::yield_now().await;
         }
-        if let Some(mut upstream) = self.local().pool.take(id, address, self.started) {
+        let now = if self.is_first_offer() { self.started } else { Instant::now() };
+        if let Some(mut upstream) = self.local().pool.take(id, address, now) {
             self.local().count(Event::PoolHit);
-            match self.send(&mut upstream, cargo, self.started).await {
+            match self.send(&mut upstream, cargo, now).await {
                 Ok(response) => return Ok(Answered { response, upstream, tally }),
                 // The server closed it while the request was on its way there, as servers do with idle connections. That
                 // is nobody's failure; a fresh connection tells what the server is up to.
@@ -154,7 +97,8 @@ impl Exchange {
                 Err(silence) => return Err(self.blame(silence, &tally)),
             }
         }
-        self.offer_fresh(id, address, tally, cargo).await
+        // Boxed because it is rare: what is awaited here would else be room in the future of every request.
+        Box::pin(self.offer_fresh(id, address, tally, cargo)).await
     }
 
     async fn offer_fresh(
@@ -249,7 +193,7 @@ impl Exchange {
 
     /// Who let us wait.
     fn late(&self) -> ErrorReason {
-        let starved = |upload: &super::body::Upload| upload.progress() != Progress::Done && upload.is_starved();
+        let starved = |upload: &Upload| upload.progress() != Progress::Done && upload.is_starved();
         if self.upload.as_ref().is_some_and(|upload| starved(upload)) {
             ErrorReason::BodyTimeout
         } else {

@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use crate::message::ErrorReason;
 
 use super::client::{Client, Wait};
-use super::front::{Tunnel, reset};
+use super::ending::reset;
+use super::front::Tunnel;
 use super::shared::Event;
 use super::tally::Tally;
 use super::upstream::Rest;

@@ -168,7 +168,7 @@ pub struct ProxyReading {
     pub stalled: u64,
     /// Kept-alive client connections closed after their idle time.
     pub idle_closed: u64,
-    /// Clients that left while their request was in progress.
+    /// Clients that left in the middle of a head or while their request was in progress.
     pub clients_gone: u64,
 }
 

@@ -6,12 +6,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
-use crate::executor::{Phase, Refusal, Turn};
+use crate::executor::{Phase, Turn};
 use crate::message::ErrorReason;
 
-use super::choice::{Asker, choose};
+use super::choice::{Asker, choose, why};
 use super::client::Client;
-use super::front::reset;
+use super::ending::reset;
 use super::local::PortRef;
 use super::offer::{NoConnection, connect};
 use super::relay::relay;
@@ -36,45 +36,40 @@ pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) 
 /// A connection to one of the port's servers. Nothing was sent to any of them yet, so each failure may move on to the
 /// next.
 async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStream), ErrorReason> {
-    let lane = client.local.lane;
-    let mut failed = Vec::new();
+    let mut tried = Vec::new();
     let mut last = None;
     loop {
         let begun = Instant::now();
-        let index = match choose(&Asker { client, address: client.peer.ip(), now: begun }, &port, &failed, Turn::Take) {
-            Ok(index) => index,
-            Err(Refusal::EmptyRule(_)) => return Err(ErrorReason::RefusedByRule),
-            Err(_) => return Err(last.unwrap_or(ErrorReason::NoServer)),
+        let asker = Asker { client, address: client.peer.ip(), now: begun };
+        let index = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
+        let tally = Tally::begin(&port, index, client.local.lane).ok_or(ErrorReason::NoServer)?;
+        let reason = match open(client, &tally, begun).await {
+            Ok(stream) => return Ok((tally, stream)),
+            Err(NoConnection::Failed(reason)) => {
+                tally.failed();
+                reason
+            }
+            Err(NoConnection::Cut) => ErrorReason::ServerDown,
+            Err(NoConnection::Exhausted) => {
+                client.local.pool.clear();
+                return Err(ErrorReason::Overloaded);
+            }
         };
-        let tally = Tally::begin(&port, index, lane).ok_or(ErrorReason::NoServer)?;
-        let Some((id, address)) = tally.server().map(|server| (server.id, server.address)) else {
-            return Err(ErrorReason::NoServer);
-        };
-        client.serve_by(Some(id));
-        let reason = match address {
-            None => ErrorReason::Unresolved,
-            Some(address) => match connect(client, address, begun, port.settings.timeouts.connect).await {
-                Ok(stream) => {
-                    tally.record(Phase::Connect, begun, Instant::now());
-                    return Ok((tally, stream));
-                }
-                Err(NoConnection::Failed(reason)) => reason,
-                Err(NoConnection::Cut) => ErrorReason::ServerDown,
-                Err(NoConnection::Exhausted) => {
-                    client.local.pool.clear();
-                    return Err(ErrorReason::Overloaded);
-                }
-            },
-        };
-        if reason != ErrorReason::ServerDown {
-            tally.failed();
-        }
-        if failed.len() >= port.settings.retries as usize {
+        tried.extend(tally.server().map(|server| server.id));
+        if tried.len() > port.settings.retries as usize {
             return Err(reason);
         }
-        failed.push(id);
-        port.counters.count_retry(lane);
+        port.counters.count_retry(client.local.lane);
         last = Some(reason);
         port = client.local.port(client.port).unwrap_or(port);
     }
+}
+
+async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<TcpStream, NoConnection> {
+    let unresolved = NoConnection::Failed(ErrorReason::Unresolved);
+    let (id, address) = tally.server().and_then(|server| Some((server.id, server.address?))).ok_or(unresolved)?;
+    client.serve_by(Some(id));
+    let stream = connect(client, address, begun, tally.port.settings.timeouts.connect).await?;
+    tally.record(Phase::Connect, begun, Instant::now());
+    Ok(stream)
 }

@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 
 use crate::model::ServerId;
 
-use super::body::RequestBody;
 use super::local::Local;
 use super::shared::Event;
+use super::upload::RequestBody;
 
 /// One connection to a server. Dropping it closes it, whatever it is in the middle of.
 ///

@@ -157,3 +157,25 @@ fn a_client_that_leaves_takes_its_request_along() {
     assert_eq!(site.counters().clients_gone, 1);
     assert_eq!(site.server(0).failed, 0);
 }
+
+#[test]
+fn the_preface_of_http_2_is_answered_in_http_1() {
+    let site = Setup::http(&[]).start();
+    let mut client = site.client();
+    let answer = client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answer();
+    assert_eq!((answer.status, answer.reason()), (400, Some("bad-request")));
+    client.expect_end();
+    assert_eq!(site.reason(ErrorReason::BadRequest), 1);
+}
+
+#[test]
+fn half_a_head_and_then_the_end() {
+    let origin = Origin::named("x");
+    let site = Setup::http(&[&origin]).start();
+    let mut client = site.client();
+    client.send("GET / HTTP/1.1\r\nHo");
+    site.until("it is there", |site| site.port().connections == 1);
+    drop(client);
+    site.until("it is noticed", |site| site.port().connections == 0);
+    assert_eq!((site.counters().clients_gone, origin.connections()), (1, 0));
+}

@@ -102,7 +102,7 @@ fn a_server_that_switches_to_something_else_is_not_believed() {
 #[test]
 fn a_silent_tunnel_ends_after_its_time_and_a_talking_one_does_not() {
     let origin = echo();
-    let site = Setup::http(&[&origin]).change(|port| port.timeouts.stale = Duration::from_millis(500)).start();
+    let site = Setup::http(&[&origin]).change(|port| port.timeouts.stale = Duration::from_secs(1)).start();
     let mut silent = site.client();
     let mut talking = site.client();
     silent.send(ASKING).answer();
