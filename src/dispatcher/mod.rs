@@ -63,6 +63,10 @@ pub struct Dispatcher {
     /// Ports whose table is out of date.
     dirty: BTreeSet<PortId>,
     gone: Vec<PortId>,
+    /// The advisors' targets are out of date.
+    new_targets: bool,
+    /// When the advisors were given their targets last.
+    aimed: Instant,
     /// Servers whose running connections end with the next table.
     cuts: Vec<ServerId>,
     /// Where the data paths were told to listen.
@@ -97,6 +101,8 @@ impl Dispatcher {
             table: Arc::default(),
             dirty: BTreeSet::new(),
             gone: Vec::new(),
+            new_targets: false,
+            aimed: now,
             cuts: Vec::new(),
             listening: BTreeMap::new(),
             actions: VecDeque::new(),
@@ -153,6 +159,7 @@ impl Dispatcher {
     fn catch_up(&mut self, now: Instant) {
         self.measure_rates(now);
         self.weigh(now);
+        self.aim(now);
         self.start_probes(now);
         self.judge_due(now);
         self.start_lookups(now);
@@ -171,6 +178,7 @@ impl Dispatcher {
             self.advisors.next_deadline(),
             self.verdicts.next_deadline(),
             self.lookup_at,
+            self.aim_at(),
         ];
         deadlines.into_iter().flatten().fold(self.measure_at, Instant::min)
     }

@@ -1,5 +1,6 @@
 //! Servers that are known by a host name: looked up at start, and again and again.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,7 @@ impl Dispatcher {
             true => Err("the name has no address".to_owned()),
             false => Ok(addresses),
         });
-        let mut notices = Vec::new();
+        let (mut notices, mut ports) = (Vec::new(), BTreeSet::new());
         let next = if answer.is_ok() { AGAIN_AFTER } else { RETRY_AFTER };
         for server in self.servers.values_mut().filter(asked) {
             server.lookup = Lookup::At(now + next);
@@ -61,14 +62,16 @@ impl Dispatcher {
             };
             if let Some(notice) = notice {
                 notices.push((server.key.clone(), notice));
-                self.dirty.insert(server.port);
+                ports.insert(server.port);
             }
         }
         self.plan_lookups();
-        if !notices.is_empty() {
-            notices.sort_by(|(one, _), (other, _)| one.cmp(other));
-            notices.into_iter().for_each(|(_, notice)| self.note(notice));
-            self.configure_advisors(now);
+        self.new_targets |= !notices.is_empty();
+        notices.sort_by(|(one, _), (other, _)| one.cmp(other));
+        notices.into_iter().for_each(|(_, notice)| self.note(notice));
+        for port in ports {
+            self.dirty.insert(port);
+            self.judge(port, now);
         }
     }
 }

@@ -11,9 +11,22 @@ use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice};
 
 impl Dispatcher {
+    /// When the advisors are to be given new targets, if they are.
+    pub(super) fn aim_at(&self) -> Option<Instant> {
+        self.new_targets.then(|| self.aimed + AIM_AGAIN_AFTER)
+    }
+
+    pub(super) fn aim(&mut self, now: Instant) {
+        if self.aim_at().is_some_and(|due| due <= now) {
+            self.configure_advisors(now);
+        }
+    }
+
     /// Brings the advisors' targets in line with configuration and addresses. A server that nobody looks at any more is
     /// not held down by what was found long ago.
     pub(super) fn configure_advisors(&mut self, now: Instant) {
+        self.new_targets = false;
+        self.aimed = now;
         let targets: Vec<Target> = self.ports.values().flat_map(|port| self.targets_of(port)).collect();
         let changes = self.advisors.configure(targets, now);
         changes.into_iter().for_each(|change| self.take_health(change, now));
@@ -112,6 +125,9 @@ impl Dispatcher {
     }
 }
 
+/// New targets are worked out for all servers together, so answers of the resolver that come one by one (ten thousand after
+/// a start, perhaps) are gathered for as long as nobody minds.
+const AIM_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// For ports that no advisor looks at; nothing is called down there.
 const NO_WINDOW: Duration = Duration::from_secs(7);
 

@@ -1,10 +1,12 @@
 //! Advisors.
 
+use std::collections::HashMap;
+
 use crate::advisor::Record;
 use crate::config::Refusal;
 use crate::control::reply::{AdvisorLine, AdvisorReport, AdvisorServer, AdvisorStatus};
 use crate::control::{AdvisorSelection, Body};
-use crate::model::{Advisor, AdvisorKind, AdvisorTimeout};
+use crate::model::{Advisor, AdvisorKey, AdvisorKind, AdvisorTimeout};
 
 use super::Look;
 use super::machinery;
@@ -47,24 +49,32 @@ impl<'a> Look<'a> {
     }
 
     pub(super) fn advisor_report(&self, selection: &AdvisorSelection) -> Result<Vec<AdvisorReport>, Refusal> {
-        Ok(self.advisors(selection)?.into_iter().map(|advisor| self.report_of_advisor(advisor)).collect())
-    }
-
-    fn report_of_advisor(&self, advisor: &Advisor) -> AdvisorReport {
-        let servers = self.all_ports().flat_map(|port| self.servers_of(port).collect::<Vec<_>>());
-        AdvisorReport {
+        let advisors = self.advisors(selection)?;
+        let mut seen = self.seen_by(&advisors);
+        let report = |advisor: &Advisor| AdvisorReport {
             advisor: advisor.key.kind.word().to_owned(),
             scope: advisor.key.scope.to_string(),
-            servers: servers.filter_map(|server| self.seen_by(advisor, server)).collect(),
-        }
+            servers: seen.remove(&advisor.key).unwrap_or_default(),
+        };
+        Ok(advisors.into_iter().map(report).collect())
     }
 
-    /// `None`: this advisor does not look at the server.
-    fn seen_by(&self, advisor: &Advisor, view: ServerView<'_>) -> Option<AdvisorServer> {
-        let mut records = self.heart.advisors.records_of(view.state.id);
-        let record = records.find(|record| record.advisor == advisor.key)?;
+    /// The servers that each of these advisors looks at; one walk for all, since a large site has many of both.
+    fn seen_by(&self, advisors: &[&'a Advisor]) -> HashMap<&'a AdvisorKey, Vec<AdvisorServer>> {
+        let mut seen: HashMap<_, _> = advisors.iter().map(|advisor| (&advisor.key, (*advisor, Vec::new()))).collect();
+        for server in self.all_ports().flat_map(|port| self.servers_of(port).collect::<Vec<_>>()) {
+            for record in self.heart.advisors.records_of(server.state.id) {
+                if let Some((advisor, servers)) = seen.get_mut(&record.advisor) {
+                    servers.push(self.row(server, record, advisor));
+                }
+            }
+        }
+        seen.into_iter().map(|(key, (_, servers))| (key, servers)).collect()
+    }
+
+    fn row(&self, view: ServerView<'_>, record: &Record, advisor: &Advisor) -> AdvisorServer {
         let last = record.last();
-        Some(AdvisorServer {
+        AdvisorServer {
             cluster: view.port.cluster.name.to_string(),
             port: view.port.state.key.port.get(),
             server: view.state.server.name.to_string(),
@@ -74,7 +84,7 @@ impl<'a> Look<'a> {
             last_seconds: last.map(|last| self.now.saturating_duration_since(last.at).as_secs_f64()),
             last_fault: last.and_then(|last| last.failure.as_ref()).map(ToString::to_string),
             failures: record.bad_in_row,
-        })
+        }
     }
 
     fn load(&self, record: &Record, advisor: &Advisor) -> Option<i64> {

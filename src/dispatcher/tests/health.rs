@@ -185,6 +185,8 @@ fn fail_open_sets_verdicts_aside_when_most_are_called_down() {
     silence(&mut world, 1..10, &bad);
     world.run_seconds(11.0);
     assert!(world.next_server(CLIENT).starts_with('w'), "all called down: fail-open serves on");
+    assert_eq!(world.row("server report shop:80:w5", "Weight"), "-1", "a last resort is still called down");
+    assert!(world.row("server report shop:80:w5", "Measured health").starts_with("down"));
     assert!(world.take_told().contains(&"ALERT port shop:80: all servers are down".to_owned()), "and hides nothing");
 }
 

@@ -2,6 +2,7 @@
 
 mod explanations;
 mod health;
+mod laws;
 mod names;
 mod operators;
 mod pretend;

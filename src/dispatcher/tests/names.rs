@@ -15,6 +15,8 @@ fn a_name_is_looked_up_at_once_and_raises_no_alarm_meanwhile() {
     assert_eq!(world.take_told(), ["listen shop:80 at 192.0.2.10:80", "resolve w1.example.com"]);
     assert_eq!(world.next_server("203.0.113.7"), "AllDown");
     world.run_seconds(0.01);
+    assert_eq!(world.next_server("203.0.113.7"), "w1", "at once");
+    world.run_seconds(0.1);
     assert_eq!(world.take_told(), ["info server shop:80:w1: address unresolved -> 192.0.2.31 (name w1.example.com)"]);
     assert_eq!(world.next_server("203.0.113.7"), "w1");
     assert!(world.probes.contains_key(&"192.0.2.31:80".parse().expect("an address")), "probed as soon as it has one");

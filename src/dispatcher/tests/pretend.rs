@@ -1,7 +1,7 @@
 //! A dispatcher in a world of its own: a clock that jumps, servers that live and die as the story says, a resolver with a
 //! list of names, and a record of everything the heart wanted done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::executor::{
     ActiveConnection, Ask, Decision, ForwardingTable, Lane, Moment, PortTable, Session, Tried, Turn, decide,
 };
 use crate::message::SorrySite;
-use crate::model::{DownReason, ServerId};
+use crate::model::{DownReason, PortId, ServerId, SorryPage};
 
 /// Two servers and an http advisor every second.
 pub const SHOP: &str = r#"
@@ -67,6 +67,10 @@ pub struct Pretend {
     done: Vec<String>,
     /// How many probes each address got.
     pub probes: HashMap<SocketAddr, usize>,
+    /// Where the workers listen, as far as they were told.
+    pub listening: BTreeMap<PortId, SocketAddr>,
+    /// What every configured sorry page reads at the moment.
+    pub page: &'static str,
     fates: HashMap<IpAddr, Fate>,
     names: HashMap<String, Result<Vec<IpAddr>, String>>,
     coming: Vec<(Instant, Coming)>,
@@ -83,6 +87,8 @@ impl Pretend {
             table: Arc::default(),
             done: Vec::new(),
             probes: HashMap::new(),
+            listening: BTreeMap::new(),
+            page: "closed",
             fates: HashMap::new(),
             names: HashMap::new(),
             coming: Vec::new(),
@@ -138,9 +144,24 @@ impl Pretend {
 
     fn adopt(&mut self, plan: Plan) {
         let pages = plan.needs.sorry.iter();
-        let sorry = pages.map(|page| (page.clone(), Arc::new(SorrySite::built_in(page).expect("a page")))).collect();
+        let sorry = pages.map(|page| (page.clone(), Arc::new(self.read_page(page)))).collect();
         self.heart.adopt(plan, &Resources { sorry }, self.now);
         self.act();
+    }
+
+    fn read_page(&self, page: &SorryPage) -> SorrySite {
+        let site = match page.path {
+            None => SorrySite::built_in(page),
+            Some(_) => SorrySite::file("sorry.html", self.page.as_bytes().to_vec(), page),
+        };
+        site.expect("a page")
+    }
+
+    /// `file appendload`.
+    pub fn append(&mut self, toml: &str) -> Result<(), Faults> {
+        let plan = self.heart.plan_append(toml, "/etc/tsuji/more.toml")?;
+        self.adopt(plan);
+        Ok(())
     }
 
     /// Asks a question and returns the reply.
@@ -217,6 +238,7 @@ impl Pretend {
         };
         self.heart.handle(event, now);
         self.act();
+        assert!(self.heart.next_deadline() > now, "the heart would be called again and again");
     }
 
     fn act(&mut self) {
@@ -233,9 +255,14 @@ impl Pretend {
             }
             Action::Listen { port, address } => {
                 let table = self.table.port(port).expect("a port that is listened on is in the table");
+                let before = self.listening.insert(port, address);
+                assert_eq!(before, None, "{} is listened on already", table.key);
                 format!("listen {} at {address}", table.key)
             }
-            Action::Unlisten { port } => format!("unlisten {}", port.0),
+            Action::Unlisten { port } => {
+                self.listening.remove(&port).expect("only what is listened on is given up");
+                format!("unlisten {}", port.0)
+            }
             Action::Cut { server } => format!("cut {}", self.name_of(server)),
             Action::Probe(order) => return self.begin_probe(order),
             Action::Resolve { host } => {

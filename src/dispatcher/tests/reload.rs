@@ -148,3 +148,34 @@ fn cross_port_affinity_outlives_a_reload() {
     assert_eq!(world.next_server_at("shop:443", CLIENT), first);
     assert_eq!(world.row("port report shop:443", "Affinity records"), "1");
 }
+
+#[test]
+fn an_edited_sorry_page_comes_in_with_a_reload_and_an_unchanged_one_disturbs_nobody() {
+    let with_page = SHOP.replace("method = \"http\"", "method = \"http\"\nsorrypage = \"sorry.html\"");
+    let mut world = Pretend::settled(&with_page);
+    world.load(&with_page).expect("loaded");
+    assert_eq!(world.take_done(), [""; 0]);
+    world.page = "closed until noon";
+    world.load(&with_page).expect("loaded");
+    assert_eq!(world.take_done(), ["publish"]);
+    let answer = world.port("shop:80").sorry.answer(crate::message::ErrorReason::NoServer, &http::Method::GET, "/");
+    assert_eq!(answer.body().as_ref(), b"closed until noon");
+    world.page = "not read";
+    world.command("port set shop:80 retries 1").expect("a command reads no page again");
+    let answer = world.port("shop:80").sorry.answer(crate::message::ErrorReason::NoServer, &http::Method::GET, "/");
+    assert_eq!(answer.body().as_ref(), b"closed until noon");
+}
+
+#[test]
+fn an_appended_file_counts_as_typed() {
+    let mut world = Pretend::settled(SHOP);
+    world.append("[[cluster]]\nname = \"bank\"\naddress = \"192.0.2.11\"\n  [[cluster.port]]\n  number = 25\n  method = \"tcp\"\n").expect("appended");
+    assert_eq!(world.take_done(), ["publish", "listen bank:25 at 192.0.2.11:25"]);
+    assert_eq!(world.row("status", "Changed by operators"), "1");
+    assert_eq!(world.row("cluster status bank", "Changed by operators"), "added");
+    let before = world.heart.document().clone();
+    world.append("[[cluster]]\nname = \"bank\"\n  [[cluster.port]]\n  number = 0\n").expect_err("port 0");
+    assert_eq!(*world.heart.document(), before);
+    world.load(SHOP).expect("loaded");
+    assert_eq!(world.take_done(), [""; 0], "it stays over a reload");
+}
