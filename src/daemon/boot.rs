@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, Document, Faults, Overrides};
 use crate::dispatcher::{Dispatcher, Notice, Plan, Severity};
+use crate::model::ControlSettings;
 
 use super::files::{self, LoadError};
 use super::log;
@@ -54,7 +55,10 @@ impl Boot {
                 let overrides = read_overrides(&paths, &mut notices);
                 Ok(Self { file, config, overrides, paths, name, notices, broken: None })
             }
-            Err(error) => Self::from_last_good(Paths::new(&first, &default_control()), error, name),
+            Err(error) => {
+                let control = ControlSettings { statedir: statedir_of_broken(files), ..default_control() };
+                Self::from_last_good(Paths::new(&first, &control), error, name)
+            }
         }
     }
 
@@ -120,8 +124,23 @@ fn understand(files: &[PathBuf]) -> Result<(Document, Config), LoadError> {
     Ok((file, config))
 }
 
-fn default_control() -> crate::model::ControlSettings {
-    crate::model::ControlSettings { socket: None, mode: 0o660, owner: None, group: None, statedir: None }
+/// Where a file that cannot be used says that the state is. Looked for by eye, line by line, because its syntax may be
+/// what is broken; a guess that is wrong finds no configuration there and does no harm.
+fn statedir_of_broken(files: &[PathBuf]) -> Option<PathBuf> {
+    let texts = files.iter().filter_map(|file| files::read(file).ok());
+    let lines: Vec<String> = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let named = lines.iter().rev().find_map(|line| {
+        let (before, after) = line.split_once("statedir")?;
+        let is_toml = before.trim().is_empty();
+        let is_command = before.trim_start().trim_start_matches("dscontrol ").starts_with("control set");
+        let value = after.trim_start().trim_start_matches('=').split('#').next()?;
+        (is_toml || is_command).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    })?;
+    (!named.is_empty()).then(|| PathBuf::from(named))
+}
+
+fn default_control() -> ControlSettings {
+    ControlSettings { socket: None, mode: 0o660, owner: None, group: None, statedir: None }
 }
 
 fn read_overrides(paths: &Paths, notices: &mut Vec<Notice>) -> Overrides {
@@ -144,4 +163,26 @@ fn read_overrides(paths: &Paths, notices: &mut Vec<Notice>) -> Overrides {
         notices.push(Notice { severity: Severity::Alert, text });
         Overrides::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_file_still_says_where_the_state_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let cases = [
+            ("[control\nstatedir = \"/var/lib/one\" # here\n", Some("/var/lib/one")),
+            ("  statedir='/two'\nbroken", Some("/two")),
+            ("dscontrol control set statedir /three\nnonsense", Some("/three")),
+            ("# statedir = \"/four\"\n", None),
+            ("", None),
+        ];
+        for (text, wanted) in cases {
+            let file = directory.path().join("broken.toml");
+            fs::write(&file, text).unwrap();
+            assert_eq!(statedir_of_broken(&[file]), wanted.map(PathBuf::from), "{text}");
+        }
+    }
 }

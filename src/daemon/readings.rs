@@ -38,7 +38,8 @@ impl Readings {
             proxy: self.proxy(),
             commands: self.desk.tally().commands(),
             log_lines_dropped: log::dropped(),
-            alerts: dispatcher.alerts(),
+            // A file that was not loaded is one more.
+            alerts: dispatcher.alerts() + u64::from(self.desk.last_load().is_some_and(|(good, _)| !good)),
             started: self.started,
             version: env!("CARGO_PKG_VERSION"),
             process: ProcessReading::take(),
