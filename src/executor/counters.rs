@@ -127,6 +127,13 @@ fn add_up<const N: usize>(sums: &mut [u64; N], counters: &[AtomicU64; N]) {
     }
 }
 
+fn add_up_all(sums: &mut Vec<u64>, counters: &[AtomicU64]) {
+    sums.resize(counters.len(), 0);
+    for (sum, counter) in sums.iter_mut().zip(counters) {
+        *sum += counter.load(Ordering::Relaxed);
+    }
+}
+
 /// One connection or request in progress at a server. Dropping it, for whatever reason, ends it in the counters.
 #[must_use]
 #[derive(Debug)]
@@ -218,7 +225,8 @@ pub struct PortCounters {
 struct PortLane {
     accepted: AtomicU64,
     requests: AtomicU64,
-    retries: AtomicU64,
+    /// By the reason why the server before was given up.
+    retries: Box<[AtomicU64]>,
     phases: [Histogram; Phase::ALL.len()],
     reasons: Box<[AtomicU64]>,
     codes: [AtomicU64; CLASSES],
@@ -233,8 +241,8 @@ pub struct PortReading {
     pub accepted: u64,
     /// Requests read (http).
     pub requests: u64,
-    /// Requests or connections offered to one more server after the first failed.
-    pub retries: u64,
+    /// Requests or connections offered to one more server, by the index of the reason why the one before was given up.
+    pub retries: Vec<u64>,
     /// Answers given to clients, 1xx to 5xx, our own included.
     pub codes: [u64; CLASSES],
     /// By the index of the reason.
@@ -249,7 +257,7 @@ impl PortCounters {
         let lane = || PortLane {
             accepted: AtomicU64::new(0),
             requests: AtomicU64::new(0),
-            retries: AtomicU64::new(0),
+            retries: (0..reasons).map(|_| AtomicU64::new(0)).collect(),
             phases: Default::default(),
             reasons: (0..reasons).map(|_| AtomicU64::new(0)).collect(),
             codes: Default::default(),
@@ -273,8 +281,9 @@ impl PortCounters {
         self.with(lane, |lane| lane.requests.fetch_add(1, Ordering::Relaxed));
     }
 
-    pub fn count_retry(&self, lane: Lane) {
-        self.with(lane, |lane| lane.retries.fetch_add(1, Ordering::Relaxed));
+    /// One more server is asked, because of what became of the one before.
+    pub fn count_retry(&self, lane: Lane, reason: usize) {
+        self.with(lane, |lane| lane.retries.get(reason).map(|count| count.fetch_add(1, Ordering::Relaxed)));
     }
 
     /// The client was answered with this status.
@@ -297,11 +306,8 @@ impl PortCounters {
         self.lanes.iter().fold(zero, |mut sum, Padded(lane)| {
             sum.accepted += lane.accepted.load(Ordering::Relaxed);
             sum.requests += lane.requests.load(Ordering::Relaxed);
-            sum.retries += lane.retries.load(Ordering::Relaxed);
-            sum.reasons.resize(lane.reasons.len(), 0);
-            for (sum, reason) in sum.reasons.iter_mut().zip(&lane.reasons) {
-                *sum += reason.load(Ordering::Relaxed);
-            }
+            add_up_all(&mut sum.retries, &lane.retries);
+            add_up_all(&mut sum.reasons, &lane.reasons);
             for (reading, histogram) in sum.phases.iter_mut().zip(&lane.phases) {
                 histogram.add_to(reading);
             }

@@ -19,6 +19,9 @@ pub(super) fn write(page: &mut Page, table: &ForwardingTable, reasons: &[&'stati
     for (about, value) in COUNTERS {
         page.counters(about, rows.iter().map(|row| (row.labels.clone(), value(&row.reading) as f64)));
     }
+    // Few of the reasons ever lead to another server, so only those that did have a series.
+    let retries = rows.iter().flat_map(|row| labelled(row, "reason", reasons, &row.reading.retries));
+    page.counters(RETRIES, retries.filter(|(_, count)| *count > 0.0));
     page.counters(REFUSALS, rows.iter().flat_map(|row| labelled(row, "reason", reasons, &row.reading.reasons)));
     page.counters(RESPONSES, rows.iter().flat_map(|row| labelled(row, "code", &CODES, &row.reading.codes)));
     page.histograms(LATENCY, rows.iter().flat_map(phases));
@@ -54,17 +57,15 @@ fn rules(row: &Row) -> impl Iterator<Item = (Labels, f64)> {
 const CONNECTIONS: About = About::new("tsuji_port_connections", "Client connections open now.");
 
 /// Families with one sample per port.
-const COUNTERS: [Column<PortReading, u64>; 3] = [
+const COUNTERS: [Column<PortReading, u64>; 2] = [
     (About::new("tsuji_port_accepted_total", "Client connections taken."), |reading| reading.accepted),
     (About::new("tsuji_port_requests_total", "Requests read (http)."), |reading| reading.requests),
-    (
-        About::new(
-            "tsuji_port_retries_total",
-            "Requests or connections offered to one more server after the one before failed.",
-        ),
-        |reading| reading.retries,
-    ),
 ];
+
+const RETRIES: About = About::new(
+    "tsuji_port_retries_total",
+    "Requests or connections offered to one more server, by the reason why the one before was given up.",
+);
 
 const REFUSALS: About = About::new(
     "tsuji_port_refusals_total",

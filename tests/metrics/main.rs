@@ -81,7 +81,7 @@ fn small_table() -> ForwardingTable {
         site.counters.count_code(Lane(lane), 200);
     }
     site.counters.count_reason(Lane(1), 1);
-    site.counters.count_retry(Lane(0));
+    site.counters.count_retry(Lane(0), 1);
     let w0 = &site.measured[0].counters;
     w0.count_bytes_in(Lane(0), 10);
     w0.count_bytes_out(Lane(1), 3_000_000_000);
@@ -160,7 +160,7 @@ fn the_configuration_alone_decides_how_many_series_there_are() {
     let per_server = series(1, 1) - none - per_port;
     assert_eq!(series(20, 10), none + 20 * per_port + 200 * per_server);
     // A connection, a retry, refusals by reason, codes, three histograms; states, counters and codes of a server.
-    assert_eq!((per_port, per_server), (1 + 3 + REASONS.len() + 5 + 3 * 18, 5 + 1 + 4 + 5));
+    assert_eq!((per_port, per_server), (1 + 2 + REASONS.len() + 5 + 3 * 18, 5 + 1 + 4 + 5));
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Exchange {
             if self.tried.len() > self.port.settings.retries as usize {
                 return Err(self.gave_up(reason));
             }
-            self.port.counters.count_retry(self.local().lane);
+            self.port.counters.count_retry(self.local().lane, reason.index());
             last = Some(reason);
         }
     }

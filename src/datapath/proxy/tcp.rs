@@ -59,7 +59,7 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
         if tried.len() > port.settings.retries as usize {
             return Err(reason);
         }
-        port.counters.count_retry(client.local.lane);
+        port.counters.count_retry(client.local.lane, reason.index());
         last = Some(reason);
         port = client.local.port(client.port).unwrap_or(port);
     }

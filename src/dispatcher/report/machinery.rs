@@ -73,7 +73,7 @@ impl Look<'_> {
             connections_total: sum(|port| port.accepted),
             traffic: traffic(self.heart.servers.values()),
             refusals: refusals(readings.iter()),
-            retries: sum(|port| port.retries),
+            retries: sum(|port| port.retries.iter().sum()),
             affinity_records: self.heart.affinity.len() as u64,
             affinity_evicted: self.heart.affinity.evicted(),
         }

@@ -72,7 +72,7 @@ impl<'a> Look<'a> {
             traffic: traffic(servers.iter().map(|server| server.state)),
             responses: responses(&reading.codes),
             refusals: refusals(std::iter::once(&reading)),
-            retries: reading.retries,
+            retries: reading.retries.iter().sum(),
             affinity_records: records.get(&port.state.affinity_group).copied().unwrap_or_default(),
             latency: latency(&reading),
         }

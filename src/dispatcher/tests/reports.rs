@@ -111,7 +111,7 @@ fn counters_come_through() {
     port.counters.count_reason(Lane(0), ErrorReason::NoServer.index());
     port.counters.count_code(Lane(0), 200);
     port.counters.count_code(Lane(1), 503);
-    port.counters.count_retry(Lane(0));
+    port.counters.count_retry(Lane(0), ErrorReason::ConnectRefused.index());
     port.counters.record(Lane(0), Phase::Total, 1_500);
     port.counters.record(Lane(1), Phase::Total, 2_500);
     port.servers[0].counters.count_failed(Lane(0));
