@@ -14,12 +14,13 @@ use tokio::task::spawn_local;
 use crate::advisor::ProbeOrder;
 use crate::datapath::listen::{BindError, bind, bind_one_more};
 use crate::dispatcher::{Action, Dispatcher, Event, Needs, Occupancy, Plan, Resources};
+use crate::message::SorrySite;
 use crate::model::PortId;
 
-use super::log;
 use super::probe::Prober;
 use super::sorry::{ReadSorryError, read_sorry_site};
 use super::workers::Workers;
+use super::{chain, log};
 
 /// The dispatcher and what it acts through. Lives on the control thread, shared by its tasks.
 pub struct Heart {
@@ -227,6 +228,28 @@ pub async fn fetch(needs: &Needs) -> Result<Resources, ReadSorryError> {
         Ok(Resources { sorry: sites.collect::<Result<_, _>>()? })
     };
     tokio::task::spawn_blocking(read).await.expect("reading pages does not panic")
+}
+
+/// The same at the start, where there is no earlier state to stay in: a page that cannot be read must not keep clients from
+/// servers that are well. The built-in page takes its place, and what was wrong is told.
+pub async fn fetch_or_stand_in(needs: &Needs) -> Result<(Resources, Vec<String>), ReadSorryError> {
+    let error = match fetch(needs).await {
+        Ok(resources) => return Ok((resources, Vec::new())),
+        Err(error) => error,
+    };
+    let (mut whole, mut told) = (Resources::default(), Vec::new());
+    for page in &needs.sorry {
+        let one = Needs { sorry: [page.clone()].into(), ..Needs::default() };
+        match (fetch(&one).await, SorrySite::built_in(page)) {
+            (Ok(resources), _) => whole.sorry.extend(resources.sorry),
+            (Err(fault), Ok(stand_in)) => {
+                told.push(format!("{}; the built-in page stands in", chain(&fault)));
+                whole.sorry.insert(page.clone(), Arc::new(stand_in));
+            }
+            (Err(_), Err(_)) => return Err(error),
+        }
+    }
+    Ok((whole, told))
 }
 
 #[cfg(test)]

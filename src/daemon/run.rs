@@ -17,7 +17,7 @@ use crate::model::ControlSettings;
 
 use super::boot::{Boot, BootError};
 use super::desk::Desk;
-use super::heart::{Heart, fetch};
+use super::heart::{Heart, fetch_or_stand_in};
 use super::keeper::Keeper;
 use super::page;
 use super::workers::Workers;
@@ -55,7 +55,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
     let heart = awaken(&boot)?;
     let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
-    let resources = fetch(&plan.needs).await?;
+    let (resources, stand_ins) = fetch_or_stand_in(&plan.needs).await?;
     heart.bind_for(&plan)?;
     let page = match plan.config().metrics.listen {
         Some(address) => Some(page::bind(address).await.map_err(|source| BootError::Metrics { address, source })?),
@@ -70,7 +70,9 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
         keeper,
         configuration.to_vec(),
     ));
-    desk.note_load(boot.broken());
+    let trouble: Vec<&str> = boot.broken().into_iter().chain(stand_ins.iter().map(String::as_str)).collect();
+    stand_ins.iter().for_each(|fault| tracing::error!("{fault}"));
+    desk.note_load((!trouble.is_empty()).then(|| trouble.join("\n")).as_deref());
     desk.remember().await;
     serve(&desk, socket, page);
     ready(&desk);

@@ -45,6 +45,19 @@ fn a_sorry_page_that_is_not_there_is_found_by_check() {
 }
 
 #[test]
+fn a_sorry_page_that_is_not_there_does_not_keep_clients_from_servers() {
+    let origin = Origin::start("one");
+    let site = Site::new(&format!("{PORT}sorrypage = \"gone.html\"\n{}", origin.server()));
+    let mut daemon = site.start();
+    assert_eq!(get(site.address(), "/").server(), "one");
+    assert!(daemon.must("status").contains("gone.html"), "{}", daemon.must("status"));
+    assert!(daemon.errors().contains("the built-in page stands in"));
+    let reload = daemon.dscontrol("file newload tsuji.toml");
+    assert_eq!(reload.code, 1, "a running daemon does not take such a file: {reload:?}");
+    assert!(daemon.is_running());
+}
+
+#[test]
 fn a_port_in_use_is_named_and_nothing_starts() {
     let site = Site::new(PORT);
     let _occupied = TcpListener::bind((Ipv4Addr::LOCALHOST, site.port)).unwrap();
