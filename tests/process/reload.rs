@@ -122,12 +122,14 @@ fn a_saved_file_loads_as_what_it_was() {
             reply["body"].clone()
         })
     };
+    assert!(!daemon.must("file newload tsuji.toml").contains("until the next start"));
     let before = status(&daemon);
     for name in ["saved.toml", "saved.cfg"] {
         daemon.must(&format!("file save {name}"));
         assert_eq!(daemon.dscontrol(&format!("file save {name}")).code, 1, "not over an old one without force");
         daemon.must(&format!("file save {name} force"));
-        daemon.must(&format!("file newload {name}"));
+        let told = daemon.must(&format!("file newload {name}"));
+        assert!(told.contains("until the next start, which loads tsuji.toml again"), "{told}");
         assert_eq!(status(&daemon), before, "{name}");
         assert!(daemon.must("server report shop::one").contains("-1"), "{name}: one is still down");
     }

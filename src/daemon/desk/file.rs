@@ -24,7 +24,13 @@ impl Desk {
     }
 
     pub(super) async fn newload(&self, path: &Path) -> Result<Reply, Refusal> {
-        self.load_new(vec![path.to_owned()]).await
+        let mut reply = self.load_new(vec![path.to_owned()]).await?;
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let is_ours = self.files.iter().any(|file| absolute(file) == absolute(path));
+        if let (false, Some(file)) = (is_ours, self.files.first()) {
+            reply.lines.push(format!("until the next start, which loads {} again", file.display()));
+        }
+        Ok(reply)
     }
 
     async fn load_new(&self, paths: Vec<PathBuf>) -> Result<Reply, Refusal> {
