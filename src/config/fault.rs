@@ -209,7 +209,7 @@ pub(super) fn proposal<'a>(word: &str, candidates: impl IntoIterator<Item = &'a 
 }
 
 /// Faults (and warnings) of one text that are spelled out: more than anybody mends in one go.
-const MAX_FAULTS: usize = 200;
+pub(super) const MAX_FAULTS: usize = 200;
 /// Characters of the operator's text in a message.
 const MAX_QUOTED: usize = 80;
 /// Names listed as "there are ..." in a message.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::super::fault::MAX_FAULTS;
 use super::super::schema::{Keyword, Kind, Usage, ValueKind};
 use crate::config::{Change, Document, Overrides, split_words};
 
@@ -215,7 +216,8 @@ proptest! {
 
 fn check_damaged(text: &str, file: &str) -> Result<(), TestCaseError> {
     match Document::parse(text, file) {
-        Err(faults) => prop_assert!(faults.iter().all(|fault| fault.place.is_some()), "{}", faults),
+        // Beyond the most that are listed, the last line counts the rest and stands nowhere.
+        Err(faults) => prop_assert!(faults.iter().take(MAX_FAULTS).all(|fault| fault.place.is_some()), "{}", faults),
         Ok(document) => {
             let _ = document.resolve();
             let reprinted = document.to_toml();
