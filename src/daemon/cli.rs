@@ -52,7 +52,7 @@ struct DemoOptions {
 /// The program: 0 done, 1 failed, 2 misused.
 pub fn main() -> ExitCode {
     match Tsuji::parse().command {
-        Command::Run(options) => run::run(&options.config, |_| {}),
+        Command::Run(options) => run::run(&options.config, || {}),
         Command::Check { files } => check::check(&files),
         Command::Demo(options) => demo::run(options.listen, options.metrics),
     }

@@ -25,7 +25,7 @@ const ORIGINS: [(&str, &str); 3] = [("plum", "#8e4585"), ("sand", "#c2a267"), ("
 pub fn run(listen: SocketAddr, metrics: SocketAddr) -> ExitCode {
     let directory = std::env::temp_dir().join(format!("tsuji-demo-{}", std::process::id()));
     let code = match Demo::prepare(&directory, listen, metrics) {
-        Ok(demo) => super::run::run(std::slice::from_ref(&demo.configuration), |_| {
+        Ok(demo) => super::run::run(std::slice::from_ref(&demo.configuration), || {
             // Without anybody to read it the demo runs all the same.
             let _ = io::stdout().write_all(invitation(listen, metrics, &demo.socket).as_bytes());
         }),

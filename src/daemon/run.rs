@@ -24,7 +24,7 @@ use super::workers::Workers;
 use super::{chain, clock, log, readings};
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
-pub fn run(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> ExitCode {
+pub fn run(configuration: &[PathBuf], ready: impl FnOnce()) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -43,7 +43,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<(), Box<dyn std::error::Error>> {
+async fn live(configuration: &[PathBuf], ready: impl FnOnce()) -> Result<(), Box<dyn std::error::Error>> {
     let boot = Boot::read(configuration)?;
     let _log = log::start(boot.settings().log);
     boot.report();
@@ -75,7 +75,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce(&Desk)) -> Result<()
     desk.note_load((!trouble.is_empty()).then(|| trouble.join("\n")).as_deref());
     desk.remember().await;
     serve(&desk, socket, page);
-    ready(&desk);
+    ready();
     tracing::info!(target: "tsuji::state", "tsuji {} is ready: {}", env!("CARGO_PKG_VERSION"), desk.summary());
     tell(&[sd_notify::NotifyState::Ready]);
     live_on(&desk, &mut end, &mut hang_up).await;
