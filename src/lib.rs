@@ -11,3 +11,4 @@ pub mod manager;
 pub mod message;
 pub mod metrics;
 pub mod model;
+pub mod sys;

@@ -1,0 +1,6 @@
+//! What needs the system below the standard library: the only room with `unsafe`.
+//!
+//! Each file wraps one thing of the kernel's or of a C library's so that its callers cannot use it wrongly. Nothing is
+//! decided here.
+
+pub mod memory;
