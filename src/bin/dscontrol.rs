@@ -26,6 +26,9 @@ struct Flags {
     words: Vec<String>,
 }
 
+#[global_allocator]
+static ALLOCATOR: tsuji::sys::memory::Allocator = tsuji::sys::memory::Allocator;
+
 fn main() -> ExitCode {
     let Flags { socket, host, json, words } = Flags::parse();
     ExitCode::from(run(Invocation { socket, host, json, words }))

@@ -7,6 +7,7 @@
 
 mod authority;
 mod client_address;
+pub mod codec;
 pub mod forwarded;
 pub mod framing;
 pub mod hop;
@@ -25,7 +26,9 @@ pub mod upgrade;
 pub use authority::Authority;
 pub use client_address::client_address;
 pub use forwarded::{ClientView, ConnectionFacts, Proto, introduce};
-pub use framing::{Body, RequestFacts, ResponseFacts, ResponseFault, examine_request, examine_response};
+pub use framing::{
+    Body, RequestFacts, ResponseFacts, ResponseFault, ResponseLength, examine_request, examine_response,
+};
 pub use hop::{strip_request, strip_response};
 pub use method::is_idempotent;
 pub use outgoing::{origin_form, prepare_request};

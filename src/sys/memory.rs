@@ -1,11 +1,8 @@
-//! Memory: the allocator of both programs, and how idle memory goes back to the system.
-
-use mimalloc::MiMalloc;
+//! Memory: the allocator of the programs, and how idle memory goes back to the system.
 
 /// mimalloc keeps a heap per thread, as the workers are one thread each, and costs about half of glibc's malloc for the
-/// short-lived pieces of a request (docs/performance.md has the figures).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+/// short-lived pieces of a request (docs/performance.md has the figures). Each program names it as its own.
+pub use mimalloc::MiMalloc as Allocator;
 
 /// Gives pages that this thread no longer uses back to the system. Costs from some microseconds up to milliseconds when
 /// much has been freed, so it is for moments when much has been: many clients parked, a flood over.

@@ -45,7 +45,7 @@ pub const ROOMS: [Room; 14] = [
     worldly("metrics", &["model", "message", "executor"]),
     Room { name: "daemon", knows: Knows::All, pure: None },
     // The programs: thin doors.
-    worldly("bin", &["daemon", "control"]),
+    worldly("bin", &["daemon", "control", "sys"]),
 ];
 
 impl Room {

@@ -1,6 +1,5 @@
 //! What a client gets: a server's response, frame by frame and never gathered, or an answer of ours.
 
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -8,16 +7,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::executor::Phase;
 use crate::message::{ErrorReason, clean_trailers};
 
 use super::client::Wait;
 use super::front::FrontState;
+use super::line::LineFault;
 use super::shared::Event;
 use super::tally::Tally;
-use super::upload::{Progress, Upload};
+use super::upload::{Progress, Uploading};
 use super::upstream::Upstream;
 
 /// The body of a response to a client.
@@ -27,21 +26,17 @@ pub(super) enum ResponseBody {
     Server(Download),
 }
 
-/// A server's response on its way to the client.
-pub(super) struct Download {
-    incoming: Incoming,
-    /// Until the response has come to its end.
-    running: Option<Running>,
-}
+/// A server's response on its way to the client, until it has come to its end.
+pub(super) struct Download(Option<Running>);
 
 /// All that an exchange holds while its response is on its way. Dropping it closes the connection to the server.
 pub(super) struct Running {
     pub front: Rc<FrontState>,
     pub upstream: Upstream,
     pub tally: Rc<Tally>,
-    pub upload: Option<Rc<Upload>>,
+    pub upload: Option<Uploading>,
     pub started: Instant,
-    /// The server speaks HTTP/1.1, so its connection may serve again.
+    /// The server's connection may serve again.
     pub reusable: bool,
 }
 
@@ -50,7 +45,9 @@ pub(super) struct Running {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     #[error("the server broke off its response")]
-    Server(#[source] hyper::Error),
+    Server(#[source] LineFault),
+    #[error("the client broke off its request")]
+    Client,
     #[error("no byte of the response came in time")]
     Stalled,
     #[error("the server was taken down")]
@@ -58,18 +55,37 @@ pub(super) enum Broken {
 }
 
 impl Download {
-    pub fn new(incoming: Incoming, running: Running) -> Self {
-        Self { incoming, running: Some(running) }
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Some(running) = &self.0 else { return Poll::Ready(None) };
+        if running.front.client.take_cut() {
+            return self.broke(Broken::Cut);
+        }
+        if running.upload.as_ref().is_some_and(|upload| upload.0.progress() == Progress::Broken) {
+            return self.broke(Broken::Client);
+        }
+        match running.poll_body(cx) {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                self.passed(&mut frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                self.ended();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(fault))) => self.broke(Broken::Server(fault)),
+            Poll::Pending if running.front.client.take_expired() => self.broke(Broken::Stalled),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn passed(&mut self, frame: &mut Frame<Bytes>) {
-        let Some(running) = &self.running else { return };
+        let Some(running) = &self.0 else { return };
         if let Some(trailers) = frame.trailers_mut() {
             clean_trailers(trailers);
         }
         running.tally.bytes_out(frame.data_ref().map_or(0, Bytes::len));
         // hyper asks no more once a body has said that it is at its end.
-        if frame.is_trailers() || self.incoming.is_end_stream() {
+        if frame.is_trailers() || running.left() == Some(0) {
             self.ended();
         } else {
             let patience = running.tally.port.settings.timeouts.body;
@@ -78,21 +94,13 @@ impl Download {
     }
 
     fn ended(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = self.0.take() {
             running.end(Instant::now());
         }
     }
 
-    fn is_cut(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.front.client.take_cut())
-    }
-
-    fn has_stalled(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.front.client.take_expired())
-    }
-
     fn broke(&mut self, broken: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = self.0.take() {
             running.break_off(&broken);
         }
         Poll::Ready(Some(Err(broken)))
@@ -100,17 +108,33 @@ impl Download {
 }
 
 impl Running {
-    /// The response's head is on its way.
-    pub fn begin(&self, now: Instant) {
+    /// The body of a response whose head is on its way. One that is here already, as most are, is over with that: its
+    /// server's connection can serve the next request.
+    pub fn into_body(self, now: Instant) -> ResponseBody {
+        let whole = self.upstream.line().take_whole();
+        if let Some(bytes) = whole {
+            self.tally.bytes_out(bytes.len());
+            self.end(now);
+            return ResponseBody::Own((!bytes.is_empty()).then_some(bytes));
+        }
         self.front.stream();
         self.front.client.arm(Wait::Body, now, self.tally.port.settings.timeouts.body);
+        ResponseBody::Server(Download(Some(self)))
+    }
+
+    fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, LineFault>>> {
+        self.upstream.line().poll_body(cx, &mut self.front.client.local.scratch.borrow_mut())
+    }
+
+    fn left(&self) -> Option<u64> {
+        self.upstream.line().left()
     }
 
     /// The last byte of the response was handed over: the connection to the server may be used again.
-    pub fn end(self, now: Instant) {
+    fn end(self, now: Instant) {
         let Self { front, upstream, tally, upload, started, reusable } = self;
         tally.record(Phase::Total, started, now);
-        let sent = upload.is_none_or(|upload| upload.progress() == Progress::Done);
+        let sent = upload.is_none_or(|upload| upload.0.progress() == Progress::Done);
         let settings = &tally.port.settings;
         if reusable && sent {
             let local = &front.client.local;
@@ -124,27 +148,20 @@ impl Running {
     fn break_off(self, broken: &Broken) {
         let local = &self.front.client.local;
         let reason = match broken {
-            Broken::Server(error) => fault_of(error),
+            Broken::Server(fault) if fault.is_nonsense() => ErrorReason::BadResponse,
+            Broken::Server(_) => ErrorReason::ServerClosed,
+            Broken::Client => ErrorReason::BadBody,
             Broken::Stalled => {
                 local.count(Event::Stalled);
                 ErrorReason::ServerTimeout
             }
             Broken::Cut => ErrorReason::ServerDown,
         };
-        if !matches!(broken, Broken::Cut) {
+        if !matches!(broken, Broken::Cut | Broken::Client) {
             self.tally.failed();
         }
         self.tally.port.counters.count_reason(local.lane, reason.index());
         self.front.abort();
-    }
-}
-
-/// Whether the server said something wrong, or nothing more.
-fn fault_of(error: &hyper::Error) -> ErrorReason {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    match cause.map(io::Error::kind) {
-        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => ErrorReason::BadResponse,
-        _ => ErrorReason::ServerClosed,
     }
 }
 
@@ -153,39 +170,26 @@ impl Body for ResponseBody {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let download = match &mut *self {
-            Self::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Server(download) => download,
-        };
-        if download.is_cut() {
-            return download.broke(Broken::Cut);
-        }
-        match Pin::new(&mut download.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(mut frame))) => {
-                download.passed(&mut frame);
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) => {
-                download.ended();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => download.broke(Broken::Server(error)),
-            Poll::Pending if download.has_stalled() => download.broke(Broken::Stalled),
-            Poll::Pending => Poll::Pending,
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Server(download) => download.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Server(download) => download.incoming.is_end_stream(),
+            Self::Server(download) => download.0.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Server(download) => download.incoming.size_hint(),
+            Self::Server(Download(running)) => {
+                let left = running.as_ref().map_or(Some(0), Running::left);
+                left.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }

@@ -3,28 +3,25 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{Method, Request, Response, Uri};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::executor::{Refusal, ServerIndex, Turn};
 use crate::message::{
-    Body, ClientView, ErrorReason, RequestFacts, Upgrade, client_address, examine_request, is_idempotent,
-    prepare_request,
+    ClientView, ErrorReason, RequestFacts, Upgrade, client_address, examine_request, is_idempotent, prepare_request,
 };
 use crate::model::ServerId;
 
-use super::cargo::Cargo;
 use super::choice::{Asker, choose, why};
 use super::download::ResponseBody;
 use super::front::FrontState;
 use super::local::{Local, PortRef};
 use super::offer::{Answered, Failure};
 use super::respond::{Own, refuse, refuse_and_close};
-use super::upload::{Gate, RequestBody, Upload};
+use super::upload::{Upload, Uploading};
 
 /// What a request needs until its response begins.
 pub(super) struct Exchange {
@@ -33,12 +30,12 @@ pub(super) struct Exchange {
     pub started: Instant,
     /// The client behind the proxies that we trust.
     pub address: IpAddr,
-    pub method: Method,
-    pub uri: Uri,
+    /// As the server gets it.
+    pub head: Parts,
     /// It may be sent again: it has no body and doing it twice is doing it once.
     pub replayable: bool,
     pub upgrade: Option<Upgrade>,
-    pub upload: Option<Rc<Upload>>,
+    pub upload: Option<Uploading>,
     /// By identity, because the next attempt may see another table.
     tried: Vec<ServerId>,
 }
@@ -48,7 +45,7 @@ impl Exchange {
     pub fn begin(
         front: &Rc<FrontState>,
         request: Request<Incoming>,
-    ) -> Result<(Self, Cargo), Box<Response<ResponseBody>>> {
+    ) -> Result<Self, Box<Response<ResponseBody>>> {
         let started = Instant::now();
         let Some(port) = front.client.local.port(front.client.port) else {
             // The port was removed while this client was connected.
@@ -70,38 +67,29 @@ impl Exchange {
         mut head: Parts,
         facts: RequestFacts,
         incoming: Incoming,
-    ) -> (Self, Cargo) {
+    ) -> Self {
         let settings = &port.settings;
         let view = ClientView { connection: &front.facts, trusted: &settings.trusted, forwarded: settings.forwarded };
         let address = client_address(&view, &head.headers);
         let upgrade = Upgrade::asked(&head, &facts, &settings.upgrade);
-        let (method, uri) = (head.method.clone(), head.uri.clone());
         prepare_request(&mut head, &facts, &view, upgrade.as_ref());
-        // hyper's own note about an upgrade does not belong to the server's connection.
-        head.extensions.clear();
-        let has_body = facts.body() != Body::None;
-        let replayable = !has_body && is_idempotent(&method);
-        let gate = facts.expects_continue().then(Arc::<Gate>::default);
-        let timeouts = &settings.timeouts;
-        let upload = has_body.then(|| Upload::new(&front.client, timeouts.body, timeouts.server, gate.clone()));
-        let cargo = match &upload {
-            None if replayable => Cargo::Replayable(head),
-            None => Cargo::once(head, RequestBody::none(), None),
-            Some(upload) => Cargo::once(head, RequestBody::new(incoming, Rc::clone(upload)), gate),
-        };
-        let exchange = Self {
+        let upload = Upload::new(&front.client, &facts, &settings.timeouts, incoming);
+        front.upload(upload.clone());
+        Self {
             front: Rc::clone(front),
             port: port.clone(),
             started,
             address,
-            method,
-            uri,
-            replayable,
+            replayable: upload.is_none() && is_idempotent(&head.method),
+            head,
             upgrade,
-            upload,
+            upload: upload.map(Uploading),
             tried: Vec::new(),
-        };
-        (exchange, cargo)
+        }
+    }
+
+    pub fn upload(&self) -> Option<&Upload> {
+        self.upload.as_ref().map(|uploading| &*uploading.0)
     }
 
     pub fn local(&self) -> &Rc<Local> {
@@ -114,25 +102,25 @@ impl Exchange {
     }
 
     /// Gets an answer from a server, or makes one.
-    pub async fn answer(mut self, mut cargo: Cargo) -> Result<Response<ResponseBody>, Infallible> {
-        let answered = self.run(&mut cargo).await;
+    pub async fn answer(mut self) -> Result<Response<ResponseBody>, Infallible> {
+        let answered = self.run().await;
         Ok(match answered.and_then(|answered| self.forward(answered)) {
             Ok(response) => response,
             // Boxed because it is rare: what is awaited there would else be room in the future of every request.
-            Err(own) => Box::pin(self.own(*own, cargo)).await,
+            Err(own) => Box::pin(self.own(*own)).await,
         })
     }
 
     /// Offers the request to one server after the other until one answers.
-    async fn run(&mut self, cargo: &mut Cargo) -> Result<Answered, Box<Own>> {
+    async fn run(&mut self) -> Result<Answered, Box<Own>> {
         let mut last = None;
         loop {
             let index = self.choose(Turn::Take).map_err(|refusal| self.sorry(refusal, last))?;
-            let Failure { reason, elsewhere } = match self.offer(index, cargo).await {
+            let Failure { reason, elsewhere } = match self.offer(index).await {
                 Ok(answered) => return Ok(answered),
                 Err(failure) => failure,
             };
-            if !elsewhere || !cargo.is_there() {
+            if !elsewhere {
                 return Err(self.failed(reason));
             }
             self.tried.extend(self.port.server(index).map(|server| server.id));
@@ -166,10 +154,10 @@ impl Exchange {
     /// Nobody can answer, so the port does. Where servers were tried, the reason says what became of that.
     fn sorry(&self, refusal: Refusal, last: Option<ErrorReason>) -> Box<Own> {
         let reason = why(refusal, last);
-        Box::new(Own { reason, response: self.port.sorry.answer(reason, &self.method, self.uri.path()) })
+        Box::new(Own { reason, response: self.port.sorry.answer(reason, &self.head.method, self.head.uri.path()) })
     }
 
     pub fn failed(&self, reason: ErrorReason) -> Box<Own> {
-        Box::new(Own { reason, response: reason.answer(&self.method) })
+        Box::new(Own { reason, response: reason.answer(&self.head.method) })
     }
 }

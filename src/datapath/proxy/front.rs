@@ -27,7 +27,8 @@ use super::ending::{End, finish};
 use super::exchange::Exchange;
 use super::local::PortRef;
 use super::tally::Tally;
-use super::upstream::{MAX_BUFFER, Rest, Upstream};
+use super::upload::Upload;
+use super::upstream::{Rest, Upstream};
 use super::wire::Wire;
 
 /// One http client's connection, as its exchanges and its driver see it.
@@ -51,6 +52,7 @@ pub(super) struct FrontState {
     unread: Cell<bool>,
     aborted: Cell<bool>,
     tunnel: RefCell<Option<Tunnel>>,
+    upload: RefCell<Option<Rc<Upload>>>,
 }
 
 /// What is left of an exchange after 101.
@@ -74,6 +76,7 @@ impl FrontState {
             unread: Cell::new(false),
             aborted: Cell::new(false),
             tunnel: RefCell::new(None),
+            upload: RefCell::new(None),
         })
     }
 
@@ -81,6 +84,11 @@ impl FrontState {
     pub fn begin(&self) {
         self.busy.set(true);
         self.quiet.set(false);
+    }
+
+    /// Its body, which the connection's driver carries on.
+    pub fn upload(&self, upload: Option<Rc<Upload>>) {
+        *self.upload.borrow_mut() = upload;
     }
 
     /// Its response has begun.
@@ -93,6 +101,7 @@ impl FrontState {
         self.busy.set(false);
         self.streaming.set(false);
         self.heard.set(false);
+        self.upload(None);
         self.client.serve_by(None);
         self.client.arm(Wait::Idle, now, patience);
     }
@@ -204,6 +213,10 @@ fn builder() -> Builder {
     builder
 }
 
+/// Bytes that wait in each direction between reading and writing. Larger reads save system calls for large bodies; a slow
+/// reader holds at most this much on each side.
+const MAX_BUFFER: usize = 128 * 1024;
+
 /// Bytes of a request's head: four times what browsers and servers agree on for cookies, as much as HAProxy's and nginx's
 /// defaults together. Beyond it 431.
 const MAX_REQUEST_HEAD: usize = 32 * 1024;
@@ -227,7 +240,13 @@ async fn drive(state: &FrontState, connection: &mut Front) -> End {
                     told = true;
                     Pin::new(&mut *connection).graceful_shutdown();
                 }
-                Poll::Pending => return state.look(),
+                Poll::Pending => {
+                    // hyper asks for nothing while it waits for the client to take a response; the request goes on.
+                    if let Some(upload) = &*state.upload.borrow() {
+                        let _moved = upload.pump(cx);
+                    }
+                    return state.look();
+                }
             }
         }
     })
@@ -248,7 +267,7 @@ impl Service<Request<Incoming>> for Desk {
     fn call(&self, request: Request<Incoming>) -> Answering {
         self.0.begin();
         match Exchange::begin(&self.0, request) {
-            Ok((exchange, cargo)) => Box::pin(exchange.answer(cargo)),
+            Ok(exchange) => Box::pin(exchange.answer()),
             Err(refused) => Box::pin(ready(Ok(*refused))),
         }
     }

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
+
 use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::model::PortId;
 
@@ -25,7 +27,24 @@ pub(super) struct Local {
     /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
     /// buffer of its own.
     pub scratch: RefCell<Box<[u8]>>,
+    /// Where requests are written before they are sent, and the map that the next response's fields go into.
+    pub spare: RefCell<Spare>,
     snapshot: RefCell<Snapshot>,
+}
+
+/// Memory that one request leaves for the next.
+#[derive(Default)]
+pub(super) struct Spare {
+    pub head: Vec<u8>,
+    pub fields: HeaderMap,
+}
+
+impl Spare {
+    /// Takes a map that is of no more use, for its memory.
+    pub fn recycle(&mut self, mut fields: HeaderMap) {
+        fields.clear();
+        self.fields = fields;
+    }
 }
 
 /// The newest table that this worker has looked at.
@@ -64,14 +83,15 @@ impl Local {
         let version = shared.version();
         let snapshot = Snapshot { version, table: shared.table(), ports: Vec::new() };
         Self {
-            shared,
             lane,
             timers: Timers::new(Instant::now()),
             clients: Clients::default(),
-            pool: Pool::default(),
+            pool: Pool::new(Arc::clone(&shared), lane),
+            spare: RefCell::default(),
             draining: Cell::new(false),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             snapshot: RefCell::new(snapshot),
+            shared,
         }
     }
 

@@ -27,13 +27,13 @@
 
 mod accept;
 mod answer;
-mod cargo;
 mod choice;
 mod client;
 mod download;
 mod ending;
 mod exchange;
 mod front;
+mod line;
 mod local;
 mod offer;
 mod pool;

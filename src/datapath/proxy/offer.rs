@@ -5,30 +5,32 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use bytes::Bytes;
+use http::StatusCode;
+use http::response::Parts;
+use hyper::ext::ReasonPhrase;
 use tokio::net::TcpStream;
 
 use crate::executor::{Phase, ServerIndex};
+use crate::message::codec::{self, write_request};
 use crate::message::ErrorReason;
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
-use super::cargo::Cargo;
 use super::client::{Client, Wait};
 use super::exchange::Exchange;
+use super::line::LineFault;
 use super::shared::Event;
 use super::tally::Tally;
-use super::upload::{Progress, RequestBody, Upload};
+use super::upload::{Progress, Upload};
 use super::upstream::Upstream;
 
 /// A server that began to answer.
 pub(super) struct Answered {
-    pub response: Response<Incoming>,
+    pub head: Parts,
     pub upstream: Upstream,
     pub tally: Rc<Tally>,
 }
@@ -42,7 +44,7 @@ pub(super) struct Failure {
 
 /// Why a request that was given to a connection has no response.
 enum Silence {
-    /// It was never sent; the cargo has it again.
+    /// Not a byte of it was sent.
     Unsent,
     /// The connection ended without a byte of a response.
     Closed,
@@ -67,7 +69,7 @@ const CONTINUE: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// Offers the request to this server: over a connection that waits in the pool, or over a new one.
-    pub async fn offer(&mut self, index: ServerIndex, cargo: &mut Cargo) -> Result<Answered, Failure> {
+    pub async fn offer(&mut self, index: ServerIndex) -> Result<Answered, Failure> {
         let lane = self.local().lane;
         let nobody = Failure { reason: ErrorReason::NoServer, elsewhere: false };
         let tally = Rc::new(Tally::begin(&self.port, index, lane).ok_or(nobody)?);
@@ -77,19 +79,16 @@ impl Exchange {
             return Err(Failure { reason: ErrorReason::Unresolved, elsewhere: true });
         };
         self.front.client.serve_by(Some(id));
-        if let Some(upload) = &self.upload {
-            upload.count_for(&tally);
-        }
         if !self.replayable {
             // There is no second try for this one, so the pool had better know of every server that has hung up: one look
             // at the event queue tells.
             tokio::task::yield_now().await;
         }
         let now = if self.is_first_offer() { self.started } else { Instant::now() };
-        if let Some(mut upstream) = self.local().pool.take(id, address, now) {
+        if let Some(upstream) = self.local().pool.take(id, address, now) {
             self.local().count(Event::PoolHit);
-            match self.send(&mut upstream, cargo, now).await {
-                Ok(response) => return Ok(Answered { response, upstream, tally }),
+            match self.send(&upstream, &tally, now).await {
+                Ok(head) => return Ok(Answered { head, upstream, tally }),
                 // The server closed it while the request was on its way there, as servers do with idle connections. That
                 // is nobody's failure; a fresh connection tells what the server is up to.
                 Err(Silence::Unsent) => self.local().count(Event::PoolStale),
@@ -98,7 +97,7 @@ impl Exchange {
             }
         }
         // Boxed because it is rare: what is awaited here would else be room in the future of every request.
-        Box::pin(self.offer_fresh(id, address, tally, cargo)).await
+        Box::pin(self.offer_fresh(id, address, tally)).await
     }
 
     async fn offer_fresh(
@@ -106,10 +105,9 @@ impl Exchange {
         id: ServerId,
         address: SocketAddr,
         tally: Rc<Tally>,
-        cargo: &mut Cargo,
     ) -> Result<Answered, Failure> {
         self.local().count(Event::PoolMiss);
-        let mut upstream = match self.open(id, address, &tally).await {
+        let upstream = match self.open(id, address, &tally).await {
             Ok(upstream) => upstream,
             Err(NoConnection::Failed(reason)) => {
                 tally.failed();
@@ -119,8 +117,8 @@ impl Exchange {
             Err(NoConnection::Cut) => return Err(Failure { reason: ErrorReason::ServerDown, elsewhere: true }),
         };
         let born = upstream.born;
-        match self.send(&mut upstream, cargo, born).await {
-            Ok(response) => Ok(Answered { response, upstream, tally }),
+        match self.send(&upstream, &tally, born).await {
+            Ok(head) => Ok(Answered { head, upstream, tally }),
             Err(silence) => Err(self.blame(silence, &tally)),
         }
     }
@@ -137,52 +135,109 @@ impl Exchange {
             }
             other => other?,
         };
-        let started = Upstream::start(local, id, address, stream).await;
-        let upstream = started.map_err(|_| NoConnection::Failed(ErrorReason::Unreachable))?;
+        let upstream = Upstream::new(id, address, stream);
         tally.record(Phase::Connect, begun, upstream.born);
         Ok(upstream)
     }
 
     /// Sends the request and waits for the head of its response.
-    async fn send(
-        &self,
-        upstream: &mut Upstream,
-        cargo: &mut Cargo,
-        now: Instant,
-    ) -> Result<Response<Incoming>, Silence> {
-        let client = &self.front.client;
-        let request = cargo.take().ok_or(Silence::BadBody)?;
-        self.await_server(now, cargo.gate().is_some());
-        let before = upstream.received();
-        let mut sending = pin!(upstream.send(request));
-        let sent = poll_fn(|cx| {
-            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Ok(sent));
+    async fn send(&self, upstream: &Upstream, tally: &Rc<Tally>, now: Instant) -> Result<Parts, Silence> {
+        if let Some(upload) = &self.upload {
+            upload.0.direct(upstream.shared(), tally);
+        }
+        self.await_server(now);
+        let before = Counts::of(upstream);
+        let mut is_given = false;
+        let head = poll_fn(|cx| {
+            if !std::mem::replace(&mut is_given, true) {
+                self.give(upstream, cx);
             }
-            if client.take_cut() {
-                return Poll::Ready(Err(Silence::Cut));
-            }
-            if !client.take_expired() {
-                return Poll::Pending;
-            }
-            match cargo.gate() {
-                Some(gate) if client.wait() == Wait::Continue => {
-                    self.await_server(Instant::now(), false);
-                    gate.open();
-                    Poll::Pending
-                }
-                _ => Poll::Ready(Err(Silence::Timeout(self.late()))),
+            match self.poll_answer(upstream, cx) {
+                Poll::Pending => self.poll_patience(cx),
+                ready => ready,
             }
         })
-        .await?;
-        let spoke = upstream.received() > before;
-        sent.map_err(|error| silence(error, spoke, cargo))
+        .await;
+        let head = head.map_err(|silence| before.judge(silence, upstream, self.upload()));
+        if let (Err(_), Some(upload)) = (&head, self.upload()) {
+            upload.detach();
+        }
+        head
+    }
+
+    /// Hands the request's head to the line. That of a request with a body waits there for the body's beginning.
+    fn give(&self, upstream: &Upstream, cx: &mut Context<'_>) {
+        let mut spare = self.local().spare.borrow_mut();
+        spare.head.clear();
+        write_request(&self.head, &mut spare.head);
+        if self.upload.is_some() {
+            upstream.line().queue(Bytes::copy_from_slice(&spare.head));
+        } else if let Err(error) = upstream.line().send(cx, &spare.head) {
+            // Reading tells what became of the connection: a server that has hung up may have said why.
+            tracing::debug!(address = %upstream.address, %error, "cannot send a request");
+        }
+    }
+
+    /// The head of the final response, if it has come; carries the request on meanwhile.
+    fn poll_answer(&self, upstream: &Upstream, cx: &mut Context<'_>) -> Poll<Result<Parts, Silence>> {
+        match self.upload() {
+            Some(upload) => {
+                let _moved = upload.pump(cx);
+                if upload.progress() == Progress::Broken {
+                    return Poll::Ready(Err(Silence::BadBody));
+                }
+            }
+            None => {
+                let _written = upstream.line().poll_flush(cx);
+            }
+        }
+        loop {
+            let read = {
+                let mut scratch = self.local().scratch.borrow_mut();
+                let mut spare = self.local().spare.borrow_mut();
+                ready!(upstream.line().poll_head(cx, &mut scratch, &mut spare.fields))
+            };
+            match read {
+                Ok(read) if read.head.status == StatusCode::CONTINUE => self.heard_continue(cx),
+                // Others than 101 cannot be passed on through hyper; a final response follows (RFC 9110 15.2).
+                Ok(read) if is_interim(read.head.status) => {}
+                Ok(read) => return Poll::Ready(Ok(with_reason(read))),
+                Err(fault) => return Poll::Ready(Err(Silence::from(fault))),
+            }
+        }
+    }
+
+    fn heard_continue(&self, cx: &mut Context<'_>) {
+        if let Some(upload) = self.upload()
+            && upload.is_held()
+        {
+            upload.open_gate();
+            self.await_server(Instant::now());
+            let _moved = upload.pump(cx);
+        }
+    }
+
+    /// Whether the wait is over although nothing has come.
+    fn poll_patience(&self, cx: &mut Context<'_>) -> Poll<Result<Parts, Silence>> {
+        let client = &self.front.client;
+        if client.take_cut() {
+            return Poll::Ready(Err(Silence::Cut));
+        }
+        if !client.take_expired() {
+            return Poll::Pending;
+        }
+        if client.wait() == Wait::Continue {
+            self.heard_continue(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(Silence::Timeout(self.late())))
     }
 
     /// Starts the clock for what comes next: the client's body, or the server's word.
-    fn await_server(&self, now: Instant, is_gated: bool) {
+    fn await_server(&self, now: Instant) {
         let timeouts = &self.port.settings.timeouts;
-        let is_uploading = self.upload.as_ref().is_some_and(|upload| upload.progress() != Progress::Done);
+        let is_gated = self.upload().is_some_and(Upload::is_held);
+        let is_uploading = self.upload().is_some_and(|upload| upload.progress() != Progress::Done);
         let (wait, patience) = match (is_gated, is_uploading) {
             (true, _) => (Wait::Continue, CONTINUE),
             (false, true) => (Wait::Body, timeouts.body),
@@ -194,7 +249,7 @@ impl Exchange {
     /// Who let us wait.
     fn late(&self) -> ErrorReason {
         let starved = |upload: &Upload| upload.progress() != Progress::Done && upload.is_starved();
-        if self.upload.as_ref().is_some_and(|upload| starved(upload)) {
+        if self.upload().is_some_and(starved) {
             ErrorReason::BodyTimeout
         } else {
             ErrorReason::ServerTimeout
@@ -217,19 +272,46 @@ impl Exchange {
     }
 }
 
-fn silence(mut error: TrySendError<Request<RequestBody>>, spoke: bool, cargo: &mut Cargo) -> Silence {
-    if let Some(unsent) = error.take_message() {
-        cargo.came_back(unsent);
-        return Silence::Unsent;
+/// What a connection had carried before a request.
+struct Counts {
+    sent: u64,
+    received: u64,
+}
+
+impl Counts {
+    fn of(upstream: &Upstream) -> Self {
+        let line = upstream.line();
+        Self { sent: line.sent(), received: line.received() }
     }
-    let error = error.into_error();
-    if error.is_user() {
-        Silence::BadBody
-    } else if spoke {
-        Silence::Garbage
-    } else {
-        Silence::Closed
+
+    /// A connection that ended before it took or gave a byte has not cost the request anything.
+    fn judge(&self, silence: Silence, upstream: &Upstream, upload: Option<&Upload>) -> Silence {
+        let now = Self::of(upstream);
+        match silence {
+            Silence::Closed if now.received > self.received => Silence::Garbage,
+            Silence::Closed if now.sent == self.sent && upload.is_none_or(Upload::is_whole) => Silence::Unsent,
+            silence => silence,
+        }
     }
+}
+
+impl From<LineFault> for Silence {
+    fn from(fault: LineFault) -> Self {
+        if fault.is_nonsense() { Self::Garbage } else { Self::Closed }
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The head with the server's own words after the status, if they are not the usual ones.
+fn with_reason(read: codec::Read) -> Parts {
+    let codec::Read { mut head, reason, .. } = read;
+    if let Some(reason) = reason.and_then(|reason| ReasonPhrase::try_from(reason).ok()) {
+        head.extensions.insert(reason);
+    }
+    head
 }
 
 /// Opens a connection, unless that takes too long or its server is taken down meanwhile.

@@ -3,10 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::executor::Lane;
 use crate::model::{Port, ServerId};
 
+use super::line;
+use super::shared::{Event, Shared};
 use super::upstream::Upstream;
 
 /// Idle connections of one worker, by server. The one that came last goes first, so that those not needed grow old and
@@ -14,9 +18,10 @@ use super::upstream::Upstream;
 ///
 /// A connection to a server that was removed or has another address now is never asked for again; it leaves when its time
 /// is over.
-#[derive(Default)]
 pub(super) struct Pool {
     idle: RefCell<HashMap<ServerId, Vec<Idle>>>,
+    shared: Arc<Shared>,
+    lane: Lane,
 }
 
 struct Idle {
@@ -29,12 +34,16 @@ struct Idle {
 const MAX_AGE: Duration = Duration::from_secs(600);
 
 impl Pool {
+    pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
+        Self { idle: RefCell::default(), shared, lane }
+    }
+
     /// The most recently used connection to this server at this address.
     pub fn take(&self, server: ServerId, address: SocketAddr, now: Instant) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.get_mut(&server)?;
         while let Some(Idle { upstream, until }) = waiting.pop() {
-            if now < until && upstream.address == address && upstream.is_ready() {
+            if now < until && upstream.address == address && self.is_ready(&upstream) {
                 return Some(upstream);
             }
         }
@@ -46,7 +55,11 @@ impl Pool {
     pub fn put(&self, upstream: Upstream, settings: &Port, now: Instant) -> bool {
         let until = (now + settings.timeouts.pool).min(upstream.born + MAX_AGE);
         let most = settings.poolsize as usize;
-        if !upstream.is_ready() || until <= now || most == 0 {
+        if upstream.line().has_extra() {
+            self.shared.count(self.lane, Event::PoolSpoiled);
+            return false;
+        }
+        if !upstream.line().is_between() || until <= now || most == 0 {
             return false;
         }
         let mut idle = self.idle.borrow_mut();
@@ -59,6 +72,15 @@ impl Pool {
         true
     }
 
+    /// Neither the server nor the network has ended it.
+    fn is_ready(&self, upstream: &Upstream) -> bool {
+        let idle = upstream.line().look();
+        if idle == line::Idle::Spoiled {
+            self.shared.count(self.lane, Event::PoolSpoiled);
+        }
+        idle == line::Idle::Ready
+    }
+
     pub fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty()
     }
@@ -66,7 +88,7 @@ impl Pool {
     /// Closes those whose time is over and forgets those that their servers closed.
     pub fn sweep(&self, now: Instant) {
         self.idle.borrow_mut().retain(|_, waiting| {
-            waiting.retain(|idle| now < idle.until && idle.upstream.is_ready());
+            waiting.retain(|idle| now < idle.until && self.is_ready(&idle.upstream));
             !waiting.is_empty()
         });
     }

@@ -25,7 +25,7 @@ use super::upstream::Rest;
 /// Carries an upgraded connection after its 101 went to the client.
 pub(super) async fn tunnel(client: &Rc<Client>, tunnel: Tunnel, front: Rest) {
     let Tunnel { upstream, tally } = tunnel;
-    let Some(back) = upstream.into_rest().await else {
+    let Some(back) = upstream.into_rest() else {
         tally.failed();
         return reset(&front.stream);
     };

@@ -16,9 +16,8 @@ use crate::executor::Phase;
 use crate::message::{ErrorReason, examine_response, strip_response};
 
 use super::answer;
-use super::cargo::Cargo;
 use super::client::Wait;
-use super::download::{Download, ResponseBody, Running};
+use super::download::{ResponseBody, Running};
 use super::exchange::Exchange;
 use super::front::{FrontState, Tunnel};
 use super::local::PortRef;
@@ -66,9 +65,8 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 impl Exchange {
     /// Passes a server's response on.
     pub fn forward(&mut self, answered: Answered) -> Result<Response<ResponseBody>, Box<Own>> {
-        let Answered { response, upstream, tally } = answered;
+        let Answered { mut head, upstream, tally } = answered;
         let now = Instant::now();
-        let (mut head, incoming) = response.into_parts();
         let facts = match examine_response(&head, self.upgrade.as_ref()) {
             Ok(facts) => facts,
             Err(fault) => {
@@ -81,36 +79,39 @@ impl Exchange {
         tally.responded(head.status.as_u16());
         self.port.counters.count_code(self.local().lane, head.status.as_u16());
         strip_response(&mut head.headers, &facts);
-        let reusable = head.version == Version::HTTP_11;
         head.version = Version::HTTP_11;
+        let request_fields = std::mem::take(&mut self.head.headers);
+        self.local().spare.borrow_mut().recycle(request_fields);
         if facts.switches() {
             self.front.client.arm(Wait::Stale, now, self.port.settings.timeouts.stale);
             self.front.tunnel(Tunnel { upstream, tally });
             return Ok(Response::from_parts(head, ResponseBody::Own(None)));
         }
-        if self.upload.as_ref().is_some_and(|upload| upload.progress() != Progress::Done) {
+        if self.upload().is_some_and(|upload| upload.progress() != Progress::Done) {
             // The server has answered before it has read everything. It may read on while its response runs; when that
             // is over, what is left of the request is of no use to anybody.
             head.headers.insert(CONNECTION, CLOSE);
             self.front.leave_unread();
         }
+        upstream.line().expect(facts.length(&self.head.method));
         let (front, upload) = (Rc::clone(&self.front), self.upload.take());
+        let reusable = facts.keeps_alive();
         let running = Running { front, upstream, tally, upload, started: self.started, reusable };
-        Ok(Response::from_parts(head, stream(incoming, running, now)))
+        Ok(Response::from_parts(head, running.into_body(now)))
     }
 
     /// An answer of ours. What the client still wants to send is read if it is here already; else the connection ends,
     /// because nobody may know where its next request begins.
-    pub async fn own(self, own: Own, mut cargo: Cargo) -> Response<ResponseBody> {
+    pub async fn own(self, own: Own) -> Response<ResponseBody> {
         let Own { reason, response } = own;
         tracing::debug!(port = %self.port.key, client = %self.address, %reason, "answered by ourselves");
         self.port.counters.count_reason(self.local().lane, reason.index());
         self.port.counters.count_code(self.local().lane, response.status().as_u16());
         let mut response = answer::own(response);
-        let is_read = match &self.upload {
+        let is_read = match self.upload() {
             None => true,
             Some(upload) if upload.progress() == Progress::Done => true,
-            Some(_) => match cargo.take_untouched() {
+            Some(upload) => match upload.take_untouched() {
                 Some(incoming) => drain(incoming).await,
                 None => false,
             },
@@ -124,16 +125,6 @@ impl Exchange {
         self.front.rest(Instant::now(), self.port.settings.timeouts.idle);
         response
     }
-}
-
-/// The body of a response that has begun; one without a body is over already.
-fn stream(incoming: Incoming, running: Running, now: Instant) -> ResponseBody {
-    if incoming.is_end_stream() {
-        running.end(now);
-        return ResponseBody::Own(None);
-    }
-    running.begin(now);
-    ResponseBody::Server(Download::new(incoming, running))
 }
 
 /// Reads what is already here of a body that nobody wants. Whether that was all of it.

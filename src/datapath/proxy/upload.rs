@@ -3,82 +3,88 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
-use crate::message::clean_trailers;
+use crate::message::codec::{write_chunk, write_last_chunk};
+use crate::message::{Body, RequestFacts, clean_trailers};
+use crate::model::Timeouts;
 
 use super::client::{Client, Wait};
 use super::tally::Tally;
+use super::upstream::SharedLine;
 
-/// A request's body on its way to a server.
-pub(super) struct RequestBody(Option<Uploading>);
-
-struct Uploading {
-    incoming: Incoming,
-    upload: Rc<Upload>,
-}
-
-/// How far a request's body has come, for the exchange that waits for the response.
+/// A request's body, and how far it has come. The client's connection carries it on whenever it is polled, whatever the
+/// exchange waits for meanwhile: a server may read on while its response is already on its way.
 pub(super) struct Upload {
     client: Rc<Client>,
     /// Without a byte.
     patience: Duration,
     /// For the response, from the body's end.
     server_patience: Duration,
+    is_chunked: bool,
     progress: Cell<Progress>,
     /// The last look found nothing to send: it is the client that we wait for.
     starved: Cell<bool>,
-    tally: RefCell<Option<Rc<Tally>>>,
-    gate: Option<Arc<Gate>>,
+    gate: Cell<Gate>,
+    incoming: RefCell<Option<Incoming>>,
+    target: RefCell<Option<Target>>,
+    /// The first frame, until a byte of it went to a server: a line that was dead already has not cost it.
+    first: RefCell<Option<Frame<Bytes>>>,
+    has_waited: Cell<bool>,
+}
+
+struct Target {
+    line: SharedLine,
+    tally: Rc<Tally>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Progress {
-    /// Nothing was taken from the client yet.
+    /// No server was given anything of it yet.
     Untouched,
     Moving,
     /// All of it was handed over.
     Done,
+    /// The client's side of it broke.
+    Broken,
 }
 
-impl RequestBody {
-    pub fn none() -> Self {
-        Self(None)
-    }
-
-    pub fn new(incoming: Incoming, upload: Rc<Upload>) -> Self {
-        Self(Some(Uploading { incoming, upload }))
-    }
-
-    /// What the client sends, if none of it was taken.
-    pub fn into_incoming(self) -> Option<Incoming> {
-        self.0.map(|uploading| uploading.incoming)
-    }
+/// `Expect: 100-continue` holds a body back until the server says `100 Continue`. hyper's server sends its own 100 to the
+/// client when the body is first asked for, so the client hears it when the server has said it, and never when the
+/// server refuses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Gate {
+    None,
+    Closed,
+    Open,
 }
 
 impl Upload {
-    pub fn new(
-        client: &Rc<Client>,
-        patience: Duration,
-        server_patience: Duration,
-        gate: Option<Arc<Gate>>,
-    ) -> Rc<Self> {
-        Rc::new(Self {
+    /// `None`: the request has no body.
+    pub fn new(client: &Rc<Client>, facts: &RequestFacts, timeouts: &Timeouts, incoming: Incoming) -> Option<Rc<Self>> {
+        let is_chunked = match facts.body() {
+            Body::None => return None,
+            Body::Sized(_) => false,
+            Body::Chunked => true,
+        };
+        Some(Rc::new(Self {
             client: Rc::clone(client),
-            patience,
-            server_patience,
+            patience: timeouts.body,
+            server_patience: timeouts.server,
+            is_chunked,
             progress: Cell::new(Progress::Untouched),
             starved: Cell::new(false),
-            tally: RefCell::new(None),
-            gate,
-        })
+            gate: Cell::new(if facts.expects_continue() { Gate::Closed } else { Gate::None }),
+            incoming: RefCell::new(Some(incoming)),
+            target: RefCell::new(None),
+            first: RefCell::new(None),
+            has_waited: Cell::new(false),
+        }))
     }
 
     pub fn progress(&self) -> Progress {
@@ -89,103 +95,159 @@ impl Upload {
         self.starved.get()
     }
 
-    /// The server whose bytes these are from now on.
-    pub fn count_for(&self, tally: &Rc<Tally>) {
-        *self.tally.borrow_mut() = Some(Rc::clone(tally));
-    }
-
-    fn is_held(&self, cx: &Context<'_>) -> bool {
-        self.gate.as_ref().is_some_and(|gate| gate.holds(cx))
-    }
-
-    fn moved(&self, bytes: usize, is_last: bool) {
-        if let Some(tally) = &*self.tally.borrow() {
-            tally.bytes_in(bytes);
+    /// Sends the body over this line from now on, behind what the line has been given already.
+    pub fn direct(&self, line: &SharedLine, tally: &Rc<Tally>) {
+        self.has_waited.set(false);
+        if self.first.borrow().is_some() {
+            self.progress.set(Progress::Untouched);
         }
-        self.starved.set(false);
+        *self.target.borrow_mut() = Some(Target { line: Rc::clone(line), tally: Rc::clone(tally) });
+    }
+
+    /// The line is of no use any more; another one may come.
+    pub fn detach(&self) {
+        *self.target.borrow_mut() = None;
+    }
+
+    /// The exchange is over: what is left of the body is of no use to anybody.
+    fn stop(&self) {
+        self.detach();
+        *self.incoming.borrow_mut() = None;
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.gate.get() == Gate::Closed
+    }
+
+    pub fn open_gate(&self) {
+        if self.is_held() {
+            self.gate.set(Gate::Open);
+        }
+    }
+
+    /// Whether all of it can still go to a server. Only the line knows whether its server was given a byte.
+    pub fn is_whole(&self) -> bool {
+        self.progress.get() == Progress::Untouched || self.first.borrow().is_some()
+    }
+
+    /// What the client sends, if nobody has begun to send it. To ask for a body that its client holds back would tell
+    /// the client to send it.
+    pub fn take_untouched(&self) -> Option<Incoming> {
+        let is_untouched = self.progress.get() == Progress::Untouched && self.gate.get() == Gate::None;
+        if is_untouched { self.incoming.borrow_mut().take() } else { None }
+    }
+
+    /// Moves what can be moved now. `Ready`: there is nothing more to move, or the way is blocked for good; the exchange
+    /// sees which from [`Upload::progress`] and from its line.
+    pub fn pump(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let target = self.target.borrow();
+        let Some(target) = &*target else { return Poll::Ready(()) };
+        loop {
+            if !self.waits_for_first() {
+                // A server may answer and stop reading: a write that fails says nothing about the response.
+                let flushed = ready!(target.line.borrow_mut().poll_flush(cx));
+                if flushed.is_err() {
+                    return Poll::Ready(());
+                }
+                self.first.borrow_mut().take();
+            }
+            if matches!(self.progress.get(), Progress::Done | Progress::Broken) {
+                return Poll::Ready(());
+            }
+            let Poll::Ready(next) = self.poll_frame(cx) else {
+                if self.waits_for_first() {
+                    // The head waits for the body's beginning, which is mostly here already and then leaves in one
+                    // write with it; one more look, and it goes alone.
+                    self.has_waited.set(true);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                return Poll::Pending;
+            };
+            self.pass(target, next);
+        }
+    }
+
+    fn waits_for_first(&self) -> bool {
+        self.progress.get() == Progress::Untouched && self.gate.get() == Gate::None && !self.has_waited.get()
+    }
+
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(first) = self.first.borrow_mut().take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        if self.is_held() {
+            return Poll::Pending;
+        }
+        let mut incoming = self.incoming.borrow_mut();
+        let Some(incoming) = &mut *incoming else { return Poll::Pending };
+        let polled = Pin::new(incoming).poll_frame(cx);
+        self.starved.set(polled.is_pending());
+        polled
+    }
+
+    /// Hands the next of the body to the line.
+    fn pass(&self, target: &Target, next: Option<Result<Frame<Bytes>, hyper::Error>>) {
+        match next {
+            None => self.end(target, None),
+            Some(Err(_)) => self.progress.set(Progress::Broken),
+            Some(Ok(mut frame)) => match (frame.data_ref().cloned(), frame.trailers_mut()) {
+                (Some(bytes), _) => {
+                    if self.progress.get() == Progress::Untouched {
+                        *self.first.borrow_mut() = Some(frame);
+                    }
+                    self.pass_data(target, bytes);
+                }
+                (None, Some(trailers)) => {
+                    clean_trailers(trailers);
+                    self.end(target, Some(trailers));
+                }
+                (None, None) => {}
+            },
+        }
+    }
+
+    fn pass_data(&self, target: &Target, bytes: Bytes) {
+        target.tally.bytes_in(bytes.len());
         self.progress.set(Progress::Moving);
-        if is_last {
-            return self.ended();
-        }
         self.client.arm(Wait::Body, Instant::now(), self.patience);
+        let is_last = self.incoming.borrow().as_ref().is_some_and(hyper::body::Body::is_end_stream);
+        if !bytes.is_empty() {
+            let mut line = target.line.borrow_mut();
+            if self.is_chunked {
+                let mut size = Vec::with_capacity(16);
+                write_chunk(bytes.len(), &mut size);
+                line.queue(size.into());
+            }
+            line.queue(bytes);
+            if self.is_chunked {
+                line.queue(Bytes::from_static(b"\r\n"));
+            }
+        }
+        if is_last {
+            self.end(target, None);
+        }
     }
 
-    fn ended(&self) {
+    fn end(&self, target: &Target, trailers: Option<&http::HeaderMap>) {
+        if self.is_chunked {
+            let mut last = Vec::with_capacity(16);
+            write_last_chunk(trailers, &mut last);
+            target.line.borrow_mut().queue(last.into());
+        }
         self.progress.set(Progress::Done);
         // While a response is already on its way, its own progress is what counts.
-        if self.tally.borrow().as_ref().is_some_and(|tally| !tally.has_answered()) {
+        if !target.tally.has_answered() {
             self.client.arm(Wait::Server, Instant::now(), self.server_patience);
         }
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
+/// An exchange's hold on its upload. Dropping it, for whatever reason, ends the upload.
+pub(super) struct Uploading(pub Rc<Upload>);
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(Uploading { incoming, upload }) = &mut self.0 else { return Poll::Ready(None) };
-        if upload.is_held(cx) {
-            return Poll::Pending;
-        }
-        let polled = Pin::new(&mut *incoming).poll_frame(cx);
-        match polled {
-            Poll::Pending => {
-                upload.starved.set(true);
-                Poll::Pending
-            }
-            Poll::Ready(Some(Ok(mut frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                if let Some(trailers) = frame.trailers_mut() {
-                    clean_trailers(trailers);
-                }
-                upload.moved(bytes, frame.is_trailers() || incoming.is_end_stream());
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) => {
-                upload.ended();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|uploading| uploading.incoming.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), |uploading| uploading.incoming.size_hint())
-    }
-}
-
-/// Holds a body back until the server says `100 Continue`. hyper's server sends its own 100 to the client when the body is
-/// first asked for, so the client hears it when the server has said it, and never when the server refuses.
-///
-/// hyper wants to call it from any thread, hence the lock; only requests with `Expect` have one.
-#[derive(Default)]
-pub(super) struct Gate {
-    open: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl Gate {
-    pub fn open(&self) {
-        self.open.store(true, Ordering::Release);
-        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            waker.wake();
-        }
-    }
-
-    pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire)
-    }
-
-    fn holds(&self, cx: &Context<'_>) -> bool {
-        if self.is_open() {
-            return false;
-        }
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
-        !self.is_open()
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }

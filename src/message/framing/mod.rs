@@ -55,7 +55,7 @@ mod tests;
 
 pub use request::{Body, MAX_FIELDS, MAX_TARGET, RequestFacts, examine_request};
 pub(super) use response::single_token;
-pub use response::{ResponseFacts, ResponseFault, examine_response};
+pub use response::{ResponseFacts, ResponseFault, ResponseLength, examine_response};
 
 use http::HeaderValue;
 

@@ -48,6 +48,8 @@ pub(in super::super) struct Connection {
     pub upgrade: bool,
     /// Some other field is named that has to go with it.
     pub nominates: bool,
+    /// The sender ends the connection after this message.
+    pub closes: bool,
 }
 
 impl RequestFacts {
@@ -154,6 +156,8 @@ impl Connection {
         for token in tokens(value) {
             if token.eq_ignore_ascii_case(b"upgrade") {
                 self.upgrade = true;
+            } else if token.eq_ignore_ascii_case(b"close") {
+                self.closes = true;
             } else if !is_option(token) && !is_protected(token) {
                 self.nominates = true;
             }
@@ -163,7 +167,7 @@ impl Connection {
 
 /// Options that name no field, or one that has a step of its own.
 fn is_option(token: &[u8]) -> bool {
-    const OPTIONS: [&[u8]; 5] = [b"keep-alive", b"close", b"te", b"http2-settings", b"proxy-connection"];
+    const OPTIONS: [&[u8]; 4] = [b"keep-alive", b"te", b"http2-settings", b"proxy-connection"];
     OPTIONS.iter().any(|option| token.eq_ignore_ascii_case(option))
 }
 

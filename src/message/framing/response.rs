@@ -1,7 +1,7 @@
 //! The look over a server's response.
 
 use http::response::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 
 use super::super::names::{Field, Fields, Meaning, meaning};
 use super::super::reason::ErrorReason;
@@ -13,6 +13,9 @@ use super::{is_chunked, parse_length, tokens};
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseFacts {
     content_length: Option<u64>,
+    /// HTTP/1.1: connections are kept unless it says otherwise. Servers of HTTP/1.0 may offer it, but their word for it
+    /// has been broken by too many proxies in between (RFC 9112 C.2.2).
+    is_modern: bool,
     pub(in super::super) status: StatusCode,
     pub(in super::super) fields: Fields,
     pub(in super::super) connection: Connection,
@@ -24,10 +27,42 @@ impl ResponseFacts {
         self.content_length
     }
 
+    /// How long the body of this answer to a request of this method is (RFC 9112 6.3).
+    pub fn length(&self, asked: &Method) -> ResponseLength {
+        let is_bodiless = *asked == Method::HEAD
+            || self.status.is_informational()
+            || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if is_bodiless {
+            return ResponseLength::None;
+        }
+        if self.fields.has(Field::TransferEncoding) {
+            return ResponseLength::Chunked;
+        }
+        self.content_length.map_or(ResponseLength::UntilClose, ResponseLength::Sized)
+    }
+
+    /// The server's connection may carry another request after this.
+    pub fn keeps_alive(&self) -> bool {
+        self.is_modern && !self.connection.closes
+    }
+
     /// The server switched to the protocol that the client asked for: the connection is a tunnel now.
     pub fn switches(&self) -> bool {
         self.status == StatusCode::SWITCHING_PROTOCOLS
     }
+}
+
+/// How a response's body ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ResponseLength {
+    /// There is none, whatever the head says.
+    None,
+    /// After so many bytes.
+    Sized(u64),
+    /// With its last chunk.
+    Chunked,
+    /// With the connection.
+    UntilClose,
 }
 
 /// Why a response cannot be passed on. The client gets `bad-response`; the connection to the server is not used again.
@@ -41,6 +76,8 @@ pub enum ResponseFault {
     BadTransferEncoding,
     #[error("it has both a content length and a transfer encoding")]
     LengthAndEncoding,
+    #[error("it has a transfer encoding, which HTTP/1.0 does not know")]
+    EncodingOnOldVersion,
     #[error("it switches protocols, which the request did not ask for")]
     SwitchUnasked,
     #[error("it switches to another protocol than the request asked for")]
@@ -55,10 +92,11 @@ impl From<ResponseFault> for ErrorReason {
     }
 }
 
-/// Looks once over a response as hyper's client shows it. `asked` is the upgrade that was sent with its request.
+/// Looks once over a response. `asked` is the upgrade that was sent with its request.
 pub fn examine_response(head: &Parts, asked: Option<&Upgrade>) -> Result<ResponseFacts, ResponseFault> {
     let mut facts = ResponseFacts {
         content_length: None,
+        is_modern: head.version == Version::HTTP_11,
         status: head.status,
         fields: Fields::default(),
         connection: Connection::default(),
@@ -70,6 +108,9 @@ pub fn examine_response(head: &Parts, asked: Option<&Upgrade>) -> Result<Respons
     }
     if facts.fields.has(Field::TransferEncoding) && facts.fields.has(Field::ContentLength) {
         return Err(ResponseFault::LengthAndEncoding);
+    }
+    if facts.fields.has(Field::TransferEncoding) && !facts.is_modern {
+        return Err(ResponseFault::EncodingOnOldVersion);
     }
     facts.check_status(head, asked)?;
     Ok(facts)
