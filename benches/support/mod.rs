@@ -137,6 +137,7 @@ fn port(servers: Vec<Server>) -> Port {
     let timeouts = Timeouts {
         head: second,
         idle: second,
+        park: second,
         body: second,
         connect: second,
         server: second,

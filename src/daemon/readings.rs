@@ -90,6 +90,7 @@ impl Readings {
                 reading.idle_closed,
             ),
             figure("clients_gone_total", "Clients that went away before their answer.", reading.clients_gone),
+            figure("parked_total", "Times that a silent client's buffers were given up.", reading.parked),
         ]
     }
 }

@@ -82,6 +82,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between requests of a kept-alive client (http).
     pub idle: Duration,
+    /// After which a silent kept-alive client keeps its connection only, without any buffers (http); zero: never.
+    pub park: Duration,
     /// Without a byte of a body in either direction (http).
     pub body: Duration,
     /// For a connection to a server.
@@ -92,6 +94,13 @@ pub struct Timeouts {
     pub stale: Duration,
     /// How long an unused connection to a server is kept (http). Shorter than the server's own patience.
     pub pool: Duration,
+}
+
+impl Timeouts {
+    /// How long a silent client keeps its buffers.
+    pub fn until_parked(&self) -> Duration {
+        if self.park.is_zero() { self.idle } else { self.park.min(self.idle) }
+    }
 }
 
 /// The answer of the port itself when nobody else can answer.

@@ -112,6 +112,7 @@ fn timeouts(number: PortNumber, view: View<'_>) -> Timeouts {
     Timeouts {
         head: view.seconds("headtimeout"),
         idle: view.seconds("idletimeout"),
+        park: view.seconds("parktime"),
         body: view.seconds("bodytimeout"),
         connect: view.seconds("connecttimeout"),
         server: view.seconds("servertimeout"),

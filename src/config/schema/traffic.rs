@@ -71,6 +71,14 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         Keyword::new("headtimeout", fractions(100, 3600), Seconds(10), "for a whole request head").http_only(),
         Keyword::new("idletimeout", fractions(100, 86_400), Seconds(60), "between requests of a kept-alive client")
             .http_only(),
+        // Browsers fetch the parts of a page within it; who is silent for longer may be so for the whole idletimeout.
+        Keyword::new(
+            "parktime",
+            fractions(0, 86_400),
+            Seconds(1),
+            "after which a silent client's buffers are given up until it speaks again; 0: never",
+        )
+        .http_only(),
         Keyword::new("bodytimeout", fractions(100, 86_400), Seconds(60), "without a byte of a body").http_only(),
         Keyword::new("connecttimeout", fractions(100, 3600), Seconds(5), "for a connection to a server"),
         Keyword::new(

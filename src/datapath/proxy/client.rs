@@ -17,8 +17,12 @@ use super::timers::{Tick, Ticket};
 /// What a connection waits for; each has its patience in [`crate::model::Timeouts`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wait {
-    /// For the next request.
+    /// For the next request, with hyper at hand.
     Idle,
+    /// For the next request, with nothing but the socket.
+    Parked,
+    /// For the client to take its last response, though it may speak.
+    Unread,
     /// For the rest of a request's head.
     Head,
     /// For a connection to the server.

@@ -142,7 +142,7 @@ impl Running {
                 local.expect_sweep(now);
             }
         }
-        front.rest(now, settings.timeouts.idle);
+        front.rest(now, &settings.timeouts);
     }
 
     fn break_off(self, broken: &Broken) {

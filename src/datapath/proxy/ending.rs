@@ -21,6 +21,8 @@ use super::upstream::Rest;
 pub(super) enum End {
     Done,
     Failed(hyper::Error),
+    /// The client says nothing and takes nothing: its connection can be parked.
+    Silent,
     /// While hyper was not listening to the exchange, or there was none.
     Expired(Wait),
     Cut,
@@ -35,9 +37,10 @@ pub(super) async fn finish(state: &FrontState, end: End, rest: Rest) {
             None if state.leaves_unread() => linger(client, rest.stream).await,
             None => {}
         },
+        End::Silent => {}
         End::Failed(error) => failed(state, &error, rest).await,
         End::Expired(Wait::Head) => refuse(state, ErrorReason::HeadTimeout, rest).await,
-        End::Expired(Wait::Idle) => client.local.count(Event::IdleClosed),
+        End::Expired(Wait::Parked) => client.local.count(Event::IdleClosed),
         End::Expired(_) => {
             client.local.count(Event::Stalled);
             reset(&rest.stream);

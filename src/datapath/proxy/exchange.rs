@@ -42,10 +42,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Looks at a request and makes it ready for a server. `Err` is the answer to one that goes nowhere.
-    pub fn begin(
-        front: &Rc<FrontState>,
-        request: Request<Incoming>,
-    ) -> Result<Self, Box<Response<ResponseBody>>> {
+    pub fn begin(front: &Rc<FrontState>, request: Request<Incoming>) -> Result<Self, Box<Response<ResponseBody>>> {
         let started = Instant::now();
         let Some(port) = front.client.local.port(front.client.port) else {
             // The port was removed while this client was connected.

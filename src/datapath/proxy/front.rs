@@ -9,9 +9,10 @@ use std::convert::Infallible;
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
@@ -20,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::message::{ConnectionFacts, ErrorReason, Proto};
+use crate::model::Timeouts;
 
 use super::client::{Client, Wait};
 use super::download::ResponseBody;
@@ -37,6 +39,8 @@ pub(super) struct FrontState {
     /// As it was when the client came.
     pub port: PortRef,
     pub facts: ConnectionFacts,
+    /// When the last request was over; before the first one, when the client came.
+    rested: Cell<Instant>,
     /// A request is being served.
     busy: Cell<bool>,
     /// A response has begun.
@@ -68,6 +72,7 @@ impl FrontState {
             client,
             port,
             facts,
+            rested: Cell::new(Instant::now()),
             busy: Cell::new(false),
             streaming: Cell::new(false),
             heard: Cell::new(false),
@@ -97,13 +102,14 @@ impl FrontState {
     }
 
     /// Its response is handed over; the next request may come.
-    pub fn rest(&self, now: Instant, patience: Duration) {
+    pub fn rest(&self, now: Instant, timeouts: &Timeouts) {
+        self.rested.set(now);
         self.busy.set(false);
         self.streaming.set(false);
         self.heard.set(false);
         self.upload(None);
         self.client.serve_by(None);
-        self.client.arm(Wait::Idle, now, patience);
+        self.client.arm(Wait::Idle, now, timeouts.until_parked());
     }
 
     /// The rest of the request will not be read: the connection ends with the response, and gently, because closing a
@@ -174,9 +180,29 @@ impl FrontState {
         }));
     }
 
+    /// Nothing is on its way to or from the client, so that hyper's side of the connection is empty.
+    fn is_silent(&self) -> bool {
+        !self.busy.get() && self.quiet.get() && !self.heard.get()
+    }
+
+    /// Whether a parked client has said something; `Done`: it has not, and the worker drains.
+    fn poll_spoken(&self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.client.listen(cx);
+        if stream.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.client.local.draining.get() {
+            return Poll::Ready(Err(End::Done));
+        }
+        if self.client.take_expired() { Poll::Ready(Err(End::Expired(Wait::Parked))) } else { Poll::Pending }
+    }
+
     /// Looks at what hyper does not know of, when hyper has nothing to do.
     fn look(&self) -> Poll<End> {
-        if self.client.wait() == Wait::Idle && self.heard.replace(false) {
+        if self.client.wait() == Wait::Unread && self.quiet.get() {
+            self.client.arm(Wait::Idle, Instant::now(), self.port.settings.timeouts.until_parked());
+        }
+        if matches!(self.client.wait(), Wait::Idle | Wait::Unread) && self.heard.replace(false) {
             // Absolute from the first byte: who sends a byte now and then does not move it.
             self.client.arm(Wait::Head, Instant::now(), self.port.settings.timeouts.head);
         }
@@ -184,7 +210,15 @@ impl FrontState {
             return Poll::Ready(End::Cut);
         }
         if self.client.take_expired() {
-            return Poll::Ready(End::Expired(self.client.wait()));
+            return Poll::Ready(match self.client.wait() {
+                Wait::Idle if self.is_silent() => End::Silent,
+                // It has not taken its last response. That is no silence that could be parked.
+                Wait::Idle => {
+                    self.client.arm(Wait::Unread, self.rested.get(), self.port.settings.timeouts.idle);
+                    return Poll::Pending;
+                }
+                wait => End::Expired(wait),
+            });
         }
         Poll::Pending
     }
@@ -193,17 +227,49 @@ impl FrontState {
 type Front = Connection<TokioIo<Wire>, Desk>;
 
 /// Serves one http client until its connection ends.
+///
+/// hyper is there while the client has something to say or to hear, and for a moment after; a client that is silent
+/// longer is parked. It begins parked, because a connection may be opened long before its first request.
 pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) {
     let state = FrontState::new(client, port);
-    state.client.arm(Wait::Idle, Instant::now(), state.port.settings.timeouts.idle);
-    let wire = Wire { stream, state: Rc::clone(&state) };
-    let mut connection = builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
-    let end = drive(&state, &mut connection).await;
-    let parts = connection.into_parts();
-    let rest = Rest { stream: parts.io.into_inner().stream, read: parts.read_buf };
-    // The exchange is over, whatever it was doing: its guards have to end now, not after the client has gone.
-    drop(parts.service);
-    finish(&state, end, rest).await;
+    let mut rest = Rest { stream, read: Bytes::new() };
+    let end = loop {
+        // The beginning of a head that came behind the last request is not silence: hyper gets it back, and its clock runs.
+        if rest.read.is_empty()
+            && let Err(end) = park(&state, &rest.stream).await
+        {
+            break end;
+        }
+        let wire = Wire { stream: rest.stream, read: rest.read, state: Rc::clone(&state) };
+        let mut connection = Box::new(builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state))));
+        let end = drive(&state, &mut connection).await;
+        let parts = connection.into_parts();
+        rest = Rest { stream: parts.io.into_inner().stream, read: parts.read_buf };
+        // The exchange is over, whatever it was doing: its guards have to end now, not after the client has gone.
+        drop(parts.service);
+        if !matches!(end, End::Silent) {
+            break end;
+        }
+        state.client.local.parked();
+    };
+    // Boxed because it is brief: what is awaited there would else be room in the task of every idle client.
+    Box::pin(finish(&state, end, rest)).await;
+}
+
+/// Waits for the client to speak; holds nothing but the socket. `Err`: it will not be served any more.
+async fn park(state: &FrontState, stream: &TcpStream) -> Result<(), End> {
+    let client = &state.client;
+    client.arm(Wait::Parked, state.rested.get(), state.port.settings.timeouts.idle);
+    let mut spoken = poll_fn(|cx| state.poll_spoken(stream, cx)).await;
+    if matches!(spoken, Err(End::Done)) {
+        // The worker drains. A request may be here already, but only the next look at the event queue says so.
+        tokio::task::yield_now().await;
+        spoken = poll_fn(|cx| state.poll_spoken(stream, cx)).await;
+    }
+    spoken?;
+    // What came is the beginning of a head, or the end of the connection; hyper tells.
+    client.arm(Wait::Idle, Instant::now(), state.port.settings.timeouts.until_parked());
+    Ok(())
 }
 
 fn builder() -> Builder {
@@ -223,11 +289,6 @@ const MAX_REQUEST_HEAD: usize = 32 * 1024;
 
 async fn drive(state: &FrontState, connection: &mut Front) -> End {
     let draining = &state.client.local.draining;
-    if draining.get() {
-        // Taken from the queue of a listener that is closing: its request may be here already, but only the next look at
-        // the event queue says so.
-        tokio::task::yield_now().await;
-    }
     let mut told = false;
     poll_fn(|cx| {
         state.client.listen(cx);

@@ -14,8 +14,8 @@ use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::message::codec::{BadChunk, BadHead, Chunked, MAX_RESPONSE_HEAD, Piece, Read, parse_response};
 use crate::message::ResponseLength;
+use crate::message::codec::{BadChunk, BadHead, Chunked, MAX_RESPONSE_HEAD, Piece, Read, parse_response};
 
 pub(super) struct Line {
     stream: TcpStream,

@@ -10,6 +10,7 @@ use http::HeaderMap;
 
 use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::model::PortId;
+use crate::sys::memory;
 
 use super::client::Clients;
 use super::pool::Pool;
@@ -24,6 +25,8 @@ pub(super) struct Local {
     pub pool: Pool,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
+    /// Clients parked since memory was given back last.
+    parked: Cell<u32>,
     /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
     /// buffer of its own.
     pub scratch: RefCell<Box<[u8]>>,
@@ -78,6 +81,9 @@ const SCRATCH: usize = 64 * 1024;
 /// Between two looks at idle connections to servers.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Buffers of so many clients are worth a walk through the allocator's pages: some megabytes.
+const MANY_PARKED: u32 = 256;
+
 impl Local {
     pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
         let version = shared.version();
@@ -89,6 +95,7 @@ impl Local {
             pool: Pool::new(Arc::clone(&shared), lane),
             spare: RefCell::default(),
             draining: Cell::new(false),
+            parked: Cell::new(0),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             snapshot: RefCell::new(snapshot),
             shared,
@@ -120,7 +127,24 @@ impl Local {
                 self.clients.come_up(tickets, due, tick);
             }
             self.pool.sweep(now);
+            self.give_back();
             self.timers.sleep(self.next_sweep(now)).await;
+        }
+    }
+
+    /// A client was parked. When many were, what they held goes back to the system.
+    pub fn parked(&self) {
+        self.count(Event::Parked);
+        self.parked.set(self.parked.get() + 1);
+        if self.parked.get() == MANY_PARKED {
+            self.timers.wake_by(self.timers.after(Instant::now(), SWEEP));
+        }
+    }
+
+    fn give_back(&self) {
+        if self.parked.get() >= MANY_PARKED {
+            self.parked.set(0);
+            memory::give_back();
         }
     }
 

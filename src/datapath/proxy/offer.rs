@@ -15,8 +15,8 @@ use hyper::ext::ReasonPhrase;
 use tokio::net::TcpStream;
 
 use crate::executor::{Phase, ServerIndex};
-use crate::message::codec::{self, write_request};
 use crate::message::ErrorReason;
+use crate::message::codec::{self, write_request};
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
@@ -100,12 +100,7 @@ impl Exchange {
         Box::pin(self.offer_fresh(id, address, tally)).await
     }
 
-    async fn offer_fresh(
-        &self,
-        id: ServerId,
-        address: SocketAddr,
-        tally: Rc<Tally>,
-    ) -> Result<Answered, Failure> {
+    async fn offer_fresh(&self, id: ServerId, address: SocketAddr, tally: Rc<Tally>) -> Result<Answered, Failure> {
         self.local().count(Event::PoolMiss);
         let upstream = match self.open(id, address, &tally).await {
             Ok(upstream) => upstream,
@@ -249,11 +244,7 @@ impl Exchange {
     /// Who let us wait.
     fn late(&self) -> ErrorReason {
         let starved = |upload: &Upload| upload.progress() != Progress::Done && upload.is_starved();
-        if self.upload().is_some_and(starved) {
-            ErrorReason::BodyTimeout
-        } else {
-            ErrorReason::ServerTimeout
-        }
+        if self.upload().is_some_and(starved) { ErrorReason::BodyTimeout } else { ErrorReason::ServerTimeout }
     }
 
     fn blame(&self, silence: Silence, tally: &Tally) -> Failure {

@@ -43,7 +43,7 @@ pub(super) fn refuse(
     port.counters.count_reason(lane, reason.index());
     port.counters.count_code(lane, response.status().as_u16());
     front.leave_unread();
-    front.rest(now, port.settings.timeouts.idle);
+    front.rest(now, &port.settings.timeouts);
     answer::own(response)
 }
 
@@ -122,7 +122,7 @@ impl Exchange {
         if !is_read || reason.closes() {
             self.front.leave_unread();
         }
-        self.front.rest(Instant::now(), self.port.settings.timeouts.idle);
+        self.front.rest(Instant::now(), &self.port.settings.timeouts);
         response
     }
 }

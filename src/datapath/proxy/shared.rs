@@ -73,6 +73,7 @@ impl Shared {
             stalled: sum(Event::Stalled),
             idle_closed: sum(Event::IdleClosed),
             clients_gone: sum(Event::ClientGone),
+            parked: sum(Event::Parked),
         }
     }
 
@@ -128,10 +129,11 @@ pub(super) enum Event {
     Stalled,
     IdleClosed,
     ClientGone,
+    Parked,
 }
 
 impl Event {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -142,6 +144,7 @@ impl Event {
         Self::Stalled,
         Self::IdleClosed,
         Self::ClientGone,
+        Self::Parked,
     ];
 }
 
@@ -170,6 +173,8 @@ pub struct ProxyReading {
     pub idle_closed: u64,
     /// Clients that left in the middle of a head or while their request was in progress.
     pub clients_gone: u64,
+    /// Times that a silent client's buffers were given up until it speaks again.
+    pub parked: u64,
 }
 
 #[cfg(test)]

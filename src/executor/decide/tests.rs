@@ -155,6 +155,7 @@ fn port(servers: Vec<Server>) -> Port {
         timeouts: Timeouts {
             head: second,
             idle: second,
+            park: second,
             body: second,
             connect: second,
             server: second,

@@ -18,12 +18,23 @@ pub struct Chunked {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    Size { size: u64, digits: u8 },
+    Size {
+        size: u64,
+        digits: u8,
+    },
     /// Blanks after the size, which some servers pad with; then an extension or the line's end.
-    Blank { size: u64 },
-    Extension { size: u64 },
-    SizeEnd { size: u64 },
-    Data { left: u64 },
+    Blank {
+        size: u64,
+    },
+    Extension {
+        size: u64,
+    },
+    SizeEnd {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     Trailer,

@@ -40,8 +40,7 @@ pub struct Read {
 pub fn parse_response(bytes: &Bytes, fields: &mut HeaderMap) -> Result<Option<Read>, BadHead> {
     let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
-    let status =
-        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room);
+    let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut room);
     let httparse::Status::Complete(len) = status.map_err(BadHead::Malformed)? else {
         return if bytes.len() < MAX_RESPONSE_HEAD { Ok(None) } else { Err(BadHead::TooLarge) };
     };
