@@ -35,7 +35,7 @@ pub use meaning::Config;
 pub use operand::{Operand, Part};
 pub use overrides::Overrides;
 pub use resolve::{PortDefaults, Resolved};
-pub use words::split_words;
+pub use words::{Unfinished, quote, split_unfinished, split_words};
 
 #[cfg(test)]
 mod tests;

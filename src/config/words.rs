@@ -47,8 +47,49 @@ pub(super) fn split(line: &str) -> Result<Vec<Word>, LineFault> {
     splitter.finish()
 }
 
+/// A line that is still being typed, as far as the cursor.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Unfinished {
+    /// The words that are finished.
+    pub words: Vec<String>,
+    /// The word that the cursor is in; empty where one may begin.
+    pub word: String,
+    /// The byte where that word begins, with its quotes.
+    pub begins: usize,
+    /// The quote that is open at the cursor.
+    pub quote: Option<char>,
+}
+
+/// What was typed so far, split as [`split_words`] will split it. `None` where nothing can follow: in a comment, and
+/// after what would be refused.
+pub fn split_unfinished(line: &str) -> Option<Unfinished> {
+    if line.len() > MAX_LINE || line.chars().any(|c| c.is_control() && c != '\t') {
+        return None;
+    }
+    let mut splitter = Splitter::default();
+    let mut begins = line.len();
+    for (at, c) in line.char_indices() {
+        let was_blank = splitter.mode == Mode::Blank;
+        splitter.take(c);
+        match splitter.mode {
+            Mode::Comment => return None,
+            Mode::Blank => begins = line.len(),
+            _ if was_blank => begins = at,
+            _ => {}
+        }
+    }
+    let quote = match splitter.mode {
+        Mode::Single => Some('\''),
+        Mode::Double | Mode::DoubleEscape => Some('"'),
+        _ => None,
+    };
+    let mut words: Vec<String> = splitter.words.into_iter().map(|word| word.text).collect();
+    let word = if begins < line.len() { words.pop().unwrap_or_default() } else { String::new() };
+    Some(Unfinished { words, word, begins, quote })
+}
+
 /// `text` as one word of a command line, quoted only where needed.
-pub(super) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\' | '#');
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -159,6 +200,29 @@ mod tests {
     }
 
     #[test]
+    fn words_while_they_are_typed() {
+        let typed = |line: &str| {
+            let Unfinished { words, word, begins, quote } = split_unfinished(line)?;
+            Some((words.join("|"), word, begins, quote))
+        };
+        let cases = [
+            ("", ("", "", 0, None)),
+            ("port ", ("port", "", 5, None)),
+            ("port st", ("port", "st", 5, None)),
+            ("ü x 'a b", ("ü|x", "a b", 5, Some('\''))),
+            ("a\"b c", ("", "ab c", 0, Some('"'))),
+            ("a \"\"", ("a", "", 2, None)),
+            ("a \"b\" ", ("a|b", "", 6, None)),
+        ];
+        for (line, (words, word, begins, quote)) in cases {
+            let expected = Some((words.to_owned(), word.to_owned(), begins, quote));
+            assert_eq!(typed(line), expected, "{line}");
+        }
+        assert_eq!(typed("a # b"), None);
+        assert_eq!(typed("a\u{1b}"), None);
+    }
+
+    #[test]
     fn columns_count_characters() {
         let columns = |line: &str| split(line).expect(line).into_iter().map(|word| word.column).collect::<Vec<_>>();
         assert_eq!(columns("ab  cd \"ü ö\" x"), [1, 5, 8, 14]);
@@ -182,7 +246,7 @@ mod tests {
 
         #[test]
         fn no_line_panics(line in ".{0,60}") {
-            let _ = split_words(&line);
+            let _ = (split_words(&line), split_unfinished(&line));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The operators' language: what they type, what they are answered, and the socket in between.
 //!
 //! `command` turns words into a [`Command`] by the one table in `grammar`, which also makes the help; `reply`
-//! holds the typed answers, `render` their tables for people and JSON for programs. `protocol` frames both for
+//! holds the typed answers, `render` their tables for people and JSON for programs. `completion` says what may follow
+//! at the cursor of a line that is being typed. `protocol` frames commands and answers for
 //! a stream; `socket` and `server` are the daemon's end of it, `client`, `prompt` and `session` are `dscontrol`'s.
 //!
 //! `client`, `prompt`, `session`, `server` and `socket` touch the machine; the rest is pure.
@@ -11,6 +12,7 @@
 
 pub mod client;
 pub mod command;
+pub mod completion;
 mod grammar;
 pub mod help;
 mod lookup;

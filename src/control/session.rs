@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::client::{Client, own_uid, socket_to_ask};
 use super::command::Command;
 use super::help::help;
-use super::prompt::{self, Shell};
+use super::prompt::{self, Editor, Plain, Shell};
 use super::protocol::Request;
 use super::render;
 use super::reply::{Outcome, Reply};
@@ -72,14 +72,20 @@ impl Session {
         })
     }
 
+    /// On a terminal each failure was seen when it happened.
     fn prompt(&mut self) -> io::Result<u8> {
         let stdin = io::stdin();
-        let mut input = BufReader::new(stdin.lock());
-        if stdin.is_terminal() {
-            // Each failure was seen when it happened.
-            return prompt::run(&mut input, Some(&mut io::stdout()), self).map(|_| Outcome::Done.exit_code());
+        let (reads_terminal, writes_terminal) = (stdin.is_terminal(), io::stdout().is_terminal());
+        if prompt::can_edit(reads_terminal, writes_terminal, std::env::var_os("TERM").as_deref()) {
+            let mut editor = Editor::new(self.client.clone())?;
+            return prompt::run(&mut editor, self).map(|_| Outcome::Done.exit_code());
         }
-        prompt::run(&mut input, None, self)
+        let input = BufReader::new(stdin.lock());
+        if reads_terminal {
+            let mut lines = Plain { input, screen: Some(&mut io::stdout()) };
+            return prompt::run(&mut lines, self).map(|_| Outcome::Done.exit_code());
+        }
+        prompt::run(&mut Plain { input, screen: None }, self)
     }
 
     fn ask(&self, words: &[String]) -> Reply {

@@ -10,6 +10,7 @@
 mod boot;
 mod commands;
 mod load;
+mod prompt;
 mod reload;
 mod support;
 mod traffic;

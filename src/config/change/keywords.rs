@@ -41,7 +41,7 @@ enum Found {
 }
 
 fn known(word: &str, context: Context) -> Result<Found, Refusal> {
-    let spoken: Vec<&'static str> = context.kind.schema().keywords.iter().map(spoken).collect();
+    let spoken: Vec<&'static str> = context.kind.schema().keywords.iter().map(Keyword::spoken).collect();
     match unabbreviate(word, &spoken) {
         Ok(full) => usable(full, context).map(Found::Keyword),
         Err(fault @ NotFound::Ambiguous { .. }) => Err(Refusal::misuse(fault.to_string())),
@@ -52,7 +52,7 @@ fn known(word: &str, context: Context) -> Result<Found, Refusal> {
 /// A word may be known and still not belong here.
 fn usable(full: &'static str, context: Context) -> Result<&'static Keyword, Refusal> {
     let object = context.kind.word();
-    let keyword = context.kind.schema().keywords.iter().find(|keyword| spoken(keyword) == full);
+    let keyword = context.kind.schema().keywords.iter().find(|keyword| keyword.spoken() == full);
     let keyword = keyword.ok_or_else(|| Refusal::misuse(format!("unknown word `{full}`")))?;
     match keyword.usage {
         Usage::Set => Ok(keyword),
@@ -86,7 +86,7 @@ fn known_later(word: &str, context: Context) -> Result<&'static Later, Refusal> 
 }
 
 fn read_field(line: &mut Line<'_>, position: usize, keyword: &'static Keyword, fields: &mut Fields) {
-    let word = spoken(keyword);
+    let word = keyword.spoken();
     let place = line.place(position);
     let mut values = Vec::new();
     while values.len() < keyword.value.words()
@@ -128,10 +128,5 @@ fn skip(line: &mut Line<'_>, context: Context) {
 /// The words that may stand here.
 fn words_of(context: Context) -> Vec<&'static str> {
     let fits = |keyword: &&Keyword| keyword.usage == Usage::Set || (context.adding && keyword.usage == Usage::Add);
-    context.kind.schema().keywords.iter().filter(fits).map(spoken).collect()
-}
-
-/// The word in commands; `set format` alone would not say of what.
-pub(super) fn spoken(keyword: &Keyword) -> &'static str {
-    if keyword.word == "format" { "logformat" } else { keyword.word }
+    context.kind.schema().keywords.iter().filter(fits).map(Keyword::spoken).collect()
 }

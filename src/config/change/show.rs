@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::keywords::spoken;
 use super::{Change, Deed, Steering, Target, line_of};
 use crate::config::object::Fields;
 use crate::config::operand::Operand;
@@ -71,7 +70,7 @@ fn steer(servers: &Operand, steering: Steering) -> String {
 fn pairs(kind: Kind, fields: &Fields) -> String {
     let told = kind.schema().keywords.iter().filter(|keyword| matches!(keyword.usage, Usage::Add | Usage::Set));
     told.filter_map(|keyword| fields.get(keyword.word))
-        .map(|field| format!(" {} {}", spoken(field.keyword), field.keyword.value.show(&field.value)))
+        .map(|field| format!(" {} {}", field.keyword.spoken(), field.keyword.value.show(&field.value)))
         .collect()
 }
 

@@ -55,6 +55,11 @@ impl Keyword {
         Self { word, value, preset, help, usage: Usage::Set, http_only: false, lean: false }
     }
 
+    /// The word in commands; `set format` alone would not say of what.
+    pub fn spoken(&self) -> &'static str {
+        if self.word == "format" { "logformat" } else { self.word }
+    }
+
     pub(super) const fn used(self, usage: Usage) -> Self {
         Self { usage, ..self }
     }

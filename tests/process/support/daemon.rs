@@ -141,9 +141,11 @@ impl Daemon {
         }
     }
 
-    fn command(&self) -> Command {
+    /// `dscontrol` for this daemon, with the site's directory as its home.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dscontrol"));
         command.arg("--socket").arg(self.directory.join("control.sock")).current_dir(&self.directory);
+        command.env("HOME", &self.directory).env_remove("XDG_STATE_HOME").env_remove("NO_COLOR");
         command
     }
 

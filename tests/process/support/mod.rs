@@ -3,7 +3,9 @@
 mod client;
 mod daemon;
 mod origin;
+mod terminal;
 
 pub use client::{ask, get};
 pub use daemon::{Daemon, Output, Site, free_port};
 pub use origin::Origin;
+pub use terminal::Terminal;

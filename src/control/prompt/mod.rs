@@ -1,10 +1,23 @@
 //! Lines of commands, typed or piped: read, split, carried out, until `exit` or the end.
+//!
+//! `plain` reads pipes, files and simple terminals. `editor` edits lines on a terminal, with `history` for the file of
+//! earlier lines, `live` for the names that a dispatcher has, and `terminal` to give the terminal back in any case.
 
-use std::io::{self, BufRead, Read, Write};
+mod editor;
+mod history;
+mod live;
+mod plain;
+mod terminal;
+
+use std::ffi::OsStr;
+use std::io;
 
 use super::protocol::MAX_REQUEST;
 use super::reply::Reply;
 use crate::config::split_words;
+
+pub use editor::Editor;
+pub use plain::Plain;
 
 /// Who carries out what was typed.
 pub trait Shell {
@@ -14,20 +27,33 @@ pub trait Shell {
     fn show(&mut self, reply: &Reply) -> io::Result<u8>;
 }
 
-/// Reads commands until the end of `input`, `exit` or `quit`, and returns the exit code of the last one that failed, 0
-/// when none did. A failure does not end it. `screen` gets the prompt, and is there only for a terminal.
-pub fn run(input: &mut impl BufRead, mut screen: Option<&mut dyn Write>, shell: &mut impl Shell) -> io::Result<u8> {
+/// Where lines come from.
+pub trait Source {
+    fn next(&mut self) -> io::Result<Line>;
+}
+
+/// What a source has read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Line {
+    Text(String),
+    TooLong,
+    NotText,
+    End,
+}
+
+/// Whether lines can be edited: both ends are a terminal, and one that understands escape codes.
+pub fn can_edit(reads_terminal: bool, writes_terminal: bool, term: Option<&OsStr>) -> bool {
+    let simple = |term: &OsStr| ["", "dumb", "cons25", "emacs"].iter().any(|name| term.eq_ignore_ascii_case(name));
+    reads_terminal && writes_terminal && term.is_some_and(|term| !simple(term))
+}
+
+/// Carries out commands until the end of the source, `exit` or `quit`, and returns the exit code of the last one that
+/// failed, 0 when none did. A failure does not end it.
+pub fn run(source: &mut impl Source, shell: &mut impl Shell) -> io::Result<u8> {
     let mut last_failure = 0;
     loop {
-        if let Some(screen) = screen.as_mut() {
-            screen.write_all(PROMPT.as_bytes())?;
-            screen.flush()?;
-        }
-        let words = match read_line(input)? {
-            Line::End => {
-                screen.map_or(Ok(()), |screen| screen.write_all(b"\n"))?;
-                return Ok(last_failure);
-            }
+        let words = match source.next()? {
+            Line::End => return Ok(last_failure),
             Line::Text(line) => split_words(&line).map_err(Reply::from),
             Line::TooLong => {
                 Err(Reply::misuse(format!("a command may be {MAX_REQUEST} bytes long, this line is longer")))
@@ -54,28 +80,6 @@ fn without_program(words: &[String]) -> &[String] {
     }
 }
 
-enum Line {
-    Text(String),
-    TooLong,
-    NotText,
-    End,
-}
-
-/// One line without its end. What is longer than a command may be is skipped, not kept.
-fn read_line(input: &mut impl BufRead) -> io::Result<Line> {
-    let mut bytes = Vec::new();
-    input.by_ref().take(MAX_REQUEST as u64 + 1).read_until(b'\n', &mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(Line::End);
-    }
-    if bytes.len() > MAX_REQUEST && !bytes.ends_with(b"\n") {
-        input.skip_until(b'\n')?;
-        return Ok(Line::TooLong);
-    }
-    let text = String::from_utf8(bytes);
-    Ok(text.map_or(Line::NotText, |text| Line::Text(text.trim_end_matches(['\r', '\n']).to_owned())))
-}
-
 const PROMPT: &str = "dscontrol>> ";
 
 #[cfg(test)]
@@ -100,9 +104,9 @@ mod tests {
         }
     }
 
-    fn piped(mut input: &[u8]) -> (u8, Recorder) {
+    fn piped(input: &[u8]) -> (u8, Recorder) {
         let mut recorder = Recorder::default();
-        let code = run(&mut input, None, &mut recorder).expect("no input error");
+        let code = run(&mut Plain { input, screen: None }, &mut recorder).expect("no input error");
         (code, recorder)
     }
 
@@ -133,10 +137,20 @@ mod tests {
     #[test]
     fn a_terminal_is_prompted() {
         let mut screen = Vec::new();
-        run(&mut &b"status\nexit\n"[..], Some(&mut screen), &mut Recorder::default()).expect("no input error");
+        let typed = &b"status\nexit\n"[..];
+        run(&mut Plain { input: typed, screen: Some(&mut screen) }, &mut Recorder::default()).expect("no input error");
         assert_eq!(screen, b"dscontrol>> dscontrol>> ");
         screen.clear();
-        run(&mut &b""[..], Some(&mut screen), &mut Recorder::default()).expect("no input error");
+        run(&mut Plain { input: &b""[..], screen: Some(&mut screen) }, &mut Recorder::default())
+            .expect("no input error");
         assert_eq!(screen, b"dscontrol>> \n", "the shell's own prompt begins a line");
+    }
+    #[test]
+    fn lines_are_edited_on_a_terminal_alone() {
+        let on = |term: &str| can_edit(true, true, Some(OsStr::new(term)));
+        assert!(on("xterm-256color") && on("linux") && on("screen"));
+        assert!(!on("dumb") && !on("DUMB") && !on("") && !can_edit(true, true, None));
+        let term = Some(OsStr::new("xterm"));
+        assert!(!can_edit(false, true, term) && !can_edit(true, false, term));
     }
 }
