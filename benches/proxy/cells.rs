@@ -80,7 +80,7 @@ pub const CELLS: [Cell; 10] = [
     http("small512", "100 bytes, 512 connections", 512, "/small"),
     quick(http("16k", "16 KiB, 64 connections", 64, "/16k")),
     http("1m", "1 MiB, 16 connections", 16, "/1m"),
-    quick(kind(http("connect", "a connection per request, 100 bytes, 64 at a time", 64, "/small"), Kind::Close)),
+    quick(kind(http("connect", "A connection per request, 100 bytes, 64 at a time", 64, "/small"), Kind::Close)),
     kind(http("post", "POST of 16 KiB, 64 connections", 64, "/"), Kind::Post),
     quick(Cell {
         load: Load::Echo,
@@ -90,8 +90,8 @@ pub const CELLS: [Cell; 10] = [
     Cell {
         load: Load::Crowd,
         headline: Measure::IdleClient,
-        ..http("idle", "memory of 5,000 idle clients", 0, "/small")
+        ..http("idle", "Memory per idle client, 5,000 clients", 0, "/small")
     },
-    Cell { variants: &LOG, ..http("accesslog", "access log, 100 bytes, 64 connections", 64, "/small") },
-    Cell { variants: &WORKERS, ..http("workers", "one worker and two, 100 bytes, 64 connections", 64, "/small") },
+    Cell { variants: &LOG, ..http("accesslog", "Access log, 100 bytes, 64 connections", 64, "/small") },
+    Cell { variants: &WORKERS, ..http("workers", "One worker and two on all CPUs, 64 connections", 64, "/small") },
 ];

@@ -29,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use figures::report::{Method, Report};
-use figures::table;
+use figures::{chart, table};
 use household::Household;
 use machine::Places;
 use options::{Options, Plan, is_meant};
@@ -82,10 +82,7 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
     let places = Places::find()?;
     places.settle()?;
     let descriptors = machine::raise_descriptors()?;
-    let (contenders, notes) = present(&plan.contenders);
-    if contenders.is_empty() || machine::version("wrk", "-v").is_none() {
-        return Err("nothing to measure, or no wrk to measure it with (as root: apt-get install wrk)".into());
-    }
+    let Present { contenders, syscalls, notes } = Present::of(plan)?;
     let versions = contenders.iter().filter_map(|one| Some((one.name.clone(), one.version()?))).collect();
     let mut bench = Bench {
         plan,
@@ -95,6 +92,7 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
         household,
         directory,
         descriptors,
+        syscalls,
         random: fastrand::Rng::with_seed(plan.seed),
         notes,
     };
@@ -108,13 +106,30 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
     write(plan, &report)
 }
 
-/// Those whose program is there, and a line for each of the others.
-fn present(contenders: &[Contender]) -> (Vec<Contender>, Vec<String>) {
-    let (there, missing): (Vec<_>, Vec<_>) = contenders.iter().cloned().partition(|one| one.version().is_some());
-    let line = |one: &Contender| format!("{} is left out: {} cannot be run", one.name, one.binary.display());
-    let notes: Vec<String> = missing.iter().map(line).collect();
-    notes.iter().for_each(|note| eprintln!("{note}"));
-    (there, notes)
+/// What of the plan this machine has the programs for.
+struct Present {
+    contenders: Vec<Contender>,
+    syscalls: bool,
+    /// A line for each that is missing.
+    notes: Vec<String>,
+}
+
+impl Present {
+    fn of(plan: &Plan) -> Result<Self, Failure> {
+        let (contenders, missing): (Vec<_>, Vec<_>) =
+            plan.contenders.iter().cloned().partition(|one| one.version().is_some());
+        let line = |one: &Contender| format!("{} is left out: {} cannot be run", one.name, one.binary.display());
+        let mut notes: Vec<String> = missing.iter().map(line).collect();
+        let syscalls = plan.syscalls && machine::version("strace", "-V").is_some();
+        if plan.syscalls && !syscalls {
+            notes.push("system calls are left out: strace cannot be run".to_owned());
+        }
+        notes.iter().for_each(|note| eprintln!("{note}"));
+        if contenders.is_empty() || machine::version("wrk", "-v").is_none() {
+            return Err("nothing to measure, or no wrk to measure it with (as root: apt-get install wrk)".into());
+        }
+        Ok(Self { contenders, syscalls, notes })
+    }
 }
 
 fn begin(plan: &Plan, places: &Places, versions: BTreeMap<String, String>) -> Report {
@@ -142,7 +157,7 @@ fn begin(plan: &Plan, places: &Places, versions: BTreeMap<String, String>) -> Re
 }
 
 fn write(plan: &Plan, report: &Report) -> Result<(), Failure> {
-    let files = [(&plan.json, serde_json::to_string_pretty(report)? + "\n")];
+    let files = [(&plan.json, serde_json::to_string_pretty(report)? + "\n"), (&plan.svg, chart::chart(report))];
     for (path, text) in files {
         let Some(path) = path else { continue };
         if let Some(directory) = path.parent() {

@@ -1,6 +1,6 @@
 //! The words after `--`.
 
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
 use clap::{CommandFactory, Parser};
 
@@ -27,7 +27,7 @@ pub struct Options {
     /// Length of each run.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Cells by the beginnings of their names, with commas; `list` lists them.
+    /// Cells by the beginnings of their names, with commas.
     #[arg(long, value_delimiter = ',')]
     cells: Vec<String>,
     /// Products by name, with commas.
@@ -48,6 +48,9 @@ pub struct Options {
     /// Write everything that was measured.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the chart.
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// What cargo says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -62,6 +65,7 @@ pub struct Plan {
     pub seed: u64,
     pub syscalls: bool,
     pub json: Option<PathBuf>,
+    pub svg: Option<PathBuf>,
 }
 
 /// Whether one of the words is an option of ours. Benches and tests of everything start us with words for others.
@@ -87,6 +91,7 @@ impl Options {
             seed: self.seed.unwrap_or_else(|| fastrand::u64(0..1_000_000)),
             syscalls: self.syscalls || !quick,
             json: self.json.or_else(|| self.publish.then(|| published("proxy.json"))),
+            svg: self.svg.or_else(|| self.publish.then(|| published("proxy.svg"))),
         })
     }
 
@@ -112,7 +117,10 @@ impl Options {
         let mut contenders = Vec::new();
         for product in Product::ALL.into_iter().filter(wanted) {
             let binary = match product {
-                Product::Tsuji => self.tsuji.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_tsuji").into()),
+                Product::Tsuji => match &self.tsuji {
+                    Some(path) => absolute(path)?,
+                    None => env!("CARGO_BIN_EXE_tsuji").into(),
+                },
                 Product::HaProxy | Product::Nginx => product.name().into(),
             };
             contenders.push(Contender { name: product.name().to_owned(), product, binary });
@@ -126,7 +134,7 @@ impl Options {
     fn others(&self) -> Result<Vec<Contender>, Failure> {
         let other = |word: &String| {
             let (name, path) = word.split_once('=').ok_or_else(|| format!("--also {word}: NAME=PATH is wanted"))?;
-            Ok(Contender { name: name.to_owned(), product: Product::Tsuji, binary: path.into() })
+            Ok(Contender { name: name.to_owned(), product: Product::Tsuji, binary: absolute(path)? })
         };
         self.also.iter().map(other).collect()
     }

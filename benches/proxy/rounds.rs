@@ -25,6 +25,7 @@ pub struct Bench<'a> {
     pub household: Arc<Household>,
     pub directory: &'a Path,
     pub descriptors: u64,
+    pub syscalls: bool,
     pub random: fastrand::Rng,
     pub notes: Vec<String>,
 }
@@ -34,6 +35,8 @@ struct Entry<'a> {
     name: String,
     contender: &'a Contender,
     variant: Variant,
+    /// Where its row stands in the cell.
+    place: usize,
     samples: Vec<Sample>,
 }
 
@@ -57,24 +60,25 @@ impl<'a> Bench<'a> {
         self.finish(cell, entries)
     }
 
+    /// A contender takes part in all variants or in none: one alone has nothing to be compared with.
     fn entries(&mut self, cell: &Cell) -> Vec<Entry<'a>> {
         let mut entries = Vec::new();
         for contender in self.contenders {
-            for &variant in cell.variants {
-                if variant.tsuji_only && contender.product != Product::Tsuji {
-                    continue;
-                }
+            let is_meant = |variant: &&Variant| contender.product == Product::Tsuji || !variant.tsuji_only;
+            let variants: Vec<&Variant> = cell.variants.iter().filter(is_meant).collect();
+            if let Some(why) = variants.iter().find_map(|variant| self.refusal(contender, variant)) {
+                self.note(format!("{}: {} is left out: {why}", cell.name, contender.name));
+                continue;
+            }
+            for &variant in variants {
                 let name = format!("{}{}", contender.name, variant.suffix);
-                match self.refusal(contender, variant) {
-                    Some(why) => self.note(format!("{}: {name} is left out: {why}", cell.name)),
-                    None => entries.push(Entry { name, contender, variant, samples: Vec::new() }),
-                }
+                entries.push(Entry { name, contender, variant, place: entries.len(), samples: Vec::new() });
             }
         }
         entries
     }
 
-    fn refusal(&self, contender: &Contender, variant: Variant) -> Option<String> {
+    fn refusal(&self, contender: &Contender, variant: &Variant) -> Option<String> {
         Proxy::site(self).map_or_else(|error| Some(error.to_string()), |site| contender.refusal(variant.setup, &site))
     }
 
@@ -96,8 +100,7 @@ impl<'a> Bench<'a> {
     }
 
     fn finish(&mut self, cell: &Cell, mut entries: Vec<Entry>) -> report::Cell {
-        let place = |entry: &Entry| self.contenders.iter().position(|other| other.name == entry.contender.name);
-        entries.sort_by_key(|entry| (place(entry), entry.variant.suffix.len(), entry.name.clone()));
+        entries.sort_by_key(|entry| entry.place);
         let mut finished = report::Cell {
             name: cell.name.to_owned(),
             title: cell.title.to_owned(),
@@ -108,7 +111,7 @@ impl<'a> Bench<'a> {
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         for entry in entries {
             let mut row = Row::new(entry.name, entry.samples);
-            if self.plan.syscalls && cell.variants.len() == 1 {
+            if self.syscalls && cell.variants.len() == 1 {
                 match system_calls(self, cell, entry.contender, entry.variant) {
                     Ok(calls) => row.count(calls),
                     Err(error) => self.note(format!("{}: system calls of {}: {error}", cell.name, row.name)),
