@@ -37,6 +37,6 @@ bench: ## measure; BENCH=decide measures one
 
 # Debian keeps both peers where only root's PATH looks.
 bench-proxy: export PATH := $(PATH):/usr/sbin
-bench-proxy: ## Tsuji beside HAProxy and nginx, half an hour; QUICK=1: a minute; ARGS="--cells list" and more
+bench-proxy: ## Tsuji beside HAProxy and nginx, a quarter of an hour; QUICK=1: a minute; ARGS="--cells list" and more
 	@tests/setup/packages.sh bench haproxy:haproxy nginx:nginx wrk:wrk strace:strace
 	cargo bench --bench proxy -- $(if $(QUICK),--quick,--publish) $(ARGS)

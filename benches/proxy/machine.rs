@@ -72,6 +72,7 @@ pub fn facts(places: &Places, versions: BTreeMap<String, String>) -> Machine {
         processor: processor(&cpuinfo).unwrap_or("unknown").to_owned(),
         cpus: places.count,
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        load_average: read("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default(),
         system: system.unwrap_or("unknown").trim_matches('"').to_owned(),
         versions,
     }

@@ -37,6 +37,9 @@ use origin::Origins;
 use products::Contender;
 use rounds::Bench;
 
+/// Others who want to run take turns with what is measured, and take its caches.
+const BUSY: f64 = 0.5;
+
 /// What can go wrong here is told to the person who sits before it, and that is all.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -99,8 +102,10 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
     let mut report = begin(plan, &places, versions);
     for cell in &plan.cells {
         let cell = bench.cell(cell);
-        println!("{}", table::table(&cell));
-        report.cells.push(cell);
+        if !cell.rows.is_empty() {
+            println!("{}", table::table(&cell));
+            report.cells.push(cell);
+        }
     }
     report.notes = bench.notes;
     write(plan, &report)
@@ -145,6 +150,9 @@ fn begin(plan: &Plan, places: &Places, versions: BTreeMap<String, String>) -> Re
         plan.seconds,
         plan.seed
     );
+    if machine.load_average > BUSY {
+        println!("the machine is busy, load average {}: these figures are noisy", machine.load_average);
+    }
     println!("medians; all load comes from one address, so with affinity one server gets it\n");
     let method = Method {
         rounds: plan.rounds,

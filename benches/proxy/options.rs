@@ -82,7 +82,14 @@ pub fn is_meant(words: &[String]) -> bool {
 impl Options {
     pub fn plan(self) -> Result<Plan, Failure> {
         let quick = self.quick;
-        let published = |name: &str| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures")).join(name);
+        let is_whole = self.cells.is_empty() && self.products.is_empty() && self.also.is_empty() && !quick;
+        if self.publish && !is_whole {
+            eprintln!("the published figures stay as they are, because this is not the whole measurement");
+        }
+        let published = |name: &str| {
+            let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures"));
+            (self.publish && is_whole).then(|| directory.join(name))
+        };
         Ok(Plan {
             cells: self.cells()?,
             contenders: self.contenders()?,
@@ -90,8 +97,8 @@ impl Options {
             seconds: self.seconds.unwrap_or(if quick { 1 } else { 3 }).max(1),
             seed: self.seed.unwrap_or_else(|| fastrand::u64(0..1_000_000)),
             syscalls: self.syscalls || !quick,
-            json: self.json.or_else(|| self.publish.then(|| published("proxy.json"))),
-            svg: self.svg.or_else(|| self.publish.then(|| published("proxy.svg"))),
+            json: self.json.clone().or_else(|| published("proxy.json")),
+            svg: self.svg.clone().or_else(|| published("proxy.svg")),
         })
     }
 

@@ -88,6 +88,7 @@ fn crowd(proxy: &Proxy) -> Result<Sample, Failure> {
     thread::sleep(REST);
     let second = proc::resident(proxy.id());
     Ok(Sample::from([
+        (Measure::ResidentBefore, before),
         (Measure::IdleClient, (first - before) / clients),
         (Measure::IdleClientAfterSecondWave, (second - before) / clients),
     ]))

@@ -3,18 +3,20 @@
 use super::figures::measure::{Measure, Sample, Spread};
 use super::figures::report::{Cell, Ratio, Row};
 
-fn spread(median: f64, least: f64, most: f64) -> Option<Spread> {
-    Some(Spread { median, least, most })
+/// Median, the middle half, and the ends.
+fn spread([least, lower, median, upper, most]: [f64; 5]) -> Option<Spread> {
+    Some(Spread { median, lower, upper, least, most })
 }
 
 #[test]
 fn medians() {
-    let cases: [(&[f64], _); 7] = [
+    let cases: [(&[f64], _); 8] = [
         (&[], None),
-        (&[7.0], spread(7.0, 7.0, 7.0)),
-        (&[3.0, 1.0], spread(2.0, 1.0, 3.0)),
-        (&[9.0, 1.0, 2.0], spread(2.0, 1.0, 9.0)),
-        (&[4.0, 1.0, 100.0, 2.0], spread(3.0, 1.0, 100.0)),
+        (&[7.0], spread([7.0; 5])),
+        (&[3.0, 1.0], spread([1.0, 1.5, 2.0, 2.5, 3.0])),
+        (&[9.0, 1.0, 2.0], spread([1.0, 1.5, 2.0, 5.5, 9.0])),
+        (&[4.0, 1.0, 100.0, 2.0], spread([1.0, 1.75, 3.0, 28.0, 100.0])),
+        (&[5.0, 4.0, 3.0, 2.0, 1.0], spread([1.0, 2.0, 3.0, 4.0, 5.0])),
         (&[1.0, f64::NAN], None),
         (&[1.0, f64::INFINITY], None),
     ];
@@ -26,7 +28,7 @@ fn medians() {
 /// A slow second round makes both slower. Ratios of medians would compare different rounds.
 #[test]
 fn ratios_are_of_one_round() {
-    assert_eq!(Spread::of_ratios(&[2.0, 40.0, 3.0], &[1.0, 20.0, 1.5]), spread(2.0, 2.0, 2.0));
+    assert_eq!(Spread::of_ratios(&[2.0, 40.0, 3.0], &[1.0, 20.0, 1.5]), spread([2.0; 5]));
     assert_eq!(Spread::of_ratios(&[2.0], &[0.0]), None, "nothing is so many times nothing");
     assert_eq!(Spread::of_ratios(&[], &[]), None);
 }
@@ -51,8 +53,8 @@ fn rows_are_compared_by_the_headline() {
     for other in ["nginx", "haproxy", "nobody"] {
         cell.compare("tsuji", other);
     }
-    let expected = Spread { median: 0.6, least: 0.5, most: 1.5 };
-    assert_eq!(cell.ratios, [Ratio { of: "tsuji".to_owned(), to: "nginx".to_owned(), spread: expected }]);
+    let spread = Spread::of(&[0.5, 0.6, 1.5]).expect("numbers");
+    assert_eq!(cell.ratios, [Ratio { of: "tsuji".to_owned(), to: "nginx".to_owned(), spread }]);
 }
 
 #[test]
@@ -61,6 +63,6 @@ fn system_calls_are_summed_up() {
     row.count(Vec::new());
     assert!(!row.figures.contains_key(&Measure::SystemCallsPerRequest), "none were counted");
     row.count(vec![("sendto".to_owned(), 2.0), ("epoll_wait".to_owned(), 0.5)]);
-    assert_eq!(row.figures.get(&Measure::SystemCallsPerRequest).copied(), spread(2.5, 2.5, 2.5));
+    assert_eq!(row.figures.get(&Measure::SystemCallsPerRequest).copied(), spread([2.5; 5]));
     assert_eq!(row.calls.len(), 2);
 }

@@ -28,7 +28,7 @@ fn a_table() {
            CPU/req µs  (least to most)
   tsuji          20.0   (18.0 to 25.0)
   haproxy        10.0   (10.0 to 10.0)
-  tsuji ÷ haproxy: 2.000 (1.800 to 2.500)
+  tsuji ÷ haproxy: 2.000 (half of the rounds: 1.900 to 2.250)
 ";
     assert_eq!(table(&cell), expected);
 }
@@ -47,6 +47,7 @@ fn report(cells: Vec<Cell>) -> Report {
         cpus: 2,
         kernel: "6.1.0".to_owned(),
         system: "Debian".to_owned(),
+        load_average: 0.0,
         versions: BTreeMap::from([("tsuji".to_owned(), "0.1.0".to_owned())]),
     };
     let method = Method { rounds: 3, seconds: 1, seed: 7, proxy_cpu: "1".to_owned(), load_cpu: "0".to_owned() };

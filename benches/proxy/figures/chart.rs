@@ -96,7 +96,7 @@ fn panel(cell: &Cell, x: f64, y: f64) -> String {
 fn bar(row: &Row, headline: Measure, scale: f64, (x, y): (f64, f64)) -> String {
     let baseline = y + BAR - 2.5;
     let mut svg = text("", x, baseline, &row.name);
-    let Some(Spread { median, least, most }) = figure(row, headline) else { return svg };
+    let Some(Spread { median, least, most, .. }) = figure(row, headline) else { return svg };
     let (start, middle) = (x + NAME, y + BAR / 2.0);
     let at = |value: f64| start + value.max(0.0) * scale;
     let colour = row.name.split(',').next().unwrap_or_default();

@@ -21,6 +21,8 @@ pub enum Measure {
     SystemCallsPerRequest,
     /// Requests that failed or were not answered with 2xx.
     Failures,
+    /// Resident memory before the first of the idle clients.
+    ResidentBefore,
     /// Resident memory that each idle client costs after one request.
     IdleClient,
     /// The same after each has made another request.
@@ -42,6 +44,7 @@ impl Measure {
             Self::LatencyP99 => "p99",
             Self::SystemCallsPerRequest => "syscalls",
             Self::Failures => "failures",
+            Self::ResidentBefore => "before",
             Self::IdleClient => "per client",
             Self::IdleClientAfterSecondWave => "second wave",
             Self::BusiestWorker => "busiest worker",
@@ -59,7 +62,7 @@ impl Measure {
             Self::Rate => "1/s",
             Self::SystemCallsPerRequest => "/req",
             Self::Failures => "",
-            Self::IdleClient | Self::IdleClientAfterSecondWave => "KiB",
+            Self::ResidentBefore | Self::IdleClient | Self::IdleClientAfterSecondWave => "KiB",
             Self::BusiestWorker | Self::BusiestServer => "%",
         }
     }
@@ -68,10 +71,12 @@ impl Measure {
 /// The figures of one run.
 pub type Sample = BTreeMap<Measure, f64>;
 
-/// Several values of one figure: the one in the middle, and how far they lie apart.
+/// Several values of one figure: the one in the middle, between which two the middle half lies, and the ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     pub median: f64,
+    pub lower: f64,
+    pub upper: f64,
     pub least: f64,
     pub most: f64,
 }
@@ -84,10 +89,9 @@ impl Spread {
         }
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let (least, most) = (*sorted.first()?, *sorted.last()?);
-        let upper = *sorted.get(sorted.len() / 2)?;
-        let lower = *sorted.get((sorted.len() - 1) / 2)?;
-        Some(Self { median: f64::midpoint(lower, upper), least, most })
+        let quarter = |quarters| quartile(&sorted, quarters);
+        let (least, lower, median, upper, most) = (quarter(0)?, quarter(1)?, quarter(2)?, quarter(3)?, quarter(4)?);
+        Some(Self { median, lower, upper, least, most })
     }
 
     /// The spread of `of ÷ to`, round by round: what disturbs a whole round disturbs both and falls out.
@@ -95,4 +99,13 @@ impl Spread {
         let ratios: Vec<f64> = of.iter().zip(to).map(|(of, to)| of / to).collect();
         Self::of(&ratios)
     }
+}
+
+/// The value below which so many quarters of all lie; between two values in proportion.
+fn quartile(sorted: &[f64], quarters: usize) -> Option<f64> {
+    let steps = sorted.len().checked_sub(1)? * quarters;
+    let (at, rest) = (steps / 4, (steps % 4) as f64 / 4.0);
+    let below = *sorted.get(at)?;
+    let above = sorted.get(at + 1).copied().unwrap_or(below);
+    Some(below + (above - below) * rest)
 }

@@ -21,6 +21,8 @@ pub struct Machine {
     pub cpus: usize,
     pub kernel: String,
     pub system: String,
+    /// How many wanted to run before we came, over the last minute: figures of a busy machine are noisy.
+    pub load_average: f64,
     /// Program and version, by the name it has in the cells.
     pub versions: BTreeMap<String, String>,
 }

@@ -15,8 +15,9 @@ pub fn table(cell: &Cell) -> String {
         let _ = writeln!(text, "  {line}");
     }
     for ratio in &cell.ratios {
-        let Spread { median, least, most } = ratio.spread;
-        let _ = writeln!(text, "  {} ÷ {}: {median:.3} ({least:.3} to {most:.3})", ratio.of, ratio.to);
+        let Spread { median, lower, upper, .. } = ratio.spread;
+        let _ =
+            writeln!(text, "  {} ÷ {}: {median:.3} (half of the rounds: {lower:.3} to {upper:.3})", ratio.of, ratio.to);
     }
     text
 }

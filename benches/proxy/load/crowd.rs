@@ -44,7 +44,7 @@ fn exchange(mut client: &TcpStream, request: &str) -> io::Result<()> {
     let mut answer = Vec::new();
     let mut bytes = [0; 4096];
     while !is_whole(&answer) {
-        match client.read(&mut bytes)? {
+        match client.read(&mut bytes).map_err(patience)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => answer.extend(bytes.iter().take(count)),
         }
@@ -52,7 +52,16 @@ fn exchange(mut client: &TcpStream, request: &str) -> io::Result<()> {
     if answer.starts_with(b"HTTP/1.1 200 ") {
         return Ok(());
     }
-    Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
+    let answer = String::from_utf8_lossy(&answer);
+    Err(io::Error::other(format!("an idle client was answered {}", answer.lines().next().unwrap_or_default())))
+}
+
+/// The system says of a time-out that something is "temporarily unavailable".
+fn patience(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::other(format!("an idle client had no answer within {PATIENCE:?}")),
+        _ => error,
+    }
 }
 
 /// The small answer has 100 bytes after its head.
