@@ -1,8 +1,8 @@
 //! What is measured: the kinds of load, and how the proxies are set up for each.
 
+use super::configuration::Setup;
 use super::figures::measure::Measure;
 use super::load::wrk::{Http, Kind};
-use super::products::Setup;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {

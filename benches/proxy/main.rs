@@ -4,6 +4,7 @@
 //! It measures for minutes, so it does nothing but say how it is run until it is given an option of its own.
 
 mod cells;
+mod configuration;
 mod figures;
 mod household;
 mod load;

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 
 use super::Failure;
 use super::cells::Variant;
+use super::configuration::Site;
 use super::household::Process;
-use super::products::{Contender, Site};
+use super::products::Contender;
 use super::rounds::Bench;
 
 /// How long a proxy may take until it answers.
@@ -34,6 +35,7 @@ impl Proxy {
             metrics: free_port()?,
             servers: bench.origins.ports(),
             descriptors: bench.descriptors,
+            root: nix::unistd::geteuid().is_root(),
         })
     }
 
