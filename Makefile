@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt check-format lint bench
+.PHONY: help demo test fmt check-format lint bench bench-proxy
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,3 +34,9 @@ lint: ## clippy on everything, warnings are errors
 
 bench: ## measure; BENCH=decide measures one
 	cargo bench $(if $(BENCH),--bench $(BENCH),--benches) -- --noplot
+
+# Debian keeps both peers where only root's PATH looks.
+bench-proxy: export PATH := $(PATH):/usr/sbin
+bench-proxy: ## Tsuji beside HAProxy and nginx, a quarter of an hour; QUICK=1: a minute; ARGS="--cells list" and more
+	@tests/setup/packages.sh bench haproxy:haproxy nginx:nginx wrk:wrk strace:strace
+	cargo bench --bench proxy -- $(if $(QUICK),--quick,--publish) $(ARGS)

@@ -89,7 +89,7 @@ fn a_failure_is_one_line_and_leaves_nothing_behind() {
     let machine = Machine::new(0, "echo 'E: no network' >&2; exit 100");
     let said = machine.set_up();
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("prometheus") && said.contains("E: no network") && said.contains("skip"), "{said}");
+    assert!(said.contains("prometheus") && said.contains("E: no network") && said.contains("left out"), "{said}");
     assert_eq!(machine.left(), [""; 0]);
 }
 
@@ -120,6 +120,21 @@ fn a_policy_that_is_there_stays_as_it_is() {
     let said = allows.set_up();
     assert!(said.contains("would let their services start"), "{said}");
     assert_eq!((allows.asked(), allows.left()), (String::new(), vec!["policy-rc.d".to_owned()]));
+}
+
+#[test]
+fn others_may_want_other_programs() {
+    let machine = Machine::new(0, ASK_POLICY);
+    let mut command = machine.command();
+    // sleep is there; the others are not.
+    command.args(["bench", "promtool:prometheus", "sleep:coreutils", "wrk:wrk"]);
+    assert!(command.status().expect("the script runs").success());
+    assert!(machine.asked().contains("install --no-install-recommends prometheus wrk\n"), "{}", machine.asked());
+
+    let poor = Machine::new(1000, "exit 100");
+    let output = poor.command().args(["bench", "wrk:wrk"]).output().expect("the script runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("bench: missing Debian packages: wrk ") && said.lines().count() == 1, "{said}");
 }
 
 #[test]

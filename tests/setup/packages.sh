@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Installs the Debian packages whose programs the tests use, without letting any service of theirs start.
 #
-# Tests skip what is missing, each with one line, so nothing here is fatal: without root, without apt or without a
-# network this script says in one line what is missing and ends with 0.
+#   packages.sh [WHO PROGRAM:PACKAGE...]     for WHO (tests, bench), instead of those that the tests use
+#
+# Tests skip what is missing and benches leave it out, each with one line, so nothing here is fatal: without root,
+# without apt or without a network this script says in one line what is missing and ends with 0.
 set -euo pipefail
 
-# program:package. promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would.
-wanted=(promtool:prometheus curl:curl)
+# promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would.
+[ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl
+who=$1
+wanted=("${@:2}")
 
 # Asked by invoke-rc.d, and so by every maintainer script, before it starts a service.
 policy=${TSUJI_POLICY_RC_D:-/usr/sbin/policy-rc.d}
@@ -23,7 +27,7 @@ missing_packages() {
 forbid_services() {
   if [ -e "$policy" ] || [ -L "$policy" ]; then
     local answer=0
-    "$policy" prometheus start >/dev/null 2>&1 </dev/null || answer=$?
+    "$policy" "${missing[0]}" start >/dev/null 2>&1 </dev/null || answer=$?
     [ "$answer" -eq 101 ]
     return
   fi
@@ -51,7 +55,7 @@ install() {
 mapfile -t missing < <(missing_packages)
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
-say() { printf 'tests: %s; tests that need them skip\n' "$*" >&2; }
+say() { printf '%s: %s; what needs them is left out\n' "$who" "$*" >&2; }
 
 if ! command -v apt-get >/dev/null 2>&1; then
   say "missing programs of Debian's packages ${missing[*]}, and there is no apt-get here"

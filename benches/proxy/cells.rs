@@ -1,0 +1,97 @@
+//! What is measured: the kinds of load, and how the proxies are set up for each.
+
+use super::configuration::Setup;
+use super::figures::measure::Measure;
+use super::load::wrk::{Http, Kind};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub load: Load,
+    /// Part of the short form.
+    pub quick: bool,
+    pub headline: Measure,
+    pub variants: &'static [Variant],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Load {
+    Http(Http),
+    /// Messages over WebSocket.
+    Echo,
+    /// Clients who stay and say nothing.
+    Crowd,
+}
+
+/// One way to set the contenders of a cell up.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Stands behind the contender's name where a cell has several variants.
+    pub suffix: &'static str,
+    pub setup: Setup,
+    /// Whether the proxy has its CPU to itself and the load the others.
+    pub pinned: bool,
+    /// Whether only Tsuji takes part.
+    pub tsuji_only: bool,
+}
+
+const PLAIN: Setup = Setup { workers: 1, sticky: true, access_log: false };
+
+const ALONE: Variant = Variant { suffix: "", setup: PLAIN, pinned: true, tsuji_only: false };
+
+/// With affinity all load, which comes from one address, would go to one server.
+const SPREAD: Variant = Variant { setup: Setup { sticky: false, ..PLAIN }, ..ALONE };
+
+const LOG: [Variant; 2] = [
+    Variant { suffix: ", log off", ..ALONE },
+    Variant { suffix: ", log on", setup: Setup { access_log: true, ..PLAIN }, ..ALONE },
+];
+
+const WORKERS: [Variant; 2] = [
+    Variant { suffix: ", 1 worker", pinned: false, tsuji_only: true, ..SPREAD },
+    Variant {
+        suffix: ", 2 workers",
+        setup: Setup { workers: 2, sticky: false, ..PLAIN },
+        pinned: false,
+        tsuji_only: true,
+    },
+];
+
+const fn http(name: &'static str, title: &'static str, connections: usize, target: &'static str) -> Cell {
+    let load = Load::Http(Http { connections, target, kind: Kind::KeepAlive });
+    Cell { name, title, load, quick: false, headline: Measure::CpuPerRequest, variants: &[ALONE] }
+}
+
+const fn kind(cell: Cell, kind: Kind) -> Cell {
+    match cell.load {
+        Load::Http(http) => Cell { load: Load::Http(Http { kind, ..http }), ..cell },
+        Load::Echo | Load::Crowd => cell,
+    }
+}
+
+const fn quick(cell: Cell) -> Cell {
+    Cell { quick: true, ..cell }
+}
+
+/// All cells, in the order in which they are measured and shown.
+pub const CELLS: [Cell; 10] = [
+    quick(http("small64", "100 bytes, 64 connections", 64, "/small")),
+    http("small512", "100 bytes, 512 connections", 512, "/small"),
+    quick(http("16k", "16 KiB, 64 connections", 64, "/16k")),
+    http("1m", "1 MiB, 16 connections", 16, "/1m"),
+    quick(kind(http("connect", "A connection per request, 100 bytes, 64 at a time", 64, "/small"), Kind::Close)),
+    kind(http("post", "POST of 16 KiB, 64 connections", 64, "/"), Kind::Post),
+    quick(Cell {
+        load: Load::Echo,
+        variants: &[SPREAD],
+        ..http("websocket", "WebSocket, 100 bytes there and back, 64 connections", 64, "/ws")
+    }),
+    Cell {
+        load: Load::Crowd,
+        headline: Measure::IdleClient,
+        ..http("idle", "Memory per idle client, 5,000 clients", 0, "/small")
+    },
+    Cell { variants: &LOG, ..http("accesslog", "Access log, 100 bytes, 64 connections", 64, "/small") },
+    Cell { variants: &WORKERS, ..http("workers", "One worker and two on all CPUs, 64 connections", 64, "/small") },
+];
