@@ -242,6 +242,8 @@ pub(super) async fn connect(
     client.arm(Wait::Connect, begun, patience);
     let mut connecting = pin!(TcpStream::connect(address));
     let connected = poll_fn(|cx| {
+        // Nothing else of a tcp client's task listens yet.
+        client.listen(cx);
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(connected.map_err(no_connection));
         }
