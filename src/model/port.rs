@@ -120,6 +120,24 @@ pub enum ForwardedHeaders {
     Off,
 }
 
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ProxyVersion {
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl ProxyVersion {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
 /// One port of one cluster, by name and number.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PortKey {
