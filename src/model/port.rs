@@ -27,8 +27,12 @@ pub struct Port {
     /// Client connections at one time; 0: bounded by the process's file descriptors alone.
     pub maxconnections: u32,
     pub sorry: SorryPage,
-    /// Peers whose forwarding headers are believed.
+    /// Peers that are believed when they say who the client is.
     pub trusted: Vec<Network>,
+    /// These peers begin each connection with a PROXY protocol header.
+    pub proxyprotocol: bool,
+    /// The PROXY protocol header that connections to servers begin with; `None`: none.
+    pub sendproxy: Option<ProxyVersion>,
     pub forwarded: ForwardedHeaders,
     /// Protocols a client may upgrade to, lower case; `*` stands for any but `h2c`.
     pub upgrade: Vec<String>,

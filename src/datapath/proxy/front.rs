@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
@@ -19,7 +20,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::message::{ConnectionFacts, ErrorReason, Proto};
+use crate::message::{ConnectionFacts, ErrorReason};
 
 use super::client::{Client, Wait};
 use super::download::ResponseBody;
@@ -61,7 +62,7 @@ pub(super) struct Tunnel {
 
 impl FrontState {
     fn new(client: Rc<Client>, port: PortRef) -> Rc<Self> {
-        let facts = ConnectionFacts::new(client.peer.ip(), port.listen, Proto::Http);
+        let facts = ConnectionFacts::new(client.peer().ip(), client.destination(&port), client.proto());
         Rc::new(Self {
             client,
             port,
@@ -183,11 +184,11 @@ impl FrontState {
 
 type Front = Connection<TokioIo<Wire>, Desk>;
 
-/// Serves one http client until its connection ends.
-pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) {
+/// Serves one http client until its connection ends. `early` was read already.
+pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, early: Bytes) {
     let state = FrontState::new(client, port);
     state.client.arm(Wait::Idle, Instant::now(), state.port.settings.timeouts.idle);
-    let wire = Wire { stream, state: Rc::clone(&state) };
+    let wire = Wire { stream, early, state: Rc::clone(&state) };
     let mut connection = builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
     let end = drive(&state, &mut connection).await;
     let parts = connection.into_parts();

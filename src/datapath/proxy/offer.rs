@@ -18,6 +18,7 @@ use crate::message::ErrorReason;
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
+use super::announce::announce;
 use super::cargo::Cargo;
 use super::client::{Client, Wait};
 use super::exchange::Exchange;
@@ -86,7 +87,7 @@ impl Exchange {
             tokio::task::yield_now().await;
         }
         let now = if self.is_first_offer() { self.started } else { Instant::now() };
-        if let Some(mut upstream) = self.local().pool.take(id, address, now) {
+        if let Some(mut upstream) = self.local().pool.take(id, address, self.owner(), now) {
             self.local().count(Event::PoolHit);
             match self.send(&mut upstream, cargo, now).await {
                 Ok(response) => return Ok(Answered { response, upstream, tally }),
@@ -128,7 +129,7 @@ impl Exchange {
     async fn open(&self, id: ServerId, address: SocketAddr, tally: &Tally) -> Result<Upstream, NoConnection> {
         let local = self.local();
         let begun = Instant::now();
-        let stream = match connect(&self.front.client, address, begun, self.port.settings.timeouts.connect).await {
+        let mut stream = match connect(&self.front.client, address, begun, self.port.settings.timeouts.connect).await {
             Err(NoConnection::Exhausted) => {
                 // Idle connections can be spared for one that is needed.
                 local.pool.clear();
@@ -137,10 +138,16 @@ impl Exchange {
             }
             other => other?,
         };
-        let started = Upstream::start(local, id, address, stream).await;
+        announce(&self.front.client, &self.port, &mut stream).await?;
+        let started = Upstream::start(local, id, address, stream, self.owner()).await;
         let upstream = started.map_err(|_| NoConnection::Failed(ErrorReason::Unreachable))?;
         tally.record(Phase::Connect, begun, upstream.born);
         Ok(upstream)
+    }
+
+    /// Where connections to servers begin by saying whom they are for: their client.
+    fn owner(&self) -> Option<&Rc<Client>> {
+        self.port.settings.sendproxy.map(|_| &self.front.client)
     }
 
     /// Sends the request and waits for the head of its response.

@@ -73,6 +73,8 @@ impl Shared {
             stalled: sum(Event::Stalled),
             idle_closed: sum(Event::IdleClosed),
             clients_gone: sum(Event::ClientGone),
+            headers_read: sum(Event::HeaderRead),
+            headers_late: sum(Event::HeaderLate),
         }
     }
 
@@ -128,10 +130,12 @@ pub(super) enum Event {
     Stalled,
     IdleClosed,
     ClientGone,
+    HeaderRead,
+    HeaderLate,
 }
 
 impl Event {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -142,6 +146,8 @@ impl Event {
         Self::Stalled,
         Self::IdleClosed,
         Self::ClientGone,
+        Self::HeaderRead,
+        Self::HeaderLate,
     ];
 }
 
@@ -170,6 +176,10 @@ pub struct ProxyReading {
     pub idle_closed: u64,
     /// Clients that left in the middle of a head or while their request was in progress.
     pub clients_gone: u64,
+    /// PROXY protocol headers that trusted proxies began their connections with.
+    pub headers_read: u64,
+    /// Those that did not come in time.
+    pub headers_late: u64,
 }
 
 #[cfg(test)]

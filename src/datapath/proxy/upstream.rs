@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::model::ServerId;
 
+use super::client::Client;
 use super::local::Local;
 use super::shared::Event;
 use super::upload::RequestBody;
@@ -33,6 +34,8 @@ pub(super) struct Upstream {
     pub server: ServerId,
     pub address: SocketAddr,
     pub born: Instant,
+    /// The one client connection that it is for, because it began with that client's PROXY header. `None`: for anybody.
+    owner: Option<Weak<Client>>,
     sender: SendRequest<RequestBody>,
     task: JoinHandle<()>,
     /// Bytes that ever came from the server.
@@ -61,6 +64,7 @@ impl Upstream {
         server: ServerId,
         address: SocketAddr,
         stream: TcpStream,
+        owner: Option<&Rc<Client>>,
     ) -> hyper::Result<Self> {
         let received = Rc::new(Cell::new(0));
         let wire = Wire { stream, received: Rc::clone(&received) };
@@ -69,12 +73,27 @@ impl Upstream {
         let (sender, connection) = builder.handshake(TokioIo::new(wire)).await?;
         let rest = Rc::new(Cell::new(None));
         let task = tokio::task::spawn_local(drive(Rc::clone(local), connection, Rc::clone(&rest)));
-        Ok(Self { server, address, born: Instant::now(), sender, task, received, rest })
+        let owner = owner.map(Rc::downgrade);
+        Ok(Self { server, address, born: Instant::now(), owner, sender, task, received, rest })
     }
 
     /// The last exchange is over on both sides and the server has not hung up.
     pub fn is_ready(&self) -> bool {
         self.sender.is_ready() && !self.sender.is_closed()
+    }
+
+    /// Whether requests of this client may go over it, or where none is named, of any.
+    pub fn is_for(&self, client: Option<&Rc<Client>>) -> bool {
+        match (&self.owner, client) {
+            (None, None) => true,
+            (Some(owner), Some(client)) => std::ptr::eq(owner.as_ptr(), Rc::as_ptr(client)),
+            _ => false,
+        }
+    }
+
+    /// The client that it is for has gone.
+    pub fn is_orphaned(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.strong_count() == 0)
     }
 
     /// Bytes that ever came from the server.

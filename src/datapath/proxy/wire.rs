@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -13,11 +14,19 @@ use super::front::FrontState;
 /// The client's socket. hyper never closes it: that is done here, when the last bytes are out.
 pub(super) struct Wire {
     pub stream: TcpStream,
+    /// Read before hyper came, and given to it first.
+    pub early: Bytes,
     pub state: Rc<FrontState>,
 }
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.early.is_empty() {
+            let now = self.early.len().min(buf.remaining());
+            buf.put_slice(&self.early.split_to(now));
+            self.state.hear();
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
