@@ -10,6 +10,7 @@
 mod boot;
 mod commands;
 mod load;
+mod proxy_protocol;
 mod reload;
 mod support;
 mod traffic;

@@ -5,8 +5,9 @@
 # network this script says in one line what is missing and ends with 0.
 set -euo pipefail
 
-# program:package. promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would.
-wanted=(promtool:prometheus curl:curl)
+# program:package. promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would; haproxy and
+# nginx stand before and behind it with the PROXY protocol.
+wanted=(promtool:prometheus curl:curl haproxy:haproxy nginx:nginx)
 
 # Asked by invoke-rc.d, and so by every maintainer script, before it starts a service.
 policy=${TSUJI_POLICY_RC_D:-/usr/sbin/policy-rc.d}
