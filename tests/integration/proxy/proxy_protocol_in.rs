@@ -8,7 +8,7 @@ use tsuji::message::ErrorReason;
 use tsuji::message::proxy_protocol::{MAX_PROXY_HEADER, ProxiedClient, ProxyHeader};
 use tsuji::model::{ForwardingMethod, ProxyVersion};
 
-use crate::support::{Client, Origin, Setup, Site};
+use crate::support::{Client, Origin, Setup, Site, has_ipv6};
 
 const LINE: &str = "PROXY TCP4 203.0.113.9 198.51.100.1 56324 8443\r\n";
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
@@ -252,6 +252,9 @@ fn who_keeps_its_header_back_is_not_waited_for() {
 
 #[test]
 fn over_ipv6() {
+    if !has_ipv6() {
+        return;
+    }
     let origin = Origin::mirror();
     let site = expecting(ForwardingMethod::Http, &[&origin]).listen(Ipv6Addr::LOCALHOST).start();
     let line = "PROXY TCP6 2001:db8::9 2001:db8::1 56324 8443\r\n";

@@ -7,7 +7,7 @@ use tsuji::message::ErrorReason;
 use tsuji::message::proxy_protocol::{Progress, ProxiedClient, ProxyHeader, parse};
 use tsuji::model::{ForwardingMethod, ProxyVersion};
 
-use crate::support::{Origin, Setup, Visit};
+use crate::support::{Client, Origin, PATIENCE, Setup, Visit, has_ipv6};
 
 const VERSIONS: [ProxyVersion; 2] = [ProxyVersion::V1, ProxyVersion::V2];
 
@@ -92,7 +92,7 @@ fn a_kept_connection_ends_soon_after_its_client() {
     });
     let site = sending(ForwardingMethod::Http, &[&origin], ProxyVersion::V2).start();
     assert_eq!(site.client().get("/").status, 200);
-    going.recv_timeout(crate::support::PATIENCE).unwrap();
+    going.recv_timeout(PATIENCE).unwrap();
 }
 
 #[test]
@@ -142,6 +142,9 @@ fn whom_the_proxy_before_us_named_is_named_again() {
 
 #[test]
 fn over_ipv6_and_any_address() {
+    if !has_ipv6() {
+        return;
+    }
     let origin = teller();
     for listen in [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED] {
         let heard = Arc::new(Mutex::new(None));
@@ -149,7 +152,7 @@ fn over_ipv6_and_any_address() {
         let witness = Origin::new(move |visit| *hears.lock().unwrap() = take_header(visit));
         let site = sending(ForwardingMethod::Tcp, &[&witness], ProxyVersion::V2).listen(listen).start();
         let address = SocketAddr::from((Ipv6Addr::LOCALHOST, site.address.port()));
-        let mut client = crate::support::Client::connect(address);
+        let mut client = Client::connect(address);
         client.rest().unwrap();
         assert_eq!(heard.lock().unwrap().take().unwrap().0, named(client.address(), address, false), "{listen}");
     }

@@ -6,4 +6,4 @@ pub mod site;
 
 pub use client::Client;
 pub use origin::{Origin, Visit};
-pub use site::{PATIENCE, Setup, Site};
+pub use site::{PATIENCE, Setup, Site, has_ipv6};

@@ -207,6 +207,15 @@ impl Site {
     }
 }
 
+/// Whether this machine has IPv6, with one line that says so where it has not.
+pub fn has_ipv6() -> bool {
+    let there = std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !there {
+        eprintln!("skipped: this machine has no IPv6");
+    }
+    there
+}
+
 /// Beyond this a test is stuck. No test waits for it to pass.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
