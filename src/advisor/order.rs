@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::{AdvisorKind, DownReason};
+use crate::model::{AdvisorKind, DownReason, ProxyVersion};
 
 /// One probe, never given out twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -23,6 +23,8 @@ pub struct ProbeOrder {
     pub kind: AdvisorKind,
     /// A ping ignores the port.
     pub target: SocketAddr,
+    /// All but ping: the connection begins with a PROXY protocol header that speaks for the dispatcher itself.
+    pub sendproxy: Option<ProxyVersion>,
     /// http and https: what to send, complete.
     pub request: Vec<u8>,
     /// http and https: bytes that the answer must contain; empty: any answer is good.

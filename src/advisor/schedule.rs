@@ -212,12 +212,13 @@ impl Seat {
 
     /// `None` without an address.
     fn order(&self, id: ProbeId, now: Instant) -> Option<ProbeOrder> {
-        let Target { advisor, request, response, host, .. } = &self.target;
+        let Target { advisor, sendproxy, request, response, host, .. } = &self.target;
         let total = patience(advisor, self.record.failing(), now);
         Some(ProbeOrder {
             id,
             kind: advisor.key.kind,
             target: self.target.address?,
+            sendproxy: *sendproxy,
             request: dialogue::request(request, host),
             expected: response.clone(),
             connecttimeout: advisor.connecttimeout.min(total),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::model::{Advisor, ServerId, ServerKey};
+use crate::model::{Advisor, ProxyVersion, ServerId, ServerKey};
 
 /// One server as one advisor sees it. The advisor's key and the server together identify it.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Target {
     pub request: String,
     /// The server's `advisorresponse`.
     pub response: Vec<u8>,
+    /// The port's `sendproxy`: connections to the server begin with such a header.
+    pub sendproxy: Option<ProxyVersion>,
     /// The server's name for `Host` and for its certificate.
     pub host: String,
 }

@@ -13,12 +13,14 @@ mod trust;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use self::failure::Failure;
 use self::secure::Secure;
 use crate::advisor::{ProbeOrder, ProbeOutcome};
+use crate::message::proxy_protocol::ProxyHeader;
 use crate::model::{AdvisorKind, DownReason};
 
 /// Carries out probes. One for the whole process; any number of probes may run at a time.
@@ -71,13 +73,20 @@ impl Default for Prober {
     }
 }
 
-/// Connects within the order's connect timeout.
+/// Connects within the order's connect timeout, and begins as the server expects it.
 async fn connect(order: &ProbeOrder, end: Instant) -> Result<TcpStream, Failure> {
     let limit = later(Instant::now(), order.connecttimeout).min(end);
     let connected = timeout_at(limit, TcpStream::connect(order.target)).await;
-    let stream = connected.map_err(|_| Failure::Bad(DownReason::ConnectTimeout))?.map_err(Failure::to_connect)?;
+    let mut stream = connected.map_err(|_| Failure::Bad(DownReason::ConnectTimeout))?.map_err(Failure::to_connect)?;
     if is_itself(&stream, order.target) {
         return Err(Failure::Bad(DownReason::ConnectRefused));
+    }
+    if let Some(version) = order.sendproxy {
+        // A server that wants such a header takes whatever comes instead for garbage. This one says that nobody is behind it.
+        let header = ProxyHeader::Own.to_bytes(version);
+        let sent = timeout_at(limit, stream.write_all(&header)).await;
+        sent.map_err(|_| Failure::Bad(DownReason::ConnectTimeout))?
+            .map_err(|_| Failure::Bad(DownReason::ClosedEarly))?;
     }
     Ok(stream)
 }

@@ -91,6 +91,12 @@ impl Readings {
             ),
             figure("clients_gone_total", "Clients that went away before their answer.", reading.clients_gone),
             figure("parked_total", "Times that a silent client's buffers were given up.", reading.parked),
+            figure("headers_read_total", "PROXY protocol headers that trusted proxies sent.", reading.headers_read),
+            figure(
+                "headers_late_total",
+                "Connections of trusted proxies closed because no PROXY protocol header came in time.",
+                reading.headers_late,
+            ),
         ]
     }
 }

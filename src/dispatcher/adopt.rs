@@ -217,11 +217,13 @@ fn counters(known: Option<&PortState>, lanes: usize) -> Arc<PortCounters> {
         .map_or_else(|| Arc::new(PortCounters::new(lanes, ErrorReason::ALL.len())), |known| Arc::clone(&known.counters))
 }
 
-/// Whether advisors see the same servers on both.
+/// Whether advisors see the same servers on both, in the same way.
 fn are_probed_alike(before: &Port, after: &Port) -> bool {
     let alike = |(a, b): (&Server, &Server)| {
         (&a.name, &a.host, a.mapport) == (&b.name, &b.host, b.mapport)
             && (&a.advisorrequest, &a.advisorresponse) == (&b.advisorrequest, &b.advisorresponse)
     };
-    before.servers.len() == after.servers.len() && before.servers.iter().zip(&after.servers).all(alike)
+    before.sendproxy == after.sendproxy
+        && before.servers.len() == after.servers.len()
+        && before.servers.iter().zip(&after.servers).all(alike)
 }

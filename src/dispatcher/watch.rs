@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::advisor::{HealthChange, ProbeId, ProbeOutcome, Target, applying};
 use crate::manager::{PortVerdicts, Verdict};
-use crate::model::{Advisor, Health, OnDown, PortId, PortKey, ServerId, Standing};
+use crate::model::{Advisor, Health, OnDown, PortId, PortKey, ProxyVersion, ServerId, Standing};
 
 use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice};
@@ -39,7 +39,8 @@ impl Dispatcher {
         // A name that is being looked up for the first time is not an unresolved server yet.
         let servers =
             port.servers.iter().filter_map(|id| self.servers.get(id)).filter(|server| !server.awaits_address());
-        servers.flat_map(|server| advisors.iter().map(|advisor| target(advisor, server))).collect()
+        let sendproxy = port.settings.sendproxy;
+        servers.flat_map(|server| advisors.iter().map(move |advisor| target(advisor, server, sendproxy))).collect()
     }
 
     /// The advisors that look at this port; one for the cluster's own port takes the place of the same for all clusters.
@@ -131,12 +132,13 @@ const AIM_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// For ports that no advisor looks at; nothing is called down there.
 const NO_WINDOW: Duration = Duration::from_secs(7);
 
-fn target(advisor: &Advisor, server: &ServerState) -> Target {
+fn target(advisor: &Advisor, server: &ServerState, sendproxy: Option<ProxyVersion>) -> Target {
     Target {
         advisor: advisor.clone(),
         server: server.id,
         key: server.key.clone(),
         address: server.address.map(|address| SocketAddr::new(address, server.server.mapport.get())),
+        sendproxy,
         request: server.server.advisorrequest.clone(),
         response: server.server.advisorresponse.clone(),
         host: server.server.host.to_string(),

@@ -14,6 +14,7 @@ pub mod hop;
 mod method;
 mod names;
 mod outgoing;
+pub mod proxy_protocol;
 mod reason;
 mod sorry;
 #[cfg(test)]

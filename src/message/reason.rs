@@ -95,6 +95,9 @@ reasons! {
         "the request's body did not arrive in time";
     BadBody, "bad-body", BAD_REQUEST, "400", "Bad Request", Close,
         "the request's body broke off or was malformed";
+    // The proxy before us. It gets no answer: whoever it serves would take it for the answer of the site.
+    BadProxyHeader, "bad-proxy-header", BAD_REQUEST, "400", "Bad Request", Close,
+        "the trusted proxy did not begin its connection with a proxy protocol header";
     // Choosing a server.
     NoServer, "no-server", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
         "no server is usable";

@@ -27,8 +27,12 @@ pub struct Port {
     /// Client connections at one time; 0: bounded by the process's file descriptors alone.
     pub maxconnections: u32,
     pub sorry: SorryPage,
-    /// Peers whose forwarding headers are believed.
+    /// Peers that are believed when they say who the client is.
     pub trusted: Vec<Network>,
+    /// These peers begin each connection with a PROXY protocol header.
+    pub proxyprotocol: bool,
+    /// The PROXY protocol header that connections to servers begin with; `None`: none.
+    pub sendproxy: Option<ProxyVersion>,
     pub forwarded: ForwardedHeaders,
     /// Protocols a client may upgrade to, lower case; `*` stands for any but `h2c`.
     pub upgrade: Vec<String>,
@@ -127,6 +131,24 @@ pub enum ForwardedHeaders {
     Both,
     /// None is added; those of untrusted clients are still removed.
     Off,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ProxyVersion {
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl ProxyVersion {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
 }
 
 /// One port of one cluster, by name and number.

@@ -11,6 +11,7 @@ mod boot;
 mod commands;
 mod load;
 mod prompt;
+mod proxy_protocol;
 mod reload;
 mod support;
 mod traffic;

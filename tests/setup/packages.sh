@@ -7,8 +7,9 @@
 # without apt or without a network this script says in one line what is missing and ends with 0.
 set -euo pipefail
 
-# promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would.
-[ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl
+# promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would; haproxy and nginx stand
+# before and behind it with the PROXY protocol.
+[ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl haproxy:haproxy nginx:nginx
 who=$1
 wanted=("${@:2}")
 

@@ -33,6 +33,7 @@ fn target(advisor: &Advisor, server: u32) -> Target {
         server: ServerId(server),
         key: ServerKey { port, server: Name::new(&format!("w{server}")).expect("a name") },
         address: Some(SocketAddr::from(([10, 0, (server >> 8) as u8, server as u8], 80))),
+        sendproxy: None,
         request: String::new(),
         response: Vec::new(),
         host: format!("w{server}"),

@@ -10,7 +10,8 @@ use crate::config::object::{Key, Label, Path};
 use crate::config::schema::MAC;
 use crate::config::value::Value;
 use crate::model::{
-    AllDown, ForwardedHeaders, ForwardingMethod, OnDown, Port, PortNumber, SorryPage, StickyMask, Timeouts, WeightBound,
+    AllDown, ForwardedHeaders, ForwardingMethod, OnDown, Port, PortNumber, ProxyVersion, SorryPage, StickyMask,
+    Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -45,6 +46,8 @@ impl Check {
             maxconnections: view.count("maxconnections"),
             sorry,
             trusted: view.list("trustedproxies").into_iter().filter_map(|network| network.parse().ok()).collect(),
+            proxyprotocol: view.word("proxyprotocol") == "on",
+            sendproxy: sendproxy(view),
             forwarded: forwarded(view),
             upgrade: view.list("upgrade").into_iter().map(str::to_owned).collect(),
             poolsize: view.count("poolsize"),
@@ -127,5 +130,13 @@ fn forwarded(view: View<'_>) -> ForwardedHeaders {
         "both" => ForwardedHeaders::Both,
         "off" => ForwardedHeaders::Off,
         _ => ForwardedHeaders::XForwarded,
+    }
+}
+
+fn sendproxy(view: View<'_>) -> Option<ProxyVersion> {
+    match view.word("sendproxy") {
+        "v1" => Some(ProxyVersion::V1),
+        "v2" => Some(ProxyVersion::V2),
+        _ => None,
     }
 }

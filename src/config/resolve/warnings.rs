@@ -70,9 +70,22 @@ impl Check {
             let message = format!("{all} trusts everybody, so every client can say that it is another");
             self.warn_at(root, &path, "trustedproxies", &message);
         }
+        self.warn_of_proxies(seen, &path);
         if seen.port.upgrade.iter().any(|protocol| protocol == "h2c") {
             let message = "requests within h2c pass without being looked at; it has been used to get past proxies";
             self.warn_at(root, &path, "upgrade", message);
+        }
+    }
+
+    fn warn_of_proxies(&mut self, seen: Seen<'_>, path: &Path) {
+        let port = seen.port;
+        if port.proxyprotocol && port.trusted.is_empty() {
+            let message = "`proxyprotocol on` has no effect without trustedproxies: nobody's header would be read";
+            self.warn_at(seen.root, path, "proxyprotocol", message);
+        }
+        if port.method == ForwardingMethod::Tcp && !port.proxyprotocol && !port.trusted.is_empty() {
+            let message = "no effect with method tcp but together with `proxyprotocol on`: trustedproxies";
+            self.warn_at(seen.root, path, "trustedproxies", message);
         }
     }
 

@@ -128,8 +128,25 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
             "Cache-Control of the sorry page; empty: no such header",
         )
         .http_only(),
-        Keyword::new("trustedproxies", ValueKind::Networks, List(&[]), "peers whose forwarding headers are believed")
-            .http_only(),
+        Keyword::new(
+            "trustedproxies",
+            ValueKind::Networks,
+            List(&[]),
+            "peers that are believed when they say who the client is",
+        ),
+        // Off: a port that waits for a header serves nobody who sends none.
+        Keyword::new(
+            "proxyprotocol",
+            choice(&["off", "on"]),
+            Word("off"),
+            "on: trusted proxies begin each connection with a PROXY protocol header, v1 or v2",
+        ),
+        Keyword::new(
+            "sendproxy",
+            choice(&["off", "v1", "v2"]),
+            Word("off"),
+            "PROXY protocol header that connections to servers begin with",
+        ),
         Keyword::new(
             "forwarded",
             choice(&["x-forwarded", "forwarded", "both", "off"]),

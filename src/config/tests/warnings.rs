@@ -31,6 +31,18 @@ fn each_surprise_is_told_once() {
             &["f:4:18: port shop:80: 0.0.0.0/0 trusts everybody, so every client can say that it is another"],
         ),
         (
+            "port set shop:80 proxyprotocol on",
+            &[
+                "f:4:18: port shop:80: `proxyprotocol on` has no effect without trustedproxies: nobody's header would be read",
+            ],
+        ),
+        ("port set shop:80 proxyprotocol on trustedproxies 10.0.0.0/8", &[]),
+        (
+            "port add shop:81 method tcp trustedproxies 10.0.0.0/8\nserver add shop:81:w1",
+            &["f:4:29: port shop:81: no effect with method tcp but together with `proxyprotocol on`: trustedproxies"],
+        ),
+        ("port add shop:81 method tcp trustedproxies ::1 proxyprotocol on sendproxy v2\nserver add shop:81:w1", &[]),
+        (
             "port set shop:80 upgrade h2c",
             &[
                 "f:4:18: port shop:80: requests within h2c pass without being looked at; it has been used to get past proxies",

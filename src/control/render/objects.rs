@@ -69,6 +69,8 @@ pub fn port_status(status: &PortStatus) -> String {
         .row("Maximum connections", status.max_connections)
         .rows(sorry(status))
         .row("Trusted proxies", list(&status.trusted_proxies))
+        .row("PROXY protocol from trusted proxies", if status.proxy_protocol { "on" } else { "off" })
+        .row("PROXY protocol to servers", status.send_proxy.as_deref().unwrap_or("off"))
         .row("Forwarding headers", &status.forwarded)
         .row("Upgrades", list(&status.upgrade))
         .rows(overrides(&status.overrides))

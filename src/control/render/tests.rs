@@ -169,6 +169,8 @@ fn ports() {
             retry_after: 30,
             sorry_cache: "no-store".into(),
             trusted_proxies: vec!["10.0.0.0/8".into(), "192.0.2.1/32".into()],
+            proxy_protocol: true,
+            send_proxy: Some("v2".into()),
             forwarded: "x-forwarded".into(),
             upgrade: vec!["websocket".into()],
             overrides: Vec::new(),

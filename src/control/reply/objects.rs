@@ -171,6 +171,10 @@ pub struct PortStatus {
     pub retry_after: u32,
     pub sorry_cache: String,
     pub trusted_proxies: Vec<String>,
+    /// They begin each connection with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// `v1` or `v2`: what connections to servers begin with.
+    pub send_proxy: Option<String>,
     /// `x-forwarded`, `forwarded`, `both` or `off`.
     pub forwarded: String,
     pub upgrade: Vec<String>,

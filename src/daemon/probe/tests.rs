@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::advisor::{ProbeId, dialogue};
+use crate::model::ProxyVersion;
 
 /// A probe with patience enough for a busy machine.
 fn order(kind: AdvisorKind, target: SocketAddr) -> ProbeOrder {
@@ -20,6 +21,7 @@ fn order(kind: AdvisorKind, target: SocketAddr) -> ProbeOrder {
         id: ProbeId(7),
         kind,
         target,
+        sendproxy: None,
         request: dialogue::request("GET / HTTP/1.0", "localhost"),
         expected: Vec::new(),
         connecttimeout: patience,
@@ -166,6 +168,40 @@ async fn no_answer_to_the_connection_request() {
     assert_eq!(outcome(&probe).await, "connect-timeout");
     let short = ProbeOrder { total: Duration::from_millis(200), ..order(AdvisorKind::Http, address) };
     assert_eq!(outcome(&short).await, "connect-timeout", "nor beyond the total");
+}
+
+/// What these many first bytes of a connection are, and an answer to what follows.
+async fn header_first(length: usize) -> (Server, tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>) {
+    let (told, header) = tokio::sync::mpsc::unbounded_channel();
+    let server = server(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let mut bytes = vec![0; length];
+            stream.read_exact(&mut bytes).await.expect("a header");
+            told.send(bytes).expect("the test waits");
+            request(&mut stream).await;
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.ok();
+        }
+    })
+    .await;
+    (server, header)
+}
+
+#[tokio::test]
+async fn servers_that_want_a_proxy_header_get_one_that_speaks_for_ourselves() {
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".as_slice();
+    for (version, expected) in [(ProxyVersion::V1, b"PROXY UNKNOWN\r\n".as_slice()), (ProxyVersion::V2, v2)] {
+        let (server, mut header) = header_first(expected.len()).await;
+        for kind in [AdvisorKind::Http, AdvisorKind::Connect] {
+            let probe = ProbeOrder { sendproxy: Some(version), ..order(kind, server.address) };
+            assert_eq!(outcome(&probe).await, "good", "{kind:?}");
+            assert_eq!(header.recv().await.as_deref(), Some(expected), "{kind:?}");
+        }
+        // Before TLS too, which this server does not speak.
+        let probe = ProbeOrder { sendproxy: Some(version), ..order(AdvisorKind::Https, server.address) };
+        assert_eq!(outcome(&hurried(probe)).await, "receive-timeout");
+        assert_eq!(header.recv().await.as_deref(), Some(expected));
+    }
 }
 
 #[tokio::test]

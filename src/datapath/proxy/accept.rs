@@ -13,6 +13,7 @@ use crate::message::ErrorReason;
 use crate::model::{ForwardingMethod, PortId};
 
 use super::answer;
+use super::arrival::meet;
 use super::client::Client;
 use super::local::{Local, PortRef};
 use super::shared::Event;
@@ -97,10 +98,11 @@ fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: SocketAddr) {
     // The guards go last: they must see the connection's end, a panic's too.
     let guards = (registered, open, admitted);
     tokio::task::spawn_local(async move {
-        let _guards = guards;
+        let (_guards, mut stream) = (guards, stream);
+        let Some(early) = meet(&client, &port, &mut stream).await else { return };
         match port.settings.method {
-            ForwardingMethod::Http => front::serve(client, port, stream).await,
-            ForwardingMethod::Tcp => tcp::serve(client, port, stream).await,
+            ForwardingMethod::Http => front::serve(client, port, stream, early).await,
+            ForwardingMethod::Tcp => tcp::serve(client, port, stream, early).await,
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Client connections as the rest of their worker sees them: what they wait for, whom they use, how to end them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::executor::Session;
+use crate::executor::{PortTable, Session};
+use crate::message::Proto;
+use crate::message::proxy_protocol::ProxiedClient;
 use crate::model::{PortId, ServerId};
 
 use super::local::Local;
@@ -17,6 +19,8 @@ use super::timers::{Tick, Ticket};
 /// What a connection waits for; each has its patience in [`crate::model::Timeouts`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wait {
+    /// For the header of the trusted proxy before us.
+    ProxyHeader,
     /// For the next request, with hyper at hand.
     Idle,
     /// For the next request, with nothing but the socket.
@@ -43,7 +47,9 @@ pub(super) enum Wait {
 pub(super) struct Client {
     pub local: Rc<Local>,
     pub port: PortId,
-    pub peer: SocketAddr,
+    peer: SocketAddr,
+    /// What a trusted proxy said of the client. Boxed because most connections have none.
+    introduced: OnceCell<Box<ProxiedClient>>,
     ticket: Cell<Ticket>,
     wait: Cell<Wait>,
     /// When the wait is over.
@@ -64,6 +70,7 @@ impl Client {
             local: Rc::clone(local),
             port,
             peer,
+            introduced: OnceCell::new(),
             ticket: Cell::new(Ticket { place: 0, serial: 0 }),
             wait: Cell::new(Wait::Idle),
             deadline: Cell::new(Tick::NEVER),
@@ -77,6 +84,27 @@ impl Client {
         let ticket = local.clients.enter(Rc::clone(&client));
         client.ticket.set(ticket);
         (client, Registered { local: Rc::clone(local), ticket })
+    }
+
+    /// The client is not the connection's peer but this one. To be said before the connection is served.
+    pub fn introduce(&self, client: ProxiedClient) {
+        // Said once, by the stage before; a second time would change nothing.
+        self.introduced.get_or_init(|| Box::new(client));
+    }
+
+    /// The client: the connection's peer, or whom a trusted proxy named.
+    pub fn peer(&self) -> SocketAddr {
+        self.introduced.get().map_or(self.peer, |client| client.source)
+    }
+
+    /// Where the client connected to.
+    pub fn destination(&self, port: &PortTable) -> SocketAddr {
+        self.introduced.get().map_or(port.listen, |client| client.destination)
+    }
+
+    pub fn proto(&self) -> Proto {
+        let tls = self.introduced.get().is_some_and(|client| client.tls);
+        if tls { Proto::Https } else { Proto::Http }
     }
 
     /// From now on the connection waits for `wait`, for at most `patience` counted from `from`.

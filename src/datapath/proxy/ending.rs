@@ -56,7 +56,7 @@ async fn failed(state: &FrontState, error: &hyper::Error, rest: Rest) {
     // To some heads (the preface of HTTP/2) hyper says nothing at all.
     let unreadable = (error.is_parse() && state.is_quiet()).then_some(ErrorReason::BadRequest);
     if let Some(reason) = state.hyper_said().or(unreadable) {
-        tracing::debug!(peer = %state.client.peer, port = %state.port.key, %error, "request refused");
+        tracing::debug!(peer = %state.client.peer(), port = %state.port.key, %error, "request refused");
         return refuse(state, reason, rest).await;
     }
     if state.is_aborted() {

@@ -20,7 +20,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::message::{ConnectionFacts, ErrorReason, Proto};
+use crate::message::{ConnectionFacts, ErrorReason};
 use crate::model::Timeouts;
 
 use super::client::{Client, Wait};
@@ -67,7 +67,7 @@ pub(super) struct Tunnel {
 
 impl FrontState {
     fn new(client: Rc<Client>, port: PortRef) -> Rc<Self> {
-        let facts = ConnectionFacts::new(client.peer.ip(), port.listen, Proto::Http);
+        let facts = ConnectionFacts::new(client.peer().ip(), client.destination(&port), client.proto());
         Rc::new(Self {
             client,
             port,
@@ -229,10 +229,11 @@ type Front = Connection<TokioIo<Wire>, Desk>;
 /// Serves one http client until its connection ends.
 ///
 /// hyper is there while the client has something to say or to hear, and for a moment after; a client that is silent
-/// longer is parked. It begins parked, because a connection may be opened long before its first request.
-pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) {
+/// longer is parked. It begins parked, because a connection may be opened long before its first request; `early` was read
+/// from it already.
+pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, early: Bytes) {
     let state = FrontState::new(client, port);
-    let mut rest = Rest { stream, read: Bytes::new() };
+    let mut rest = Rest { stream, read: early };
     let end = loop {
         // The beginning of a head that came behind the last request is not silence: hyper gets it back, and its clock runs.
         if rest.read.is_empty()
@@ -240,7 +241,7 @@ pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) 
         {
             break end;
         }
-        let wire = Wire { stream: rest.stream, read: rest.read, state: Rc::clone(&state) };
+        let wire = Wire { stream: rest.stream, early: rest.read, state: Rc::clone(&state) };
         let mut connection = Box::new(builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state))));
         let end = drive(&state, &mut connection).await;
         let parts = connection.into_parts();

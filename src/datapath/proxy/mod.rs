@@ -5,14 +5,16 @@
 //! workers share is the published table and a few atomics in [`Shared`].
 //!
 //! ```text
-//! accept ─► front: hyper's server ─► exchange ─► offer ─► upstream: hyper's client ─► server
-//!        │   (one task per client)      │ choice, retries   (one task per connection, kept in the pool)
-//!        │                              └► respond: the server's response, the sorry page, refusals
-//!        └► tcp ─► relay ◄─ a tunnel after 101
+//! accept ─► arrival ─► front: hyper's server ─► exchange ─► offer ─► upstream: hyper's client ─► server
+//!                   │   (one task per client)      │ choice, retries   (one task per connection, kept in the pool)
+//!                   │                              └► respond: the server's response, the sorry page, refusals
+//!                   └► tcp ─► relay ◄─ a tunnel after 101
 //! ```
 //!
 //! Decisions of this room, each argued where it is made:
 //!
+//! * A trusted proxy's PROXY header is read before anything else, and only there (`arrival`). Connections to servers that
+//!   begin with one (`announce`) carry requests of one client connection alone.
 //! * Offered again: any request that was certainly not sent; one without a body and with an idempotent method also when
 //!   its connection ended before a byte of a response, first to the same server over a fresh connection if the broken one
 //!   came from the pool, then to others, at most `retries` of them. Never a request whose body has begun to move.
@@ -26,7 +28,9 @@
 //! gone, and trailers pass only if a `Trailer` field announced them (and, to clients, only after `TE: trailers`).
 
 mod accept;
+mod announce;
 mod answer;
+mod arrival;
 mod choice;
 mod client;
 mod download;

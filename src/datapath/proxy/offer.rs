@@ -20,6 +20,7 @@ use crate::message::codec::{self, write_request};
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
+use super::announce::announce;
 use super::client::{Client, Wait};
 use super::exchange::Exchange;
 use super::line::LineFault;
@@ -85,7 +86,7 @@ impl Exchange {
             tokio::task::yield_now().await;
         }
         let now = if self.is_first_offer() { self.started } else { Instant::now() };
-        if let Some(upstream) = self.local().pool.take(id, address, now) {
+        if let Some(upstream) = self.local().pool.take(id, address, self.owner(), now) {
             self.local().count(Event::PoolHit);
             match self.send(&upstream, &tally, now).await {
                 Ok(head) => return Ok(Answered { head, upstream, tally }),
@@ -121,7 +122,7 @@ impl Exchange {
     async fn open(&self, id: ServerId, address: SocketAddr, tally: &Tally) -> Result<Upstream, NoConnection> {
         let local = self.local();
         let begun = Instant::now();
-        let stream = match connect(&self.front.client, address, begun, self.port.settings.timeouts.connect).await {
+        let mut stream = match connect(&self.front.client, address, begun, self.port.settings.timeouts.connect).await {
             Err(NoConnection::Exhausted) => {
                 // Idle connections can be spared for one that is needed.
                 local.pool.clear();
@@ -130,9 +131,15 @@ impl Exchange {
             }
             other => other?,
         };
-        let upstream = Upstream::new(id, address, stream);
+        announce(&self.front.client, &self.port, &mut stream).await?;
+        let upstream = Upstream::new(id, address, stream, self.owner());
         tally.record(Phase::Connect, begun, upstream.born);
         Ok(upstream)
+    }
+
+    /// Where connections to servers begin by saying whom they are for: their client.
+    fn owner(&self) -> Option<&Rc<Client>> {
+        self.port.settings.sendproxy.map(|_| &self.front.client)
     }
 
     /// Sends the request and waits for the head of its response.
@@ -315,6 +322,8 @@ pub(super) async fn connect(
     client.arm(Wait::Connect, begun, patience);
     let mut connecting = pin!(TcpStream::connect(address));
     let connected = poll_fn(|cx| {
+        // Nothing else of a tcp client's task listens yet.
+        client.listen(cx);
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
             return Poll::Ready(connected.map_err(no_connection));
         }

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::executor::Lane;
 use crate::model::{Port, ServerId};
 
+use super::client::Client;
 use super::line;
 use super::shared::{Event, Shared};
 use super::upstream::Upstream;
@@ -38,11 +40,19 @@ impl Pool {
         Self { idle: RefCell::default(), shared, lane }
     }
 
-    /// The most recently used connection to this server at this address.
-    pub fn take(&self, server: ServerId, address: SocketAddr, now: Instant) -> Option<Upstream> {
+    /// The most recently used connection to this server at this address, of those for anybody or those for `owner` alone.
+    pub fn take(
+        &self,
+        server: ServerId,
+        address: SocketAddr,
+        owner: Option<&Rc<Client>>,
+        now: Instant,
+    ) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.get_mut(&server)?;
-        while let Some(Idle { upstream, until }) = waiting.pop() {
+        // The last one, unless the port sends PROXY headers.
+        while let Some(place) = waiting.iter().rposition(|idle| idle.upstream.is_for(owner)) {
+            let Idle { upstream, until } = waiting.remove(place);
             if now < until && upstream.address == address && self.is_ready(&upstream) {
                 return Some(upstream);
             }
@@ -85,10 +95,10 @@ impl Pool {
         self.idle.borrow().is_empty()
     }
 
-    /// Closes those whose time is over and forgets those that their servers closed.
+    /// Closes those whose time is over or whose owner is gone, and forgets those that their servers closed.
     pub fn sweep(&self, now: Instant) {
         self.idle.borrow_mut().retain(|_, waiting| {
-            waiting.retain(|idle| now < idle.until && self.is_ready(&idle.upstream));
+            waiting.retain(|idle| now < idle.until && self.is_ready(&idle.upstream) && !idle.upstream.is_orphaned());
             !waiting.is_empty()
         });
     }

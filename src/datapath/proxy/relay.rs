@@ -133,7 +133,8 @@ impl Flow {
             while !self.pending.is_empty() {
                 let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.pending))?;
                 self.wrote(written, &count)?;
-                self.pending.advance(written);
+                // What is written leaves with its buffer: an idle connection keeps none.
+                drop(self.pending.split_to(written));
             }
             match self.state {
                 State::Open => ready!(self.pass(cx, from, to, scratch, &count))?,

@@ -38,7 +38,7 @@ pub(super) fn refuse(
     method: &Method,
     reason: ErrorReason,
 ) -> Response<ResponseBody> {
-    tracing::debug!(port = %port.key, peer = %front.client.peer, %reason, "request refused");
+    tracing::debug!(port = %port.key, peer = %front.client.peer(), %reason, "request refused");
     let (lane, response) = (front.client.local.lane, reason.answer(method));
     port.counters.count_reason(lane, reason.index());
     port.counters.count_code(lane, response.status().as_u16());

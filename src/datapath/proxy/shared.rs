@@ -74,6 +74,8 @@ impl Shared {
             idle_closed: sum(Event::IdleClosed),
             clients_gone: sum(Event::ClientGone),
             parked: sum(Event::Parked),
+            headers_read: sum(Event::HeaderRead),
+            headers_late: sum(Event::HeaderLate),
         }
     }
 
@@ -130,10 +132,12 @@ pub(super) enum Event {
     IdleClosed,
     ClientGone,
     Parked,
+    HeaderRead,
+    HeaderLate,
 }
 
 impl Event {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -145,6 +149,8 @@ impl Event {
         Self::IdleClosed,
         Self::ClientGone,
         Self::Parked,
+        Self::HeaderRead,
+        Self::HeaderLate,
     ];
 }
 
@@ -175,6 +181,10 @@ pub struct ProxyReading {
     pub clients_gone: u64,
     /// Times that a silent client's buffers were given up until it speaks again.
     pub parked: u64,
+    /// PROXY protocol headers that trusted proxies began their connections with.
+    pub headers_read: u64,
+    /// Those that did not come in time.
+    pub headers_late: u64,
 }
 
 #[cfg(test)]

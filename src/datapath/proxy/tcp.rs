@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use crate::executor::{Phase, Turn};
 use crate::message::ErrorReason;
 
+use super::announce::announce;
 use super::choice::{Asker, choose, why};
 use super::client::Client;
 use super::ending::reset;
@@ -18,12 +19,12 @@ use super::relay::relay;
 use super::tally::Tally;
 use super::upstream::Rest;
 
-/// Carries one tcp client's connection until it ends.
-pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) {
+/// Carries one tcp client's connection until it ends. `early` was read already.
+pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, early: Bytes) {
     match reach(&client, port.clone()).await {
         Ok((tally, server)) => {
-            let rest = |stream| Rest { stream, read: Bytes::new() };
-            relay(&client, &tally, rest(stream), rest(server)).await;
+            let back = Rest { stream: server, read: Bytes::new() };
+            relay(&client, &tally, Rest { stream, read: early }, back).await;
         }
         Err(reason) => {
             port.counters.count_reason(client.local.lane, reason.index());
@@ -40,7 +41,7 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
     let mut last = None;
     loop {
         let begun = Instant::now();
-        let asker = Asker { client, address: client.peer.ip(), now: begun };
+        let asker = Asker { client, address: client.peer().ip(), now: begun };
         let index = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
         let tally = Tally::begin(&port, index, client.local.lane).ok_or(ErrorReason::NoServer)?;
         let reason = match open(client, &tally, begun).await {
@@ -69,7 +70,8 @@ async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<TcpStrea
     let unresolved = NoConnection::Failed(ErrorReason::Unresolved);
     let (id, address) = tally.server().and_then(|server| Some((server.id, server.address?))).ok_or(unresolved)?;
     client.serve_by(Some(id));
-    let stream = connect(client, address, begun, tally.port.settings.timeouts.connect).await?;
+    let mut stream = connect(client, address, begun, tally.port.settings.timeouts.connect).await?;
+    announce(client, &tally.port, &mut stream).await?;
     tally.record(Phase::Connect, begun, Instant::now());
     Ok(stream)
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::model::ServerId;
 
+use super::client::Client;
 use super::line::Line;
 
 /// One connection to a server. Dropping it closes it, whatever it is in the middle of.
@@ -17,6 +18,8 @@ pub(super) struct Upstream {
     pub server: ServerId,
     pub address: SocketAddr,
     pub born: Instant,
+    /// The one client connection that it is for, because it began with that client's PROXY header. `None`: for anybody.
+    owner: Option<Weak<Client>>,
     line: SharedLine,
 }
 
@@ -30,8 +33,9 @@ pub(super) struct Rest {
 }
 
 impl Upstream {
-    pub fn new(server: ServerId, address: SocketAddr, stream: TcpStream) -> Self {
-        Self { server, address, born: Instant::now(), line: Rc::new(RefCell::new(Line::new(stream))) }
+    pub fn new(server: ServerId, address: SocketAddr, stream: TcpStream, owner: Option<&Rc<Client>>) -> Self {
+        let line = Rc::new(RefCell::new(Line::new(stream)));
+        Self { server, address, born: Instant::now(), owner: owner.map(Rc::downgrade), line }
     }
 
     pub fn line(&self) -> RefMut<'_, Line> {
@@ -40,6 +44,20 @@ impl Upstream {
 
     pub fn shared(&self) -> &SharedLine {
         &self.line
+    }
+
+    /// Whether requests of this client may go over it, or where none is named, of any.
+    pub fn is_for(&self, client: Option<&Rc<Client>>) -> bool {
+        match (&self.owner, client) {
+            (None, None) => true,
+            (Some(owner), Some(client)) => std::ptr::eq(owner.as_ptr(), Rc::as_ptr(client)),
+            _ => false,
+        }
+    }
+
+    /// The client that it is for has gone.
+    pub fn is_orphaned(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.strong_count() == 0)
     }
 
     /// The socket after 101. `None`: an upload still holds it, which requests that upgrade do not have.

@@ -29,15 +29,15 @@ fn gather<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8]) -> &'a [u8] {
 pub(super) struct Wire {
     pub stream: TcpStream,
     /// Read before hyper came, and given to it first.
-    pub read: Bytes,
+    pub early: Bytes,
     pub state: Rc<FrontState>,
 }
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.read.is_empty() {
-            let here = self.read.len().min(buf.remaining());
-            buf.put_slice(&self.read.split_to(here));
+        if !self.early.is_empty() {
+            let now = self.early.len().min(buf.remaining());
+            buf.put_slice(&self.early.split_to(now));
             self.state.hear();
             return Poll::Ready(Ok(()));
         }

@@ -41,6 +41,8 @@ impl<'a> Look<'a> {
             retry_after: settings.sorry.retry_after,
             sorry_cache: settings.sorry.cache_control.clone(),
             trusted_proxies: settings.trusted.iter().map(ToString::to_string).collect(),
+            proxy_protocol: settings.proxyprotocol,
+            send_proxy: settings.sendproxy.map(|version| version.word().to_owned()),
             forwarded: forwarded(settings.forwarded).to_owned(),
             upgrade: settings.upgrade.clone(),
             overrides: self.changes().to("port", &port.state.key),

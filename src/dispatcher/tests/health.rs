@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fate, Pretend, SHOP};
-use crate::model::DownReason;
+use crate::model::{DownReason, ProxyVersion};
 
 const CLIENT: &str = "203.0.113.7";
 
@@ -28,6 +28,17 @@ fn the_first_probe_is_made_at_once() {
     assert_eq!(world.probes.len(), 2, "before any time has passed");
     assert_eq!(world.row("server status shop:80:w1", "Measured health"), "unknown");
     assert_eq!(world.choices("shop:80", 2), "w1 1 w2 1", "nobody waits for a verdict");
+}
+
+#[test]
+fn probes_begin_as_connections_to_the_port_do() {
+    let mut world = Pretend::settled(SHOP);
+    assert_eq!(world.probe_header, None);
+    for (word, version) in [("v1", Some(ProxyVersion::V1)), ("v2", Some(ProxyVersion::V2)), ("off", None)] {
+        world.command(&format!("port set shop:80 sendproxy {word}")).expect("is carried out");
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(world.probe_header, version, "the next probe after the change");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::executor::{
     ActiveConnection, Ask, Decision, ForwardingTable, Lane, Moment, PortTable, Session, Tried, Turn, decide,
 };
 use crate::message::SorrySite;
-use crate::model::{DownReason, PortId, ServerId, SorryPage};
+use crate::model::{DownReason, PortId, ProxyVersion, ServerId, SorryPage};
 
 /// Two servers and an http advisor every second.
 pub const SHOP: &str = r#"
@@ -67,6 +67,8 @@ pub struct Pretend {
     done: Vec<String>,
     /// How many probes each address got.
     pub probes: HashMap<SocketAddr, usize>,
+    /// The header that the last probe was to begin with.
+    pub probe_header: Option<ProxyVersion>,
     /// Where the workers listen, as far as they were told.
     pub listening: BTreeMap<PortId, SocketAddr>,
     /// What every configured sorry page reads at the moment.
@@ -87,6 +89,7 @@ impl Pretend {
             table: Arc::default(),
             done: Vec::new(),
             probes: HashMap::new(),
+            probe_header: None,
             listening: BTreeMap::new(),
             page: "closed",
             fates: HashMap::new(),
@@ -280,6 +283,7 @@ impl Pretend {
 
     fn begin_probe(&mut self, order: crate::advisor::ProbeOrder) {
         *self.probes.entry(order.target).or_default() += 1;
+        self.probe_header = order.sendproxy;
         let fate = self.fates.get(&order.target.ip()).cloned().unwrap_or(Fate::Good(10));
         let (after, outcome) = match fate {
             Fate::Good(ms) => {

@@ -166,6 +166,8 @@ fn port(servers: Vec<Server>) -> Port {
         maxconnections: 0,
         sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: String::new() },
         trusted: Vec::new(),
+        proxyprotocol: false,
+        sendproxy: None,
         forwarded: ForwardedHeaders::XForwarded,
         upgrade: Vec::new(),
         poolsize: 1,

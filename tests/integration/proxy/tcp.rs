@@ -1,7 +1,9 @@
 //! Method `tcp`.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tsuji::message::ErrorReason;
 use tsuji::model::ForwardingMethod;
 
@@ -81,6 +83,23 @@ fn nobody_there_means_hanging_up() {
         assert!(client.rest().is_err(), "a reset");
         site.until("it is counted", |site| site.reason(reason) == 1);
     }
+}
+
+/// The time for the connection was armed, but nothing told its task when it was over: the client waited for as long as the
+/// kernel went on trying, two minutes and more.
+#[test]
+fn a_server_that_does_not_accept_is_given_up_in_time() {
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    // Its queue takes one; the kernel lets what comes after that wait.
+    let _queued = TcpStream::connect(address).unwrap();
+    let site = Setup::with_addresses(ForwardingMethod::Tcp, vec![address])
+        .change(|port| port.timeouts.connect = Duration::from_millis(200))
+        .start();
+    assert!(site.client().rest().is_err(), "a reset");
+    site.until("it is counted", |site| site.reason(ErrorReason::ConnectTimeout) == 1);
 }
 
 #[test]

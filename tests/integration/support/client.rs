@@ -57,6 +57,11 @@ impl Client {
         Self { stream, buffer: VecDeque::new() }
     }
 
+    /// Its own address.
+    pub fn address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
         self

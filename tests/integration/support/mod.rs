@@ -5,5 +5,5 @@ pub mod origin;
 pub mod site;
 
 pub use client::Client;
-pub use origin::Origin;
-pub use site::Setup;
+pub use origin::{Origin, Visit};
+pub use site::{PATIENCE, Setup, Site, has_ipv6};

@@ -1,6 +1,6 @@
 //! A port with its workers, built by hand as the daemon would.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct Setup {
     pub standings: Vec<Standing>,
     pub sorry: Option<SorrySite>,
     pub workers: usize,
+    /// Where it listens.
+    pub listen: IpAddr,
 }
 
 impl Setup {
@@ -37,7 +39,8 @@ impl Setup {
     pub fn with_addresses(method: ForwardingMethod, addresses: Vec<SocketAddr>) -> Self {
         let servers = (b'a'..).zip(&addresses).map(|(name, address)| server(char::from(name), *address)).collect();
         let standings = addresses.iter().map(|_| Standing::Usable).collect();
-        Self { port: port(method, servers), addresses, standings, sorry: None, workers: 1 }
+        let listen = Ipv4Addr::LOCALHOST.into();
+        Self { port: port(method, servers), addresses, standings, sorry: None, workers: 1, listen }
     }
 
     pub fn change(mut self, change: impl FnOnce(&mut Port)) -> Self {
@@ -47,6 +50,11 @@ impl Setup {
 
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    pub fn listen(mut self, address: impl Into<IpAddr>) -> Self {
+        self.listen = address.into();
         self
     }
 
@@ -82,7 +90,7 @@ pub const PORT: PortId = PortId(0);
 impl Site {
     fn start(mut setup: Setup) -> Self {
         let lanes = setup.workers;
-        let listeners = listen::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), lanes).unwrap();
+        let listeners = listen::bind(SocketAddr::new(setup.listen, 0), lanes).unwrap();
         let address = listeners[0].local_addr().unwrap();
         setup.port.number = PortNumber::new(address.port().into()).unwrap();
         let shared = Shared::new(ForwardingTable::default(), lanes);
@@ -187,7 +195,7 @@ impl Site {
         PortTable::new(PortPlan {
             id: PORT,
             key: PortKey { cluster: Name::new("shop").unwrap(), port: settings.number },
-            address: Ipv4Addr::LOCALHOST.into(),
+            address: setup.listen,
             settings: &settings,
             servers: servers.collect(),
             affinity_group: PORT,
@@ -197,6 +205,15 @@ impl Site {
             previous: None,
         })
     }
+}
+
+/// Whether this machine has IPv6, with one line that says so where it has not.
+pub fn has_ipv6() -> bool {
+    let there = std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !there {
+        eprintln!("skipped: this machine has no IPv6");
+    }
+    there
 }
 
 /// Beyond this a test is stuck. No test waits for it to pass.
@@ -242,6 +259,8 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
         maxconnections: 0,
         sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() },
         trusted: Vec::new(),
+        proxyprotocol: false,
+        sendproxy: None,
         forwarded: ForwardedHeaders::XForwarded,
         upgrade: vec!["websocket".to_owned()],
         poolsize: 64,
