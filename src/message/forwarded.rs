@@ -46,6 +46,8 @@ pub struct ConnectionFacts {
     proto: Proto,
     peer_text: HeaderValue,
     port_text: HeaderValue,
+    /// `X-Forwarded-For`, `-Proto` and `-Port` as they go on the wire.
+    lines: Bytes,
     /// The beginning of our element in `Forwarded`: `for=192.0.2.1;proto=http`.
     element: HeaderValue,
 }
@@ -58,14 +60,14 @@ impl ConnectionFacts {
         let address = write_for(&mut text, peer);
         let _ = write!(text, ";proto={}", proto.word());
         let text = text.freeze();
-        Self {
-            peer,
-            local,
-            proto,
-            peer_text: visible(text.slice(address)),
-            port_text: HeaderValue::from(local.port()),
-            element: visible(text),
-        }
+        let (peer_text, port_text) = (visible(text.slice(address)), HeaderValue::from(local.port()));
+        let lines = [
+            (X_FORWARDED_FOR, peer_text.as_bytes()),
+            (X_FORWARDED_PROTO, proto.word().as_bytes()),
+            (X_FORWARDED_PORT, port_text.as_bytes()),
+        ];
+        let lines = lines.map(|(name, value)| [name.as_str().as_bytes(), b": ", value, b"\r\n"].concat());
+        Self { peer, local, proto, peer_text, port_text, lines: lines.concat().into(), element: visible(text) }
     }
 
     /// The peer of the connection: the client, or the proxy before us.
@@ -75,6 +77,17 @@ impl ConnectionFacts {
 
     pub fn proto(&self) -> Proto {
         self.proto
+    }
+
+    /// What a request says of the client besides its own fields.
+    pub(super) fn write_lines(&self, host: Option<&HeaderValue>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lines);
+        if let Some(host) = host {
+            out.extend_from_slice(X_FORWARDED_HOST.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(host.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
     }
 
     /// Our own address and port as a `Host`, for clients of HTTP/1.0 that name none.
@@ -119,9 +132,23 @@ impl ClientView<'_> {
     }
 }
 
+/// Where the fields that tell the server who the client is are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Introduction {
+    /// In the head, as far as there are any.
+    InHead,
+    /// Not in the head: [`write_request`](super::codec::write_request) adds those of the connection. Three of the four are
+    /// the same for all requests of a client, and putting them into a map only to write them out costs more than all
+    /// else that is done to a head.
+    OfConnection {
+        /// The client named a host.
+        with_host: bool,
+    },
+}
+
 /// Removes what the client may not say and sets what we say. `facts` are those of this head; `Connection` was heeded
 /// before ([`super::hop`]), so it cannot take away what is set here.
-pub fn introduce(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientView<'_>) {
+pub fn introduce(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientView<'_>) -> Introduction {
     if view.trusts(view.connection.peer) {
         translate(headers, facts, view);
         if view.speaks_x_forwarded() {
@@ -131,41 +158,30 @@ pub fn introduce(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientVie
             let element = forwarded_element(headers, view.connection);
             extend_list(headers, &FORWARDED, element);
         }
-        return;
+        return Introduction::InHead;
     }
     for name in &facts.claims {
         headers.remove(name);
     }
-    set_x_forwarded(headers, facts, view);
+    const ALL: [(Field, HeaderName); 4] = [
+        (Field::XForwardedFor, X_FORWARDED_FOR),
+        (Field::XForwardedHost, X_FORWARDED_HOST),
+        (Field::XForwardedPort, X_FORWARDED_PORT),
+        (Field::XForwardedProto, X_FORWARDED_PROTO),
+    ];
+    for (_, name) in ALL.iter().filter(|(field, _)| facts.fields.has(*field)) {
+        headers.remove(name);
+    }
     if view.speaks_forwarded() {
         let element = forwarded_element(headers, view.connection);
         headers.insert(FORWARDED, element);
     } else if facts.fields.has(Field::Forwarded) {
         headers.remove(FORWARDED);
     }
-}
-
-/// For an untrusted peer: ours or none. Setting replaces every line of that name.
-fn set_x_forwarded(headers: &mut HeaderMap, facts: &RequestFacts, view: &ClientView<'_>) {
-    if !view.speaks_x_forwarded() {
-        const ALL: [(Field, HeaderName); 4] = [
-            (Field::XForwardedFor, X_FORWARDED_FOR),
-            (Field::XForwardedHost, X_FORWARDED_HOST),
-            (Field::XForwardedPort, X_FORWARDED_PORT),
-            (Field::XForwardedProto, X_FORWARDED_PROTO),
-        ];
-        for (_, name) in ALL.iter().filter(|(field, _)| facts.fields.has(*field)) {
-            headers.remove(name);
-        }
-        return;
-    }
-    headers.insert(X_FORWARDED_FOR, view.connection.peer_text.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(view.connection.proto.word()));
-    headers.insert(X_FORWARDED_PORT, view.connection.port_text.clone());
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
-    } else if facts.fields.has(Field::XForwardedHost) {
-        headers.remove(X_FORWARDED_HOST);
+    if view.speaks_x_forwarded() {
+        Introduction::OfConnection { with_host: facts.names_host() }
+    } else {
+        Introduction::InHead
     }
 }
 

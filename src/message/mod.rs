@@ -26,7 +26,7 @@ pub mod upgrade;
 
 pub use authority::Authority;
 pub use client_address::client_address;
-pub use forwarded::{ClientView, ConnectionFacts, Proto, introduce};
+pub use forwarded::{ClientView, ConnectionFacts, Introduction, Proto, introduce};
 pub use framing::{
     Body, RequestFacts, ResponseFacts, ResponseFault, ResponseLength, examine_request, examine_response,
 };

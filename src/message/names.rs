@@ -44,8 +44,8 @@ pub(super) enum Meaning {
 /// The meaning of `name`.
 pub(super) fn meaning(name: &HeaderName) -> Meaning {
     let name = name.as_str().as_bytes();
-    if let Some(field) = known(name) {
-        return Meaning::Known(field);
+    if let Some(meaning) = known(name) {
+        return meaning;
     }
     if !is_plain(name) {
         return Meaning::Odd;
@@ -53,9 +53,9 @@ pub(super) fn meaning(name: &HeaderName) -> Meaning {
     if is_claim(name) { Meaning::Claim } else { Meaning::Ordinary }
 }
 
-/// The compiler makes a decision tree of this, by length first.
-fn known(name: &[u8]) -> Option<Field> {
-    Some(match name {
+/// Names that need no closer look. The compiler makes a decision tree of this, by length first.
+fn known(name: &[u8]) -> Option<Meaning> {
+    Some(Meaning::Known(match name {
         b"te" => Field::Te,
         b"host" => Field::Host,
         b"expect" => Field::Expect,
@@ -75,8 +75,12 @@ fn known(name: &[u8]) -> Option<Field> {
         b"proxy-authenticate" => Field::ProxyAuthenticate,
         b"proxy-authorization" => Field::ProxyAuthorization,
         b"proxy-authentication-info" => Field::ProxyAuthenticationInfo,
+        // Most of the fields that browsers and servers send.
+        b"date" | b"etag" | b"vary" | b"accept" | b"cookie" | b"server" | b"referer" | b"user-agent"
+        | b"set-cookie" | b"content-type" | b"last-modified" | b"cache-control" | b"accept-ranges"
+        | b"accept-encoding" | b"accept-language" => return Some(Meaning::Ordinary),
         _ => return None,
-    })
+    }))
 }
 
 fn is_plain(name: &[u8]) -> bool {

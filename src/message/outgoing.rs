@@ -5,16 +5,22 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderValue, Version};
 
-use super::forwarded::{ClientView, introduce};
+use super::forwarded::{ClientView, Introduction, introduce};
 use super::framing::RequestFacts;
 use super::hop::strip_request;
 use super::upgrade::Upgrade;
 
 /// Makes the server's request of the client's: hop-by-hop fields and forbidden claims out, ours in, HTTP/1.1, a target in
 /// origin form whose bytes are the client's. `facts` are those of this head, `upgrade` is what the port allows of it.
-pub fn prepare_request(head: &mut Parts, facts: &RequestFacts, view: &ClientView<'_>, upgrade: Option<&Upgrade>) {
+/// What the head does not say of the client then is said when it is written.
+pub fn prepare_request(
+    head: &mut Parts,
+    facts: &RequestFacts,
+    view: &ClientView<'_>,
+    upgrade: Option<&Upgrade>,
+) -> Introduction {
     strip_request(&mut head.headers, facts, upgrade);
-    introduce(&mut head.headers, facts, view);
+    let introduction = introduce(&mut head.headers, facts, view);
     // An old client need not name a host; HTTP/1.1 towards the server demands one.
     if !facts.names_host() {
         let host = authority_of(&head.uri).unwrap_or_else(|| view.connection.host());
@@ -22,6 +28,7 @@ pub fn prepare_request(head: &mut Parts, facts: &RequestFacts, view: &ClientView
     }
     head.uri = origin_form(std::mem::take(&mut head.uri));
     head.version = Version::HTTP_11;
+    introduction
 }
 
 fn authority_of(uri: &Uri) -> Option<HeaderValue> {

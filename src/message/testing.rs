@@ -42,3 +42,15 @@ pub fn text(headers: &HeaderMap) -> String {
     lines.sort_by_key(|(name, _)| *name);
     lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
+
+/// The fields of a request's head as it is on the wire.
+pub fn fields_of(wire: &[u8]) -> HeaderMap {
+    let text = String::from_utf8(wire.to_vec()).expect("text");
+    let fields = text.split("\r\n").skip(1).filter(|line| !line.is_empty());
+    let fields = fields.map(|line| line.split_once(": ").expect("a colon and a blank"));
+    fields.fold(HeaderMap::new(), |mut headers, (name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        headers.append(name, HeaderValue::from_str(value).expect("a value"));
+        headers
+    })
+}

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 
+use super::codec::write_request;
 use super::testing::{request, response, text};
 use super::*;
 use crate::model::{ForwardedHeaders, Network};
@@ -33,7 +34,10 @@ impl Port {
         let facts = examine_request(head)?;
         let upgrade = Upgrade::asked(head, &facts, &self.upgrade);
         let before = client_address(&view, &head.headers);
-        prepare_request(head, &facts, &view, upgrade.as_ref());
+        let introduction = prepare_request(head, &facts, &view, upgrade.as_ref());
+        let mut wire = Vec::new();
+        write_request(head, introduction, &connection, &mut wire);
+        head.headers = testing::fields_of(&wire);
         assert_eq!(client_address(&view, &head.headers), before, "the client is the same before and after");
         Ok(())
     }

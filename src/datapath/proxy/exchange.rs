@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 
 use crate::executor::{Refusal, ServerIndex, Turn};
 use crate::message::{
-    ClientView, ErrorReason, RequestFacts, Upgrade, client_address, examine_request, is_idempotent, prepare_request,
+    ClientView, ErrorReason, Introduction, RequestFacts, Upgrade, client_address, examine_request, is_idempotent,
+    prepare_request,
 };
 use crate::model::ServerId;
 
@@ -32,6 +33,7 @@ pub(super) struct Exchange {
     pub address: IpAddr,
     /// As the server gets it.
     pub head: Parts,
+    pub introduction: Introduction,
     /// It may be sent again: it has no body and doing it twice is doing it once.
     pub replayable: bool,
     pub upgrade: Option<Upgrade>,
@@ -69,7 +71,7 @@ impl Exchange {
         let view = ClientView { connection: &front.facts, trusted: &settings.trusted, forwarded: settings.forwarded };
         let address = client_address(&view, &head.headers);
         let upgrade = Upgrade::asked(&head, &facts, &settings.upgrade);
-        prepare_request(&mut head, &facts, &view, upgrade.as_ref());
+        let introduction = prepare_request(&mut head, &facts, &view, upgrade.as_ref());
         let upload = Upload::new(&front.client, &facts, &settings.timeouts, incoming);
         front.upload(upload.clone());
         Self {
@@ -79,6 +81,7 @@ impl Exchange {
             address,
             replayable: upload.is_none() && is_idempotent(&head.method),
             head,
+            introduction,
             upgrade,
             upload: upload.map(Uploading),
             tried: Vec::new(),

@@ -251,7 +251,9 @@ pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, 
         if !matches!(end, End::Silent) {
             break end;
         }
-        state.client.local.parked();
+        if rest.read.is_empty() {
+            state.client.local.parked();
+        }
     };
     // Boxed because it is brief: what is awaited there would else be room in the task of every idle client.
     Box::pin(finish(&state, end, rest)).await;

@@ -171,7 +171,7 @@ impl Exchange {
     fn give(&self, upstream: &Upstream, cx: &mut Context<'_>) {
         let mut spare = self.local().spare.borrow_mut();
         spare.head.clear();
-        write_request(&self.head, &mut spare.head);
+        write_request(&self.head, self.introduction, &self.front.facts, &mut spare.head);
         if self.upload.is_some() {
             upstream.line().queue(Bytes::copy_from_slice(&spare.head));
         } else if let Err(error) = upstream.line().send(cx, &spare.head) {

@@ -1,11 +1,15 @@
 //! A request's head as bytes.
 
 use http::HeaderMap;
+use http::header::HOST;
 use http::request::Parts;
 
-/// Appends the head to `out`. Its fields are those that go on the wire, the framing ones included; the target is in the
-/// form that the server gets ([`super::super::prepare_request`]).
-pub fn write_request(head: &Parts, out: &mut Vec<u8>) {
+use super::super::forwarded::{ConnectionFacts, Introduction};
+
+/// Appends the head to `out`. Its fields are those that go on the wire, the framing ones included, and the target is in
+/// the form that the server gets ([`super::super::prepare_request`]); what `introduction` left open is said from
+/// `connection`.
+pub fn write_request(head: &Parts, introduction: Introduction, connection: &ConnectionFacts, out: &mut Vec<u8>) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     match head.uri.path_and_query() {
@@ -14,6 +18,10 @@ pub fn write_request(head: &Parts, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write_fields(&head.headers, out);
+    if let Introduction::OfConnection { with_host } = introduction {
+        let host = if with_host { head.headers.get(HOST) } else { None };
+        connection.write_lines(host, out);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -31,13 +39,20 @@ pub(super) fn write_fields(fields: &HeaderMap, out: &mut Vec<u8>) {
 mod tests {
     use http::Request;
 
+    use super::super::super::forwarded::Proto;
     use super::*;
 
     fn written(target: &str, fields: &[(&str, &str)]) -> String {
+        introduced(target, fields, Introduction::InHead)
+    }
+
+    fn introduced(target: &str, fields: &[(&str, &str)], introduction: Introduction) -> String {
         let builder = fields.iter().fold(Request::get(target), |builder, (name, value)| builder.header(*name, *value));
         let (head, ()) = builder.body(()).unwrap().into_parts();
         let mut out = Vec::new();
-        write_request(&head, &mut out);
+        let local = "192.0.2.1:8080".parse().unwrap();
+        let connection = ConnectionFacts::new("203.0.113.9".parse().unwrap(), local, Proto::Http);
+        write_request(&head, introduction, &connection, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -49,6 +64,20 @@ mod tests {
             written("/", &[("x", "1"), ("y", ""), ("x", "2")]),
             "GET / HTTP/1.1\r\nx: 1\r\nx: 2\r\ny: \r\n\r\n",
             "lines of one name stand together, in their order"
+        );
+    }
+
+    #[test]
+    fn the_connection_says_who_the_client_is() {
+        let lines = "x-forwarded-for: 203.0.113.9\r\nx-forwarded-proto: http\r\nx-forwarded-port: 8080\r\n";
+        assert_eq!(
+            introduced("/", &[("Host", "h")], Introduction::OfConnection { with_host: true }),
+            format!("GET / HTTP/1.1\r\nhost: h\r\n{lines}x-forwarded-host: h\r\n\r\n")
+        );
+        assert_eq!(
+            introduced("/", &[("Host", "ours")], Introduction::OfConnection { with_host: false }),
+            format!("GET / HTTP/1.1\r\nhost: ours\r\n{lines}\r\n"),
+            "what we name ourselves is not what the client said"
         );
     }
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod identity;
 mod limits;
 mod operations;
+mod parking;
 mod proxy_protocol_in;
 mod proxy_protocol_out;
 mod tcp;
