@@ -120,6 +120,18 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
             "Cache-Control of the sorry page; empty: no such header",
         )
         .http_only(),
+        Keyword::new(
+            "accesslog",
+            ValueKind::PathOrOff,
+            Text(""),
+            "file that gets a line for each request or connection; relative to the configuration file; empty or off: none",
+        ),
+        Keyword::new(
+            "accesslogformat",
+            choice(&["combined", "json"]),
+            Word("combined"),
+            "Apache's line with more behind it, or one JSON object per line",
+        ),
         Keyword::new("trustedproxies", ValueKind::Networks, List(&[]), "peers whose forwarding headers are believed")
             .http_only(),
         Keyword::new(

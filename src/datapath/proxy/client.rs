@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::executor::Session;
 use crate::model::{PortId, ServerId};
 
+use super::journal::Journal;
 use super::local::Local;
 use super::timers::{Tick, Ticket};
 
@@ -40,6 +41,8 @@ pub(super) struct Client {
     pub local: Rc<Local>,
     pub port: PortId,
     pub peer: SocketAddr,
+    /// What the access log will say of the exchange in progress.
+    pub journal: Journal,
     ticket: Cell<Ticket>,
     wait: Cell<Wait>,
     /// When the wait is over.
@@ -60,6 +63,7 @@ impl Client {
             local: Rc::clone(local),
             port,
             peer,
+            journal: Journal::default(),
             ticket: Cell::new(Ticket { place: 0, serial: 0 }),
             wait: Cell::new(Wait::Idle),
             deadline: Cell::new(Tick::NEVER),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::accesslog::End;
 use crate::executor::Phase;
 use crate::message::{ErrorReason, clean_trailers};
 
@@ -67,7 +68,9 @@ impl Download {
         if let Some(trailers) = frame.trailers_mut() {
             clean_trailers(trailers);
         }
-        running.tally.bytes_out(frame.data_ref().map_or(0, Bytes::len));
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        running.tally.bytes_out(bytes);
+        running.front.client.log_sent(bytes);
         // hyper asks no more once a body has said that it is at its end.
         if frame.is_trailers() || self.incoming.is_end_stream() {
             self.ended();
@@ -123,18 +126,19 @@ impl Running {
 
     fn break_off(self, broken: &Broken) {
         let local = &self.front.client.local;
-        let reason = match broken {
-            Broken::Server(error) => fault_of(error),
+        let (reason, end) = match broken {
+            Broken::Server(error) => (fault_of(error), End::Broken),
             Broken::Stalled => {
                 local.count(Event::Stalled);
-                ErrorReason::ServerTimeout
+                (ErrorReason::ServerTimeout, End::Stalled)
             }
-            Broken::Cut => ErrorReason::ServerDown,
+            Broken::Cut => (ErrorReason::ServerDown, End::Cut),
         };
         if !matches!(broken, Broken::Cut) {
             self.tally.failed();
         }
         self.tally.port.counters.count_reason(local.lane, reason.index());
+        self.front.client.log_broken(Instant::now(), end, reason);
         self.front.abort();
     }
 }

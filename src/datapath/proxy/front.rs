@@ -19,6 +19,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::accesslog;
 use crate::message::{ConnectionFacts, ErrorReason, Proto};
 
 use super::client::{Client, Wait};
@@ -94,6 +95,7 @@ impl FrontState {
         self.streaming.set(false);
         self.heard.set(false);
         self.client.serve_by(None);
+        self.client.log_end(now, accesslog::End::Complete);
         self.client.arm(Wait::Idle, now, patience);
     }
 
@@ -110,6 +112,10 @@ impl FrontState {
 
     pub fn tunnel(&self, tunnel: Tunnel) {
         *self.tunnel.borrow_mut() = Some(tunnel);
+    }
+
+    pub fn has_tunnel(&self) -> bool {
+        self.tunnel.borrow().is_some()
     }
 
     pub fn take_tunnel(&self) -> Option<Tunnel> {

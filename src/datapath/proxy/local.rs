@@ -10,6 +10,7 @@ use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::model::PortId;
 
 use super::client::Clients;
+use super::ledger::Ledger;
 use super::pool::Pool;
 use super::shared::{Event, Shared};
 use super::timers::{Tick, Timers};
@@ -20,6 +21,7 @@ pub(super) struct Local {
     pub timers: Timers,
     pub clients: Clients,
     pub pool: Pool,
+    pub ledger: Ledger,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
@@ -64,6 +66,7 @@ impl Local {
         let version = shared.version();
         let snapshot = Snapshot { version, table: shared.table(), ports: Vec::new() };
         Self {
+            ledger: Ledger::new(Arc::clone(shared.handover())),
             shared,
             lane,
             timers: Timers::new(Instant::now()),
@@ -100,13 +103,23 @@ impl Local {
                 self.clients.come_up(tickets, due, tick);
             }
             self.pool.sweep(now);
-            self.timers.sleep(self.next_sweep(now)).await;
+            self.ledger.look(now);
+            self.timers.sleep(self.next_sweep(now).min(self.next_look())).await;
         }
     }
 
     /// An idle connection came to the pool: the ticking task may have nothing else to wake for.
     pub fn expect_sweep(&self, now: Instant) {
         self.timers.wake_by(self.timers.after(now, SWEEP));
+    }
+
+    /// There is something in the ledger that was not there before.
+    pub fn expect_look(&self, now: Instant) {
+        self.timers.wake_by(self.next_look().min(self.timers.after(now, SWEEP)));
+    }
+
+    fn next_look(&self) -> Tick {
+        self.ledger.due().map_or(Tick::NEVER, |due| self.timers.after(due, Duration::ZERO))
     }
 
     fn next_sweep(&self, now: Instant) -> Tick {

@@ -34,6 +34,8 @@ mod download;
 mod ending;
 mod exchange;
 mod front;
+mod journal;
+mod ledger;
 mod local;
 mod offer;
 mod pool;

@@ -77,6 +77,7 @@ impl Exchange {
             return Err(Failure { reason: ErrorReason::Unresolved, elsewhere: true });
         };
         self.front.client.serve_by(Some(id));
+        self.front.client.log_offer(&self.port, index);
         if let Some(upload) = &self.upload {
             upload.count_for(&tally);
         }
@@ -88,6 +89,7 @@ impl Exchange {
         let now = if self.is_first_offer() { self.started } else { Instant::now() };
         if let Some(mut upstream) = self.local().pool.take(id, address, now) {
             self.local().count(Event::PoolHit);
+            self.front.client.log_reused();
             match self.send(&mut upstream, cargo, now).await {
                 Ok(response) => return Ok(Answered { response, upstream, tally }),
                 // The server closed it while the request was on its way there, as servers do with idle connections. That
@@ -140,6 +142,7 @@ impl Exchange {
         let started = Upstream::start(local, id, address, stream).await;
         let upstream = started.map_err(|_| NoConnection::Failed(ErrorReason::Unreachable))?;
         tally.record(Phase::Connect, begun, upstream.born);
+        self.front.client.log_connected(upstream.born.saturating_duration_since(begun));
         Ok(upstream)
     }
 

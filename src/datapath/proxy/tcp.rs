@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
+use crate::accesslog::End;
 use crate::executor::{Phase, Turn};
 use crate::message::ErrorReason;
 
@@ -20,6 +21,7 @@ use super::upstream::Rest;
 
 /// Carries one tcp client's connection until it ends.
 pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) {
+    client.log_connection(&port, Instant::now());
     match reach(&client, port.clone()).await {
         Ok((tally, server)) => {
             let rest = |stream| Rest { stream, read: Bytes::new() };
@@ -27,6 +29,7 @@ pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream) 
         }
         Err(reason) => {
             port.counters.count_reason(client.local.lane, reason.index());
+            client.log_broken(Instant::now(), End::Refused, reason);
             // There is no other way to tell this client than to hang up.
             reset(&stream);
         }
@@ -43,6 +46,7 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
         let asker = Asker { client, address: client.peer.ip(), now: begun };
         let index = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
         let tally = Tally::begin(&port, index, client.local.lane).ok_or(ErrorReason::NoServer)?;
+        client.log_offer(&port, index);
         let reason = match open(client, &tally, begun).await {
             Ok(stream) => return Ok((tally, stream)),
             Err(NoConnection::Failed(reason)) => {
@@ -70,6 +74,8 @@ async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<TcpStrea
     let (id, address) = tally.server().and_then(|server| Some((server.id, server.address?))).ok_or(unresolved)?;
     client.serve_by(Some(id));
     let stream = connect(client, address, begun, tally.port.settings.timeouts.connect).await?;
-    tally.record(Phase::Connect, begun, Instant::now());
+    let now = Instant::now();
+    tally.record(Phase::Connect, begun, now);
+    client.log_connected(now.saturating_duration_since(begun));
     Ok(stream)
 }

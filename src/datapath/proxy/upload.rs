@@ -102,6 +102,7 @@ impl Upload {
         if let Some(tally) = &*self.tally.borrow() {
             tally.bytes_in(bytes);
         }
+        self.client.log_received(bytes);
         self.starved.set(false);
         self.progress.set(Progress::Moving);
         if is_last {
@@ -112,6 +113,7 @@ impl Upload {
 
     fn ended(&self) {
         self.progress.set(Progress::Done);
+        self.client.log_uploaded();
         // While a response is already on its way, its own progress is what counts.
         if self.tally.borrow().as_ref().is_some_and(|tally| !tally.has_answered()) {
             self.client.arm(Wait::Server, Instant::now(), self.server_patience);
