@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-use tsuji::metrics::{AffinityReading, ConfigurationReading, ProcessReading, Reading, encode};
+use tsuji::metrics::{AccessLogReading, AffinityReading, ConfigurationReading, ProcessReading, Reading, encode};
 
 fn scrape(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("metrics");
@@ -23,6 +23,7 @@ fn scrape(criterion: &mut Criterion) {
             proxy: Vec::new(),
             commands: Vec::new(),
             log_lines_dropped: 0,
+            access_logs: AccessLogReading::default(),
             alerts: 0,
             started: SystemTime::UNIX_EPOCH,
             version: env!("CARGO_PKG_VERSION"),

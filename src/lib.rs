@@ -1,5 +1,6 @@
 //! Tsuji, a layer-4/layer-7 load balancer.
 
+pub mod accesslog;
 pub mod advisor;
 pub mod config;
 pub mod control;

@@ -82,6 +82,7 @@ impl Site {
             affinity_group: PortId(self.id),
             affinity: &self.affinity,
             sorry: &Arc::new(SorrySite::built_in(&settings.sorry).expect("the default settings are right")),
+            accesslog: None,
             counters: &self.counters,
             previous: None,
         })
@@ -162,6 +163,7 @@ fn port(servers: Vec<Server>) -> Port {
         sendproxy: None,
         forwarded: ForwardedHeaders::XForwarded,
         upgrade: Vec::new(),
+        accesslog: None,
         poolsize: 64,
         servers,
         rules: Vec::new(),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::config::Resolved;
 use crate::model::SorryPage;
 
+use super::accesslog;
 use super::chain;
 use super::files::{self, LoadError};
 use super::sorry::read_sorry_site;
@@ -44,6 +45,10 @@ fn look(paths: &[PathBuf]) -> Result<Resolved, Vec<String>> {
     let pages: HashSet<&SorryPage> = ports.map(|port| &port.sorry).collect();
     let unreadable: Vec<String> =
         pages.into_iter().filter_map(|page| read_sorry_site(page).err()).map(|error| chain(&error)).collect();
+    let ports = resolved.config.clusters.iter().flat_map(|cluster| &cluster.ports);
+    let logs: HashSet<&PathBuf> = ports.filter_map(|port| Some(&port.accesslog.as_ref()?.path)).collect();
+    let unwritable = logs.into_iter().filter_map(|path| accesslog::look_at(path).err()).map(|error| chain(&error));
+    let unreadable: Vec<String> = unreadable.into_iter().chain(unwritable).collect();
     if unreadable.is_empty() { Ok(resolved) } else { Err(unreadable) }
 }
 

@@ -17,6 +17,7 @@ use crate::dispatcher::{Action, Dispatcher, Event, Needs, Occupancy, Plan, Resou
 use crate::message::SorrySite;
 use crate::model::PortId;
 
+use super::accesslog::AccessLogs;
 use super::probe::Prober;
 use super::sorry::{ReadSorryError, read_sorry_site};
 use super::workers::Workers;
@@ -26,6 +27,7 @@ use super::{chain, log};
 pub struct Heart {
     dispatcher: RefCell<Dispatcher>,
     workers: Workers,
+    logs: AccessLogs,
     prober: Prober,
     /// Sockets that were bound for a plan and wait for its `Listen`.
     bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
@@ -40,10 +42,11 @@ pub struct Heart {
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Heart {
-    pub fn new(dispatcher: Dispatcher, workers: Workers) -> Rc<Self> {
+    pub fn new(dispatcher: Dispatcher, workers: Workers, logs: AccessLogs) -> Rc<Self> {
         Rc::new(Self {
             dispatcher: RefCell::new(dispatcher),
             workers,
+            logs,
             prober: Prober::new(),
             bound: RefCell::default(),
             changes: Mutex::new(()),
@@ -75,6 +78,10 @@ impl Heart {
         &self.workers
     }
 
+    pub fn logs(&self) -> &AccessLogs {
+        &self.logs
+    }
+
     /// Keeps other changes out until the guard is dropped.
     pub async fn begin_change(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.changes.lock().await
@@ -100,6 +107,7 @@ impl Heart {
         let (settings, most) =
             self.read(|dispatcher| (dispatcher.config().log, dispatcher.config().executor.maxconnections));
         log::change(settings);
+        self.logs.configure(settings);
         self.workers.shared().set_most_connections(most_connections(most));
     }
 
@@ -150,6 +158,7 @@ impl Heart {
     fn carry_out(self: &Rc<Self>, action: Action) {
         match action {
             Action::Publish(table) => self.workers.publish(table),
+            Action::Log { files } => self.logs.keep(files),
             Action::Listen { port, address } => self.listen(port, address),
             Action::Unlisten { port } => self.workers.unlisten(port),
             Action::Cut { server } => self.workers.cut(server),

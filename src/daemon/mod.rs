@@ -4,6 +4,7 @@
 //! proxy's workers are threads of their own; a third kind writes files, so that a hanging disk holds up nobody.
 //! Nothing is decided here.
 
+mod accesslog;
 mod boot;
 mod check;
 mod cli;

@@ -8,7 +8,8 @@ use crate::advisor::Record;
 use crate::dispatcher::Dispatcher;
 use crate::message::ErrorReason;
 use crate::metrics::{
-    AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading, ReloadReading,
+    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading,
+    ReloadReading,
 };
 use crate::model::Health;
 
@@ -38,8 +39,11 @@ impl Readings {
             proxy: self.proxy(),
             commands: self.desk.tally().commands(),
             log_lines_dropped: log::dropped(),
-            // A file that was not loaded is one more.
-            alerts: dispatcher.alerts() + u64::from(self.desk.last_load().is_some_and(|(good, _)| !good)),
+            access_logs: self.access_logs(),
+            // A file that was not loaded is one more, and so is an access log that cannot be written.
+            alerts: dispatcher.alerts()
+                + u64::from(self.desk.last_load().is_some_and(|(good, _)| !good))
+                + self.desk.heart().logs().trouble().len() as u64,
             started: self.started,
             version: env!("CARGO_PKG_VERSION"),
             process: ProcessReading::take(),
@@ -53,6 +57,12 @@ impl Readings {
             reload,
             overrides: dispatcher.overrides().len() as u64,
         }
+    }
+
+    fn access_logs(&self) -> AccessLogReading {
+        let reading = self.desk.heart().logs().reading();
+        let crate::dispatcher::AccessLogReading { lines, bytes, dropped, errors } = reading;
+        AccessLogReading { lines, bytes, dropped, errors }
     }
 
     fn proxy(&self) -> Vec<ProxyCounter> {

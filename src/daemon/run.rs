@@ -15,6 +15,7 @@ use crate::control::socket::{ControlSocket, SocketOptions};
 use crate::dispatcher::Dispatcher;
 use crate::model::ControlSettings;
 
+use super::accesslog::AccessLogs;
 use super::boot::{Boot, BootError};
 use super::desk::Desk;
 use super::heart::{Heart, fetch_or_stand_in};
@@ -49,6 +50,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce()) -> Result<(), Box
     boot.report();
     // From here on a signal is a request and no longer the end.
     let (mut end, mut hang_up) = (End::new()?, signal(SignalKind::hangup())?);
+    let mut turn_over = signal(SignalKind::user_defined1())?;
     raise_file_limit();
     end_with_the_heart();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
@@ -78,10 +80,11 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce()) -> Result<(), Box
     ready();
     tracing::info!(target: "tsuji::state", "tsuji {} is ready: {}", env!("CARGO_PKG_VERSION"), desk.summary());
     tell(&[sd_notify::NotifyState::Ready]);
-    live_on(&desk, &mut end, &mut hang_up).await;
+    live_on(&desk, &mut end, &mut hang_up, &mut turn_over).await;
     tell(&[sd_notify::NotifyState::Stopping]);
     desk.stopping();
     drain(&heart, &mut end).await;
+    heart.logs().stop().await;
     Ok(())
 }
 
@@ -121,8 +124,9 @@ fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
         given => usize::from(given),
     };
     let started = Workers::start(workers).map_err(|source| BootError::Workers { source })?;
+    let logs = AccessLogs::start(started.shared().handover()).map_err(|source| BootError::Workers { source })?;
     let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), Instant::now());
-    Ok(Heart::new(dispatcher, started))
+    Ok(Heart::new(dispatcher, started, logs))
 }
 
 /// Everything that runs beside the wait for a signal.
@@ -153,11 +157,12 @@ fn serve(desk: &Rc<Desk>, socket: ControlSocket, page: Option<tokio::net::TcpLis
     });
 }
 
-/// Until someone asks us to go. SIGHUP loads the configuration again.
-async fn live_on(desk: &Rc<Desk>, end: &mut End, hang_up: &mut Signal) {
+/// Until someone asks us to go. SIGHUP loads the configuration again, SIGUSR1 opens access logs anew that were moved away.
+async fn live_on(desk: &Rc<Desk>, end: &mut End, hang_up: &mut Signal, turn_over: &mut Signal) {
     loop {
         tokio::select! {
             () = end.asked() => return,
+            _ = turn_over.recv() => desk.heart().logs().reopen(),
             _ = hang_up.recv() => {
                 reloading();
                 desk.reload().await;

@@ -41,6 +41,7 @@ impl Dispatcher {
         self.affinity.set_capacity(config.executor.maxaffinity as usize);
         self.manager.configure(config.manager, now);
         self.take_sorry_pages(resources);
+        self.take_access_logs();
         let mut adoption = Adoption { probed_anew: rules_changed, ..Adoption::default() };
         self.adopt_ports(&mut adoption, now);
         self.plan_lookups();
@@ -151,6 +152,17 @@ impl Dispatcher {
         }
         let wanted = self.site.sorry_pages();
         self.sorry.retain(|settings, _| wanted.contains(settings));
+    }
+
+    /// The files have to be known before a table names them.
+    fn take_access_logs(&mut self) {
+        let files = self.site.access_logs();
+        let files: BTreeMap<_, _> =
+            files.into_iter().map(|path| (self.identities.access_log(path), path.clone())).collect();
+        if files != self.access_logs {
+            self.access_logs.clone_from(&files);
+            self.actions.push_back(Action::Log { files });
+        }
     }
 
     fn sorry_page(&self, port: &Port) -> Arc<SorrySite> {

@@ -1,11 +1,13 @@
 //! What happens to the dispatcher, and what it wants done.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::advisor::{ProbeId, ProbeOrder, ProbeOutcome};
 use crate::executor::ForwardingTable;
-use crate::model::{PortId, ServerId};
+use crate::model::{AccessLogId, PortId, ServerId};
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub enum Event {
 pub enum Action {
     /// Hand this table to all workers.
     Publish(Arc<ForwardingTable>),
+    /// These are the files that access logs go to from now on. Comes before the table that names them.
+    Log { files: BTreeMap<AccessLogId, PathBuf> },
     /// Begin to take connections; the socket is bound already. Comes after the table that knows the port.
     Listen { port: PortId, address: SocketAddr },
     /// Take no more connections for this port; what runs goes on.

@@ -1,8 +1,9 @@
 //! Short identities for names, given out once.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
-use crate::model::{PortId, PortKey, ServerId, ServerKey};
+use crate::model::{AccessLogId, PortId, PortKey, ServerId, ServerKey};
 
 /// The identities of this process. A name keeps its identity when it is removed and comes back, so that what was
 /// measured under it is never taken for another's; the few bytes per name ever used are the price.
@@ -10,6 +11,7 @@ use crate::model::{PortId, PortKey, ServerId, ServerKey};
 pub(super) struct Identities {
     ports: HashMap<PortKey, PortId>,
     servers: HashMap<ServerKey, ServerId>,
+    access_logs: HashMap<PathBuf, AccessLogId>,
 }
 
 impl Identities {
@@ -23,6 +25,16 @@ impl Identities {
     pub fn server(&mut self, key: &ServerKey) -> ServerId {
         let next = ServerId(self.servers.len() as u32);
         *self.servers.entry(key.clone()).or_insert(next)
+    }
+
+    /// The identity of this file, a new one if it never had any.
+    pub fn access_log(&mut self, path: &Path) -> AccessLogId {
+        let next = AccessLogId(self.access_logs.len() as u32);
+        *self.access_logs.entry(path.to_owned()).or_insert(next)
+    }
+
+    pub fn known_access_log(&self, path: &Path) -> Option<AccessLogId> {
+        self.access_logs.get(path).copied()
     }
 
     pub fn known_port(&self, key: &PortKey) -> Option<PortId> {

@@ -26,12 +26,13 @@ mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use adopt::Resources;
 pub use event::{Action, Event, Notice, Severity};
-pub use report::Outside;
+pub use report::{AccessLogReading, Outside};
 pub use site::{Needs, Occupancy, Plan};
 
 use crate::advisor::{Advisors, Record};
@@ -39,7 +40,7 @@ use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal}
 use crate::executor::{AffinityTable, ForwardingTable};
 use crate::manager::{Manager, Verdicts};
 use crate::message::SorrySite;
-use crate::model::{PortId, ServerId, SorryPage};
+use crate::model::{AccessLogId, PortId, ServerId, SorryPage};
 
 use identity::Identities;
 use site::Site;
@@ -59,6 +60,8 @@ pub struct Dispatcher {
     affinity: Arc<AffinityTable>,
     /// The pages of the present ports.
     sorry: HashMap<SorryPage, Arc<SorrySite>>,
+    /// The files that ports write to.
+    access_logs: BTreeMap<AccessLogId, PathBuf>,
     table: Arc<ForwardingTable>,
     /// Ports whose table is out of date.
     dirty: BTreeSet<PortId>,
@@ -98,6 +101,7 @@ impl Dispatcher {
             verdicts: Verdicts::new(&site.config.manager),
             affinity,
             sorry: HashMap::new(),
+            access_logs: BTreeMap::new(),
             table: Arc::default(),
             dirty: BTreeSet::new(),
             gone: Vec::new(),

@@ -34,6 +34,7 @@ impl Dispatcher {
             affinity_group: port.affinity_group,
             affinity: &self.affinity,
             sorry: &port.sorry,
+            accesslog: port.settings.accesslog.as_ref().and_then(|log| self.identities.known_access_log(&log.path)),
             counters: &port.counters,
             previous: self.table.port(id).map(Arc::as_ref),
         }))

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal, Resolved};
@@ -44,6 +45,8 @@ pub struct Needs {
     pub listeners: Vec<(SocketAddr, Occupancy)>,
     /// Sorry pages to read. A reload reads all of them: that is also how an edited page comes in.
     pub sorry: HashSet<SorryPage>,
+    /// Access logs that no port writes to yet.
+    pub access_logs: HashSet<PathBuf>,
 }
 
 /// Whether another port of ours listens on an address and is about to give it up (a cluster that was renamed).
@@ -125,13 +128,20 @@ impl Site {
         ports.map(|port| port.sorry.clone()).collect()
     }
 
+    /// The files that ports write to.
+    pub fn access_logs(&self) -> HashSet<&PathBuf> {
+        let ports = self.config.clusters.iter().flat_map(|cluster| &cluster.ports);
+        ports.filter_map(|port| Some(&port.accesslog.as_ref()?.path)).collect()
+    }
+
     /// What this site needs beyond what `present` already has.
     pub fn needs_beyond(&self, present: &Site) -> Needs {
         let had: HashMap<PortKey, SocketAddr> = present.listeners().collect();
         let ours: HashSet<SocketAddr> = had.values().copied().collect();
         let is_new = |(key, address): &(PortKey, SocketAddr)| had.get(key) != Some(address);
         let listeners = self.listeners().filter(is_new).map(|(_, address)| (address, Occupancy::of(&address, &ours)));
-        Needs { listeners: listeners.collect(), sorry: self.sorry_pages() }
+        let access_logs = self.access_logs().difference(&present.access_logs()).copied().cloned().collect();
+        Needs { listeners: listeners.collect(), sorry: self.sorry_pages(), access_logs }
     }
 }
 

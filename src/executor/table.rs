@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::message::SorrySite;
 use crate::model::{
-    AdministrativeState, Health, Name, Port, PortId, PortKey, Rule, RuleType, Server, ServerId, Standing, Weight,
+    AccessLogFormat, AccessLogId, AdministrativeState, Health, Name, Port, PortId, PortKey, Rule, RuleType, Server,
+    ServerId, Standing, Weight,
 };
 
 use super::affinity::Slot;
@@ -74,6 +75,8 @@ pub struct PortTable {
     pub rules: Box<[RuleEntry]>,
     pub affinity: Option<Affinity>,
     pub sorry: Arc<SorrySite>,
+    /// Where each request or connection leaves a line, and how.
+    pub accesslog: Option<(AccessLogId, AccessLogFormat)>,
     pub counters: Arc<PortCounters>,
     /// The choice where no rule decides.
     pub(super) all: Ring,
@@ -167,6 +170,8 @@ pub struct PortPlan<'a> {
     pub affinity_group: PortId,
     pub affinity: &'a Arc<AffinityTable>,
     pub sorry: &'a Arc<SorrySite>,
+    /// The file that the settings name.
+    pub accesslog: Option<AccessLogId>,
     pub counters: &'a Arc<PortCounters>,
     /// The table that this one takes the place of: cursors and hit counters go on.
     pub previous: Option<&'a PortTable>,
@@ -202,6 +207,7 @@ impl PortTable {
             rules,
             affinity: affinity(plan.settings, plan.affinity_group, plan.affinity),
             sorry: Arc::clone(plan.sorry),
+            accesslog: plan.accesslog.zip(plan.settings.accesslog.as_ref().map(|log| log.format)),
             counters: Arc::clone(plan.counters),
             all: Ring::new(&candidates(&servers, &everybody), Arc::clone(&cursor)),
             fail_open: Ring::new(

@@ -12,6 +12,10 @@ pub(super) fn write(page: &mut Page, reading: &Reading) {
     let commands = reading.commands.iter();
     page.counters(COMMANDS, commands.map(|(outcome, count)| (Labels::new(&[("outcome", outcome)]), *count as f64)));
     page.counter(LOG_LINES_DROPPED, reading.log_lines_dropped);
+    page.counter(ACCESS_LOG_LINES, reading.access_logs.lines);
+    page.counter(ACCESS_LOG_BYTES, reading.access_logs.bytes);
+    page.counter(ACCESS_LOG_DROPPED, reading.access_logs.dropped);
+    page.counter(ACCESS_LOG_ERRORS, reading.access_logs.errors);
     page.gauge(ALERTS, reading.alerts as f64);
     for counter in &reading.proxy {
         write_proxy(page, counter);
@@ -80,6 +84,14 @@ const AFFINITY_EVICTIONS: About = About::new(
 const COMMANDS: About = About::new("tsuji_control_commands_total", "Operators' commands by how they ended.");
 const LOG_LINES_DROPPED: About =
     About::new("tsuji_log_lines_dropped_total", "Log lines lost because whoever writes them was behind.");
+const ACCESS_LOG_LINES: About = About::new("tsuji_accesslog_lines_total", "Lines written to access logs.");
+const ACCESS_LOG_BYTES: About = About::new("tsuji_accesslog_bytes_total", "Bytes written to access logs.");
+const ACCESS_LOG_DROPPED: About = About::new(
+    "tsuji_accesslog_dropped_total",
+    "Lines of access logs lost because the disk was behind or a file could not be written.",
+);
+const ACCESS_LOG_ERRORS: About =
+    About::new("tsuji_accesslog_errors_total", "Failed attempts to open or write an access log.");
 const ALERTS: About = About::new("tsuji_alerts", "Alerts open now, as `dscontrol status` lists them.");
 const ADVISOR_UP: About =
     About::new("tsuji_advisor_up", "The advisor's verdict: 1 up, 0 down; absent before the first.");

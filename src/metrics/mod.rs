@@ -15,7 +15,9 @@ mod reading;
 mod servers;
 
 pub use process::ProcessReading;
-pub use reading::{AdvisorReading, AffinityReading, ConfigurationReading, ProxyCounter, Reading, ReloadReading};
+pub use reading::{
+    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, ProxyCounter, Reading, ReloadReading,
+};
 
 use page::Page;
 

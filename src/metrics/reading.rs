@@ -24,6 +24,7 @@ pub struct Reading {
     pub commands: Vec<(&'static str, u64)>,
     /// Lines that no log took because it was behind.
     pub log_lines_dropped: u64,
+    pub access_logs: AccessLogReading,
     /// Alerts that are open now.
     pub alerts: u64,
     /// When the daemon began.
@@ -31,6 +32,17 @@ pub struct Reading {
     /// The daemon's version, `CARGO_PKG_VERSION`.
     pub version: &'static str,
     pub process: ProcessReading,
+}
+
+/// What became of the lines of all access logs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AccessLogReading {
+    pub lines: u64,
+    pub bytes: u64,
+    /// Lines lost because whoever writes them was behind or could not.
+    pub dropped: u64,
+    /// Failed attempts to open or write a file.
+    pub errors: u64,
 }
 
 /// What one advisor knows of one server.

@@ -18,12 +18,12 @@ mod state;
 
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
 pub use cluster::{Cluster, Proportions, ProportionsNotWhole};
-pub use id::{PortId, ServerId};
+pub use id::{AccessLogId, PortId, ServerId};
 pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
 pub use name::{Name, NameFault};
 pub use port::{
-    AllDown, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown, Port, PortKey, ProxyVersion, SorryPage,
-    Timeouts,
+    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown, Port,
+    PortKey, ProxyVersion, SorryPage, Timeouts,
 };
 pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
 pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};

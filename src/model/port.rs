@@ -27,6 +27,8 @@ pub struct Port {
     /// Client connections at one time; 0: bounded by the process's file descriptors alone.
     pub maxconnections: u32,
     pub sorry: SorryPage,
+    /// `None`: nothing is written.
+    pub accesslog: Option<AccessLog>,
     /// Peers that are believed when they say who the client is.
     pub trusted: Vec<Network>,
     /// These peers begin each connection with a PROXY protocol header.
@@ -119,6 +121,32 @@ pub struct SorryPage {
     pub retry_after: u32,
     /// Value of `Cache-Control`; empty: no such header.
     pub cache_control: String,
+}
+
+/// Where a port writes one line for each request (`http`) or connection (`tcp`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessLog {
+    /// Ports may share a file.
+    pub path: PathBuf,
+    pub format: AccessLogFormat,
+}
+
+/// How a line of an access log is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AccessLogFormat {
+    /// Apache's combined line, and what it lacks behind it.
+    Combined,
+    /// One JSON object.
+    Json,
+}
+
+impl AccessLogFormat {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Combined => "combined",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// Which headers tell the server who the client is.

@@ -56,11 +56,15 @@ pub struct MetricsSettings {
     pub listen: Option<SocketAddr>,
 }
 
-/// The diagnostics on stderr.
+/// The diagnostics on stderr, and what becomes of access logs that grow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LogSettings {
     pub level: LogLevel,
     pub format: LogFormat,
+    /// Bytes after which an access log is put aside and a new one begun; 0: never.
+    pub accesslogsize: u64,
+    /// How many of those put aside are kept.
+    pub accesslogkeep: u32,
 }
 
 /// IBM's levels: 0 none, 1 minimal, 2 basic, 3 moderate, 4 advanced, 5 verbose. Here 0 is off, 1 shows changes of state,

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use tsuji::executor::{ActiveConnection, ForwardingTable, Lane, Phase};
 use tsuji::metrics::{
-    AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading, ReloadReading, encode,
+    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading,
+    ReloadReading, encode,
 };
 use tsuji::model::{AdministrativeState, DownReason, Health, PortNumber, RuleType, Standing};
 
@@ -42,6 +43,7 @@ fn reading(table: ForwardingTable) -> Reading {
         ],
         commands: vec![("done", 5), ("refused", 1), ("misused", 0)],
         log_lines_dropped: 0,
+        access_logs: AccessLogReading { lines: 7, bytes: 1_200, dropped: 2, errors: 1 },
         alerts: 1,
         started: at(1_700_000_000),
         version: "1.2.3",

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected should stop right there"
 )]
 
+mod access_log;
 mod boot;
 mod commands;
 mod load;

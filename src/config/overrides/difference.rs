@@ -67,7 +67,9 @@ fn is_default(key: &Key, was: Option<&Field>, now: Option<&Field>) -> bool {
 /// An object whose relative paths start at the root.
 fn rooted(object: &Object) -> Object {
     let mut rooted = object.clone();
-    for field in object.fields.iter().filter(|field| matches!(field.keyword.value, ValueKind::Path)) {
+    for field in
+        object.fields.iter().filter(|field| matches!(field.keyword.value, ValueKind::Path | ValueKind::PathOrOff))
+    {
         rooted.fields.set(rooted_field(field));
     }
     for (key, child) in object.children() {
@@ -79,7 +81,9 @@ fn rooted(object: &Object) -> Object {
 /// The place that a relative path starts from is not kept, so the path is completed.
 fn rooted_field(field: &Field) -> Field {
     let directory = field.place.as_ref().and_then(|place| FilePath::new(&*place.file).parent());
-    let (ValueKind::Path, Value::Text(path), Some(directory)) = (field.keyword.value, &field.value, directory) else {
+    let (ValueKind::Path | ValueKind::PathOrOff, Value::Text(path), Some(directory)) =
+        (field.keyword.value, &field.value, directory)
+    else {
         return field.clone();
     };
     if path.is_empty() {

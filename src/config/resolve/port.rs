@@ -10,8 +10,8 @@ use crate::config::object::{Key, Label, Path};
 use crate::config::schema::MAC;
 use crate::config::value::Value;
 use crate::model::{
-    AllDown, ForwardedHeaders, ForwardingMethod, OnDown, Port, PortNumber, ProxyVersion, SorryPage, StickyMask,
-    Timeouts, WeightBound,
+    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, OnDown, Port, PortNumber, ProxyVersion,
+    SorryPage, StickyMask, Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -29,6 +29,7 @@ impl Check {
         let around = Surroundings { path, address, number, weightbound };
         let method = self.method(path, view);
         let sorry = self.sorry(path, view);
+        let accesslog = self.accesslog(path, view);
         let servers = self.servers(&around, view);
         let rules = self.rules(&around, &servers, view);
         Some(Port {
@@ -45,6 +46,7 @@ impl Check {
             retries: view.count("retries"),
             maxconnections: view.count("maxconnections"),
             sorry,
+            accesslog,
             trusted: view.list("trustedproxies").into_iter().filter_map(|network| network.parse().ok()).collect(),
             proxyprotocol: view.word("proxyprotocol") == "on",
             sendproxy: sendproxy(view),
@@ -72,30 +74,36 @@ impl Check {
 
     fn sorry(&mut self, path: &Path, view: View<'_>) -> SorryPage {
         SorryPage {
-            path: self.sorry_path(path, view),
+            path: self.file_path(path, "sorrypage", view),
             status: u16::try_from(view.whole("sorrystatus")).unwrap_or(503),
             retry_after: view.count("retryafter"),
             cache_control: view.text("sorrycache").to_owned(),
         }
     }
 
+    fn accesslog(&mut self, path: &Path, view: View<'_>) -> Option<AccessLog> {
+        let format =
+            if view.word("accesslogformat") == "json" { AccessLogFormat::Json } else { AccessLogFormat::Combined };
+        self.file_path(path, "accesslog", view).map(|path| AccessLog { path, format })
+    }
+
     /// A relative path starts at the directory of the file in which it is written.
-    fn sorry_path(&mut self, path: &Path, view: View<'_>) -> Option<PathBuf> {
-        let page = FilePath::new(view.text("sorrypage"));
-        if page.as_os_str().is_empty() || page.is_absolute() {
-            return (!page.as_os_str().is_empty()).then(|| page.to_owned());
+    fn file_path(&mut self, path: &Path, word: &str, view: View<'_>) -> Option<PathBuf> {
+        let file = FilePath::new(view.text(word));
+        if file.as_os_str().is_empty() || file.is_absolute() {
+            return (!file.as_os_str().is_empty()).then(|| file.to_owned());
         }
-        let place = view.field("sorrypage").and_then(|field| field.place.as_ref());
+        let place = view.field(word).and_then(|field| field.place.as_ref());
         if place.is_none() {
             let message = format!(
-                "{}: `sorrypage` {} is relative to no file; a path from the root would be right",
+                "{}: `{word}` {} is relative to no file; a path from the root would be right",
                 called(path),
-                page.display()
+                file.display()
             );
             self.fault(None, message);
         }
         let directory = place.and_then(|place| FilePath::new(&*place.file).parent());
-        Some(directory.map_or_else(|| page.to_owned(), |directory| directory.join(page)))
+        Some(directory.map_or_else(|| file.to_owned(), |directory| directory.join(file)))
     }
 }
 

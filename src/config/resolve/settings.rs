@@ -34,7 +34,12 @@ pub(super) fn metrics(view: View<'_>) -> MetricsSettings {
 
 pub(super) fn log(view: View<'_>) -> LogSettings {
     let format = if view.word("format") == "json" { LogFormat::Json } else { LogFormat::Text };
-    LogSettings { level: LogLevel::new(view.whole("loglevel")).unwrap_or(LogLevel::DEFAULT), format }
+    LogSettings {
+        level: LogLevel::new(view.whole("loglevel")).unwrap_or(LogLevel::DEFAULT),
+        format,
+        accesslogsize: view.whole("accesslogsize").saturating_mul(MIB),
+        accesslogkeep: view.count("accesslogkeep"),
+    }
 }
 
 impl Check {
@@ -71,6 +76,7 @@ impl Check {
     }
 }
 
+const MIB: u64 = 1024 * 1024;
 /// What the kernel's `sockaddr_un` holds, without its closing zero.
 const MAX_SOCKET_PATH: usize = 107;
 /// The owner and the group may speak, nobody else.

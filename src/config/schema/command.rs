@@ -9,7 +9,10 @@ pub struct CommandWords {
 
 /// All of them. Objects without verbs are commands by themselves.
 pub static COMMANDS: [CommandWords; 19] = [
-    words("executor", &["start", "stop", "status", "report", "set", "configure", "unconfigure", "nicconfig"]),
+    words(
+        "executor",
+        &["start", "stop", "status", "report", "set", "logreopen", "configure", "unconfigure", "nicconfig"],
+    ),
     words("cluster", &["add", "set", "remove", "report", "status"]),
     words("port", &["add", "set", "remove", "report", "status", "halfopenaddressreport"]),
     words("server", &["add", "set", "remove", "report", "status", "down", "up"]),

@@ -143,6 +143,14 @@ pub(super) static LOG: ObjectSchema = ObjectSchema {
             Word("text"),
             "for people or for programs (in commands: set logformat)",
         ),
+        // The package's logrotate file turns access logs over, so by default nobody else does.
+        Keyword::new(
+            "accesslogsize",
+            whole(0, 1_048_576),
+            Whole(0),
+            "MiB after which an access log is put aside as .1 and a new one begun; 0: never",
+        ),
+        Keyword::new("accesslogkeep", whole(0, 100), Whole(5), "access logs put aside that are kept"),
     ],
     children: &[],
 };

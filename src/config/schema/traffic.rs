@@ -129,6 +129,18 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         )
         .http_only(),
         Keyword::new(
+            "accesslog",
+            ValueKind::PathOrOff,
+            Text(""),
+            "file that gets a line for each request or connection; relative to the configuration file; empty or off: none",
+        ),
+        Keyword::new(
+            "accesslogformat",
+            choice(&["combined", "json"]),
+            Word("combined"),
+            "Apache's line with more behind it, or one JSON object per line",
+        ),
+        Keyword::new(
             "trustedproxies",
             ValueKind::Networks,
             List(&[]),

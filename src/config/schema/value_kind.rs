@@ -64,6 +64,8 @@ pub enum ValueKind {
     HeaderValue,
     /// A file or directory.
     Path,
+    /// A file, or the word `off`, which is kept as an empty text.
+    PathOrOff,
     /// A file or directory, named from the root.
     AbsolutePath,
     /// The begin or end of a rule's range; its type decides what it may be.
@@ -117,6 +119,7 @@ impl ValueKind {
             Self::RequestLine => "a request line such as `GET /health HTTP/1.1`",
             Self::HeaderValue => "a value of an HTTP header, in ASCII",
             Self::Path => "a file or a directory",
+            Self::PathOrOff => "a file, or `off`",
             Self::AbsolutePath => "a path from the root",
             Self::Bound => "a number, an hour or an address, as the rule's type asks",
             Self::Names => "a list of names",
@@ -191,6 +194,7 @@ impl ValueKind {
             Self::Proportions => read_proportions(text).map(Value::Parts),
             Self::Names | Self::Networks | Self::Protocols => self.read_joined(text),
             Self::Bound => read_bound(text),
+            Self::PathOrOff if text.eq_ignore_ascii_case("off") => Some(Value::text("")),
             other => other.accept_text(text),
         }
     }

@@ -42,7 +42,9 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
         ValueKind::HeaderValue => {
             select(vec!["no-store", "\"max-age=3, \\\\ x\"", "\"\""]).prop_map(str::to_owned).boxed()
         }
-        ValueKind::Path | ValueKind::AbsolutePath => text().prop_map(|word| format!("/srv/{word}")).boxed(),
+        ValueKind::Path | ValueKind::PathOrOff | ValueKind::AbsolutePath => {
+            text().prop_map(|word| format!("/srv/{word}")).boxed()
+        }
         ValueKind::Bound => select(vec!["0", "007", "23", "10.0.0.1", "2001:DB8::1"]).prop_map(str::to_owned).boxed(),
         ValueKind::Names => Just("w1+w2".to_owned()).boxed(),
         ValueKind::Networks => select(vec!["\"\"", "10.0.0.0/8+::1", "192.0.2.0/24"]).prop_map(str::to_owned).boxed(),

@@ -21,6 +21,8 @@ pub enum Command {
     ExecutorStart,
     /// All listeners stop accepting; what runs, runs on.
     ExecutorStop,
+    /// Access logs were moved away.
+    LogReopen,
     ExecutorStatus,
     ExecutorReport,
     ClusterStatus(Operand),
@@ -102,7 +104,7 @@ impl Command {
     /// What a peer needs to be allowed for this command.
     pub fn level(&self) -> Level {
         match self {
-            Self::Change(_) | Self::FileSave { .. } => Level::Operate,
+            Self::Change(_) | Self::LogReopen | Self::FileSave { .. } => Level::Operate,
             Self::ExecutorStart
             | Self::ExecutorStop
             | Self::FileNewload { .. }

@@ -25,6 +25,9 @@ pub const OBJECTS: &[Object] = &[
             ),
             here("status", "", "Shows the settings.", "", |w| only(w, Command::ExecutorStatus)),
             here("report", "", "Shows what was carried.", "", |w| only(w, Command::ExecutorReport)),
+            here("logreopen", "", "Opens access logs anew that were moved away, as SIGUSR1 does.", "", |w| {
+                only(w, Command::LogReopen)
+            }),
             known("configure"),
             known("unconfigure"),
             known("nicconfig"),
@@ -252,8 +255,8 @@ pub const OBJECTS: &[Object] = &[
         meaning: "Settings of the whole.",
         verbs: &[change(
             "",
-            "loglevel 0..5 | logformat text|json",
-            "Sets how much is logged (0 nothing, 1 changes of state and faults, 5 everything) and how.",
+            "loglevel 0..5 | logformat text|json | accesslogsize MIB | accesslogkeep N",
+            "Sets how much is logged (0 nothing, 1 changes of state and faults, 5 everything) and how, and when access logs are turned over.",
             "loglevel 1",
         )],
     },

@@ -68,6 +68,8 @@ pub fn port_status(status: &PortStatus) -> String {
         .row("Other servers tried", status.retries)
         .row("Maximum connections", status.max_connections)
         .rows(sorry(status))
+        .row("Access log", status.access_log.as_deref().unwrap_or("off"))
+        .row("Access log format", &status.access_log_format)
         .row("Trusted proxies", list(&status.trusted_proxies))
         .row("PROXY protocol from trusted proxies", if status.proxy_protocol { "on" } else { "off" })
         .row("PROXY protocol to servers", status.send_proxy.as_deref().unwrap_or("off"))

@@ -168,6 +168,8 @@ fn ports() {
             sorry_status: 503,
             retry_after: 30,
             sorry_cache: "no-store".into(),
+            access_log: Some("/var/log/tsuji/shop.log".into()),
+            access_log_format: "combined".into(),
             trusted_proxies: vec!["10.0.0.0/8".into(), "192.0.2.1/32".into()],
             proxy_protocol: true,
             send_proxy: Some("v2".into()),
@@ -403,7 +405,11 @@ fn tools() {
             level: 1,
             format: "text".into(),
             destination: "standard error".into(),
-            dropped: 0
+            dropped: 0,
+            access_log_mib: 0,
+            access_log_keep: 5,
+            access_log_lines: 1200,
+            access_log_dropped: 3
         })
     );
     check!(

@@ -37,7 +37,15 @@ pub fn log_status(status: &LogStatus) -> String {
         .row("Log level", status.level)
         .row("Log format", &status.format)
         .row("Lines given up", status.dropped)
+        .row("Access log size (MiB)", limit(status.access_log_mib))
+        .row("Access logs kept", status.access_log_keep)
+        .row("Access log lines written", status.access_log_lines)
+        .row("Access log lines dropped", status.access_log_dropped)
         .to_string()
+}
+
+fn limit(mib: u64) -> String {
+    if mib == 0 { "no limit".to_owned() } else { mib.to_string() }
 }
 
 pub fn control_status(status: &ControlStatus) -> String {

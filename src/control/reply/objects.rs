@@ -170,6 +170,10 @@ pub struct PortStatus {
     /// 0: no such header.
     pub retry_after: u32,
     pub sorry_cache: String,
+    /// `None`: off.
+    pub access_log: Option<String>,
+    /// `combined` or `json`.
+    pub access_log_format: String,
     pub trusted_proxies: Vec<String>,
     /// They begin each connection with a PROXY protocol header.
     pub proxy_protocol: bool,

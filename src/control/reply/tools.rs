@@ -38,6 +38,14 @@ pub struct LogStatus {
     pub destination: String,
     /// Lines that were given up because the reader was too slow.
     pub dropped: u64,
+    /// MiB after which an access log is turned over; 0: never.
+    pub access_log_mib: u64,
+    /// Access logs put aside that are kept.
+    pub access_log_keep: u32,
+    /// Lines written to all access logs.
+    pub access_log_lines: u64,
+    /// Lines of access logs that were lost.
+    pub access_log_dropped: u64,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

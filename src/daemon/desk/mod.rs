@@ -121,6 +121,7 @@ impl Desk {
             Command::Change(change) => self.change(&change).await,
             Command::ExecutorStop => Ok(self.pause()),
             Command::ExecutorStart => self.resume(),
+            Command::LogReopen => Ok(self.reopen_logs()),
             Command::FileNewload { name } => self.newload(&file(&name)).await,
             Command::FileAppendload { name } => self.appendload(&file(&name)).await,
             Command::FileSave { name, force } => self.save(&name, force).await,
@@ -153,6 +154,7 @@ impl Desk {
     async fn put_in_force(&self, plan: Plan) -> Result<(), Refusal> {
         let refuse = |error: &dyn std::error::Error| Refusal::Refused(format!("nothing was changed: {}", chain(error)));
         let resources = fetch(&plan.needs).await.map_err(|error| refuse(&error))?;
+        self.heart.logs().open(&plan.needs.access_logs).await.map_err(|error| refuse(&error))?;
         self.heart.bind_for(&plan).map_err(|error| refuse(&error))?;
         self.heart.adopt(plan, &resources);
         Ok(())
@@ -161,6 +163,11 @@ impl Desk {
     fn pause(&self) -> Reply {
         self.heart.pause();
         Reply::done("executor stopped: no new connections are taken; those that run go on")
+    }
+
+    fn reopen_logs(&self) -> Reply {
+        self.heart.logs().reopen();
+        Reply::done("access logs are opened again")
     }
 
     fn resume(&self) -> Result<Reply, Refusal> {
@@ -177,10 +184,11 @@ impl Desk {
             paused: self.heart.is_paused(),
             workers: self.heart.workers().count(),
             log_dropped: log::dropped(),
+            access_logs: self.heart.logs().reading(),
             hour: clock::hour(),
             socket: self.socket.display().to_string(),
             state_directory: self.paths.state.display().to_string(),
-            warnings: self.trouble.borrow().clone(),
+            warnings: [self.trouble.borrow().clone(), self.heart.logs().trouble()].concat(),
         }
     }
 

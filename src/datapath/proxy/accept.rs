@@ -15,6 +15,7 @@ use crate::model::{ForwardingMethod, PortId};
 use super::answer;
 use super::arrival::meet;
 use super::client::Client;
+use super::journal::log_rejected;
 use super::local::{Local, PortRef};
 use super::shared::Event;
 use super::{front, tcp};
@@ -88,10 +89,10 @@ fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: SocketAddr) {
     let Some(port) = local.port(id) else { return };
     let most = u64::from(port.settings.maxconnections);
     if most > 0 && port.counters.connections() >= most {
-        return reject(local, &port, stream, ErrorReason::MaxConnections);
+        return reject(local, &port, (stream, peer), ErrorReason::MaxConnections);
     }
     let Some(admitted) = local.shared.admit() else {
-        return reject(local, &port, stream, ErrorReason::Overloaded);
+        return reject(local, &port, (stream, peer), ErrorReason::Overloaded);
     };
     let open = port.counters.open_connection(local.lane);
     let (client, registered) = Client::register(local, id, peer);
@@ -109,16 +110,17 @@ fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: SocketAddr) {
 
 /// One connection too many. An http client is told so, in one write and without waiting for its request: whatever is
 /// kept for it is missing for others.
-fn reject(local: &Local, port: &PortRef, stream: TcpStream, reason: ErrorReason) {
+fn reject(local: &Local, port: &PortRef, (stream, peer): (TcpStream, SocketAddr), reason: ErrorReason) {
     local.count(Event::Rejected);
     port.counters.count_reason(local.lane, reason.index());
     if port.settings.method != ForwardingMethod::Http {
-        return;
+        return log_rejected(local, port, peer, reason, false);
     }
     let told = stream.into_std().and_then(|mut stream| {
         stream.write_all(&answer::raw(reason))?;
         stream.shutdown(Shutdown::Write)
     });
+    log_rejected(local, port, peer, reason, told.is_ok());
     if told.is_ok() {
         port.counters.count_code(local.lane, reason.status().as_u16());
     }

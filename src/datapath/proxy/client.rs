@@ -13,6 +13,7 @@ use crate::message::Proto;
 use crate::message::proxy_protocol::ProxiedClient;
 use crate::model::{PortId, ServerId};
 
+use super::journal::Journal;
 use super::local::Local;
 use super::timers::{Tick, Ticket};
 
@@ -50,6 +51,8 @@ pub(super) struct Client {
     peer: SocketAddr,
     /// What a trusted proxy said of the client. Boxed because most connections have none.
     introduced: OnceCell<Box<ProxiedClient>>,
+    /// What the access log will say of the exchange in progress.
+    pub journal: Journal,
     ticket: Cell<Ticket>,
     wait: Cell<Wait>,
     /// When the wait is over.
@@ -71,6 +74,7 @@ impl Client {
             port,
             peer,
             introduced: OnceCell::new(),
+            journal: Journal::default(),
             ticket: Cell::new(Ticket { place: 0, serial: 0 }),
             wait: Cell::new(Wait::Idle),
             deadline: Cell::new(Tick::NEVER),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::accesslog::End;
 use crate::executor::Phase;
 use crate::message::{ErrorReason, clean_trailers};
 
@@ -83,7 +84,9 @@ impl Download {
         if let Some(trailers) = frame.trailers_mut() {
             clean_trailers(trailers);
         }
-        running.tally.bytes_out(frame.data_ref().map_or(0, Bytes::len));
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        running.tally.bytes_out(bytes);
+        running.front.client.log_sent(bytes);
         // hyper asks no more once a body has said that it is at its end.
         if frame.is_trailers() || running.left() == Some(0) {
             self.ended();
@@ -114,6 +117,7 @@ impl Running {
         let whole = self.upstream.line().take_whole();
         if let Some(bytes) = whole {
             self.tally.bytes_out(bytes.len());
+            self.front.client.log_sent(bytes.len());
             self.end(now);
             return ResponseBody::Own((!bytes.is_empty()).then_some(bytes));
         }
@@ -147,20 +151,21 @@ impl Running {
 
     fn break_off(self, broken: &Broken) {
         let local = &self.front.client.local;
-        let reason = match broken {
-            Broken::Server(fault) if fault.is_nonsense() => ErrorReason::BadResponse,
-            Broken::Server(_) => ErrorReason::ServerClosed,
-            Broken::Client => ErrorReason::BadBody,
+        let (reason, end) = match broken {
+            Broken::Server(fault) if fault.is_nonsense() => (ErrorReason::BadResponse, End::Broken),
+            Broken::Server(_) => (ErrorReason::ServerClosed, End::Broken),
+            Broken::Client => (ErrorReason::BadBody, End::Broken),
             Broken::Stalled => {
                 local.count(Event::Stalled);
-                ErrorReason::ServerTimeout
+                (ErrorReason::ServerTimeout, End::Stalled)
             }
-            Broken::Cut => ErrorReason::ServerDown,
+            Broken::Cut => (ErrorReason::ServerDown, End::Cut),
         };
         if !matches!(broken, Broken::Cut | Broken::Client) {
             self.tally.failed();
         }
         self.tally.port.counters.count_reason(local.lane, reason.index());
+        self.front.client.log_broken(Instant::now(), end, reason);
         self.front.abort();
     }
 }

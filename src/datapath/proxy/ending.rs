@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::accesslog;
 use crate::message::ErrorReason;
 
 use super::answer;
@@ -31,6 +32,7 @@ pub(super) enum End {
 /// Ends the connection in the way that its end asks for.
 pub(super) async fn finish(state: &FrontState, end: End, rest: Rest) {
     let client = &state.client;
+    log_end(client, &end, state.has_tunnel());
     match end {
         End::Done => match state.take_tunnel() {
             Some(tunnel) => relay::tunnel(client, tunnel, rest).await,
@@ -67,11 +69,24 @@ async fn failed(state: &FrontState, error: &hyper::Error, rest: Rest) {
     }
 }
 
+/// What was in progress when hyper's part ended did not go well, unless a tunnel takes it on.
+fn log_end(client: &Client, end: &End, goes_on: bool) {
+    let now = Instant::now();
+    match end {
+        End::Done if goes_on => {}
+        End::Silent => {}
+        End::Done | End::Failed(_) => client.log_end(now, accesslog::End::ClientGone),
+        End::Expired(_) => client.log_end(now, accesslog::End::Stalled),
+        End::Cut => client.log_broken(now, accesslog::End::Cut, ErrorReason::ServerDown),
+    }
+}
+
 /// Answers a head that hyper could not make a request of.
 async fn refuse(state: &FrontState, reason: ErrorReason, mut rest: Rest) {
     let lane = state.client.local.lane;
     state.port.counters.count_reason(lane, reason.index());
     state.port.counters.count_code(lane, reason.status().as_u16());
+    state.client.log_refused(&state.port, reason, state.is_quiet());
     // A client that has not taken its last response would take this for a part of it.
     if !state.is_quiet() {
         return reset(&rest.stream);

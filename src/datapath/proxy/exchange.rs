@@ -46,12 +46,15 @@ impl Exchange {
     /// Looks at a request and makes it ready for a server. `Err` is the answer to one that goes nowhere.
     pub fn begin(front: &Rc<FrontState>, request: Request<Incoming>) -> Result<Self, Box<Response<ResponseBody>>> {
         let started = Instant::now();
-        let Some(port) = front.client.local.port(front.client.port) else {
+        let client = &front.client;
+        let Some(port) = client.local.port(client.port) else {
             // The port was removed while this client was connected.
+            client.log_request(&front.port, started, &request);
             let refused = refuse_and_close(front, &front.port, started, request.method(), ErrorReason::NoServer);
             return Err(Box::new(refused));
         };
-        port.counters.count_request(front.client.local.lane);
+        port.counters.count_request(client.local.lane);
+        client.log_request(&port, started, &request);
         let (head, incoming) = request.into_parts();
         match examine_request(&head) {
             Ok(facts) => Ok(Self::new(front, &port, started, head, facts, incoming)),
@@ -70,6 +73,7 @@ impl Exchange {
         let settings = &port.settings;
         let view = ClientView { connection: &front.facts, trusted: &settings.trusted, forwarded: settings.forwarded };
         let address = client_address(&view, &head.headers);
+        front.client.log_address(address);
         let upgrade = Upgrade::asked(&head, &facts, &settings.upgrade);
         let introduction = prepare_request(&mut head, &facts, &view, upgrade.as_ref());
         let upload = Upload::new(&front.client, &facts, &settings.timeouts, incoming);

@@ -20,6 +20,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::accesslog;
 use crate::message::{ConnectionFacts, ErrorReason};
 use crate::model::Timeouts;
 
@@ -109,6 +110,7 @@ impl FrontState {
         self.heard.set(false);
         self.upload(None);
         self.client.serve_by(None);
+        self.client.log_end(now, accesslog::End::Complete);
         self.client.arm(Wait::Idle, now, timeouts.until_parked());
     }
 
@@ -125,6 +127,10 @@ impl FrontState {
 
     pub fn tunnel(&self, tunnel: Tunnel) {
         *self.tunnel.borrow_mut() = Some(tunnel);
+    }
+
+    pub fn has_tunnel(&self) -> bool {
+        self.tunnel.borrow().is_some()
     }
 
     pub fn take_tunnel(&self) -> Option<Tunnel> {

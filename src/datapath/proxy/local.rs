@@ -13,6 +13,7 @@ use crate::model::PortId;
 use crate::sys::memory;
 
 use super::client::Clients;
+use super::ledger::Ledger;
 use super::pool::Pool;
 use super::shared::{Event, Shared};
 use super::timers::{Tick, Timers};
@@ -23,6 +24,7 @@ pub(super) struct Local {
     pub timers: Timers,
     pub clients: Clients,
     pub pool: Pool,
+    pub ledger: Ledger,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Clients parked since memory was given back last.
@@ -89,6 +91,7 @@ impl Local {
         let version = shared.version();
         let snapshot = Snapshot { version, table: shared.table(), ports: Vec::new() };
         Self {
+            ledger: Ledger::new(Arc::clone(shared.handover())),
             lane,
             timers: Timers::new(Instant::now()),
             clients: Clients::default(),
@@ -128,7 +131,8 @@ impl Local {
             }
             self.pool.sweep(now);
             self.give_back();
-            self.timers.sleep(self.next_sweep(now)).await;
+            self.ledger.look(now);
+            self.timers.sleep(self.next_sweep(now).min(self.next_look())).await;
         }
     }
 
@@ -151,6 +155,15 @@ impl Local {
     /// An idle connection came to the pool: the ticking task may have nothing else to wake for.
     pub fn expect_sweep(&self, now: Instant) {
         self.timers.wake_by(self.timers.after(now, SWEEP));
+    }
+
+    /// There is something in the ledger that was not there before.
+    pub fn expect_look(&self, now: Instant) {
+        self.timers.wake_by(self.next_look().min(self.timers.after(now, SWEEP)));
+    }
+
+    fn next_look(&self) -> Tick {
+        self.ledger.due().map_or(Tick::NEVER, |due| self.timers.after(due, Duration::ZERO))
     }
 
     fn next_sweep(&self, now: Instant) -> Tick {

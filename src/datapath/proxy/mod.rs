@@ -37,6 +37,8 @@ mod download;
 mod ending;
 mod exchange;
 mod front;
+mod journal;
+mod ledger;
 mod line;
 mod local;
 mod offer;

@@ -80,6 +80,7 @@ impl Exchange {
             return Err(Failure { reason: ErrorReason::Unresolved, elsewhere: true });
         };
         self.front.client.serve_by(Some(id));
+        self.front.client.log_offer(&self.port, index);
         if !self.replayable {
             // There is no second try for this one, so the pool had better know of every server that has hung up: one look
             // at the event queue tells.
@@ -88,6 +89,7 @@ impl Exchange {
         let now = if self.is_first_offer() { self.started } else { Instant::now() };
         if let Some(upstream) = self.local().pool.take(id, address, self.owner(), now) {
             self.local().count(Event::PoolHit);
+            self.front.client.log_reused();
             match self.send(&upstream, &tally, now).await {
                 Ok(head) => return Ok(Answered { head, upstream, tally }),
                 // The server closed it while the request was on its way there, as servers do with idle connections. That
@@ -134,6 +136,7 @@ impl Exchange {
         announce(&self.front.client, &self.port, &mut stream).await?;
         let upstream = Upstream::new(id, address, stream, self.owner());
         tally.record(Phase::Connect, begun, upstream.born);
+        self.front.client.log_connected(upstream.born.saturating_duration_since(begun));
         Ok(upstream)
     }
 

@@ -13,6 +13,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::accesslog;
 use crate::message::ErrorReason;
 
 use super::client::{Client, Wait};
@@ -27,6 +28,7 @@ pub(super) async fn tunnel(client: &Rc<Client>, tunnel: Tunnel, front: Rest) {
     let Tunnel { upstream, tally } = tunnel;
     let Some(back) = upstream.into_rest() else {
         tally.failed();
+        client.log_broken(Instant::now(), accesslog::End::Broken, ErrorReason::ServerClosed);
         return reset(&front.stream);
     };
     relay(client, &tally, front, back).await;
@@ -56,6 +58,7 @@ pub(super) async fn relay(client: &Client, tally: &Tally, front: Rest, back: Res
         }
     })
     .await;
+    log_end(client, &end);
     let local = &client.local;
     match end {
         End::Closed => return,
@@ -66,6 +69,16 @@ pub(super) async fn relay(client: &Client, tally: &Tally, front: Rest, back: Res
     // Both sides shall know that this was not the other's regular end.
     reset(&pair.front);
     reset(&pair.back);
+}
+
+fn log_end(client: &Client, end: &End) {
+    let now = Instant::now();
+    match end {
+        End::Closed => client.log_end(now, accesslog::End::Complete),
+        End::Broken => client.log_end(now, accesslog::End::Broken),
+        End::Stale => client.log_end(now, accesslog::End::Stalled),
+        End::Cut => client.log_broken(now, accesslog::End::Cut, ErrorReason::ServerDown),
+    }
 }
 
 enum End {
@@ -109,8 +122,14 @@ impl Pair {
 
     fn poll(&mut self, client: &Client, tally: &Tally, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = client.local.scratch.borrow_mut();
-        let up = self.up.poll(cx, &mut self.front, &mut self.back, &mut scratch, |bytes| tally.bytes_in(bytes))?;
-        let down = self.down.poll(cx, &mut self.back, &mut self.front, &mut scratch, |bytes| tally.bytes_out(bytes))?;
+        let up = self.up.poll(cx, &mut self.front, &mut self.back, &mut scratch, |bytes| {
+            tally.bytes_in(bytes);
+            client.log_received(bytes);
+        })?;
+        let down = self.down.poll(cx, &mut self.back, &mut self.front, &mut scratch, |bytes| {
+            tally.bytes_out(bytes);
+            client.log_sent(bytes);
+        })?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }

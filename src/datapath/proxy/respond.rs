@@ -16,7 +16,7 @@ use crate::executor::Phase;
 use crate::message::{ErrorReason, examine_response, strip_response};
 
 use super::answer;
-use super::client::Wait;
+use super::client::{Client, Wait};
 use super::download::{ResponseBody, Running};
 use super::exchange::Exchange;
 use super::front::{FrontState, Tunnel};
@@ -42,9 +42,16 @@ pub(super) fn refuse(
     let (lane, response) = (front.client.local.lane, reason.answer(method));
     port.counters.count_reason(lane, reason.index());
     port.counters.count_code(lane, response.status().as_u16());
+    log_own(&front.client, reason, &response);
     front.leave_unread();
     front.rest(now, &port.settings.timeouts);
     answer::own(response)
+}
+
+fn log_own(client: &Client, reason: ErrorReason, response: &Response<Bytes>) {
+    client.log_status(response.status().as_u16());
+    client.log_error(reason);
+    client.log_sent(response.body().len());
 }
 
 /// [`refuse`] for a reason that does not close by itself.
@@ -78,11 +85,13 @@ impl Exchange {
         tally.record(Phase::FirstByte, self.started, now);
         tally.responded(head.status.as_u16());
         self.port.counters.count_code(self.local().lane, head.status.as_u16());
+        self.front.client.log_response(head.status.as_u16(), now);
         strip_response(&mut head.headers, &facts);
         head.version = Version::HTTP_11;
         let request_fields = std::mem::take(&mut self.head.headers);
         self.local().spare.borrow_mut().recycle(request_fields);
         if facts.switches() {
+            self.front.client.log_tunnel();
             self.front.client.arm(Wait::Stale, now, self.port.settings.timeouts.stale);
             self.front.tunnel(Tunnel { upstream, tally });
             return Ok(Response::from_parts(head, ResponseBody::Own(None)));
@@ -107,6 +116,7 @@ impl Exchange {
         tracing::debug!(port = %self.port.key, client = %self.address, %reason, "answered by ourselves");
         self.port.counters.count_reason(self.local().lane, reason.index());
         self.port.counters.count_code(self.local().lane, response.status().as_u16());
+        log_own(&self.front.client, reason, &response);
         let mut response = answer::own(response);
         let is_read = match self.upload() {
             None => true,

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::datapath::handover::Handover;
+
 use crate::executor::{ForwardingTable, Lane};
 
 /// The table in force, the hour, the bound on connections and what is counted of the process as a whole.
@@ -18,6 +20,8 @@ pub struct Shared {
     most_connections: AtomicU64,
     connections: Padded<AtomicU64>,
     lanes: Box<[Padded<LaneCounters>]>,
+    /// Where records for access logs are taken from the workers.
+    handover: Arc<Handover>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +40,7 @@ impl Shared {
             most_connections: AtomicU64::new(0),
             connections: Padded::default(),
             lanes: (0..lanes.max(1)).map(|_| Padded::default()).collect(),
+            handover: Handover::new(),
         })
     }
 
@@ -77,6 +82,11 @@ impl Shared {
             headers_read: sum(Event::HeaderRead),
             headers_late: sum(Event::HeaderLate),
         }
+    }
+
+    /// Where the workers' records for access logs come in.
+    pub fn handover(&self) -> &Arc<Handover> {
+        &self.handover
     }
 
     pub(super) fn version(&self) -> u64 {

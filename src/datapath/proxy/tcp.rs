@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
+use crate::accesslog::End;
 use crate::executor::{Phase, Turn};
 use crate::message::ErrorReason;
 
@@ -21,6 +22,7 @@ use super::upstream::Rest;
 
 /// Carries one tcp client's connection until it ends. `early` was read already.
 pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, early: Bytes) {
+    client.log_connection(&port, Instant::now());
     match reach(&client, port.clone()).await {
         Ok((tally, server)) => {
             let back = Rest { stream: server, read: Bytes::new() };
@@ -28,6 +30,7 @@ pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, 
         }
         Err(reason) => {
             port.counters.count_reason(client.local.lane, reason.index());
+            client.log_broken(Instant::now(), End::Refused, reason);
             // There is no other way to tell this client than to hang up.
             reset(&stream);
         }
@@ -44,6 +47,7 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
         let asker = Asker { client, address: client.peer().ip(), now: begun };
         let index = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
         let tally = Tally::begin(&port, index, client.local.lane).ok_or(ErrorReason::NoServer)?;
+        client.log_offer(&port, index);
         let reason = match open(client, &tally, begun).await {
             Ok(stream) => return Ok((tally, stream)),
             Err(NoConnection::Failed(reason)) => {
@@ -72,6 +76,8 @@ async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<TcpStrea
     client.serve_by(Some(id));
     let mut stream = connect(client, address, begun, tally.port.settings.timeouts.connect).await?;
     announce(client, &tally.port, &mut stream).await?;
-    tally.record(Phase::Connect, begun, Instant::now());
+    let now = Instant::now();
+    tally.record(Phase::Connect, begun, now);
+    client.log_connected(now.saturating_duration_since(begun));
     Ok(stream)
 }

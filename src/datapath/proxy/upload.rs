@@ -183,6 +183,9 @@ impl Upload {
         let Some(incoming) = &mut *incoming else { return Poll::Pending };
         let polled = Pin::new(incoming).poll_frame(cx);
         self.starved.set(polled.is_pending());
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.client.log_received(frame.data_ref().map_or(0, Bytes::len));
+        }
         polled
     }
 
@@ -236,6 +239,7 @@ impl Upload {
             target.line.borrow_mut().queue(last.into());
         }
         self.progress.set(Progress::Done);
+        self.client.log_uploaded();
         // While a response is already on its way, its own progress is what counts.
         if !target.tally.has_answered() {
             self.client.arm(Wait::Server, Instant::now(), self.server_patience);

@@ -90,6 +90,10 @@ impl Look<'_> {
             format: format.to_owned(),
             destination: "standard error".to_owned(),
             dropped: self.outside.log_dropped,
+            access_log_mib: settings.accesslogsize / (1024 * 1024),
+            access_log_keep: settings.accesslogkeep,
+            access_log_lines: self.outside.access_logs.lines,
+            access_log_dropped: self.outside.access_logs.dropped,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Outside {
     pub workers: usize,
     /// Lines that the log gave up.
     pub log_dropped: u64,
+    /// What became of the lines of access logs.
+    pub access_logs: AccessLogReading,
     /// What needs an operator, one sentence each.
     pub warnings: Vec<String>,
     /// The local hour, 0 to 23.
@@ -43,6 +45,18 @@ pub struct Outside {
     pub socket: String,
     /// Where overrides and the last good configuration are kept.
     pub state_directory: String,
+}
+
+/// What became of the lines of all access logs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AccessLogReading {
+    /// Lines written.
+    pub lines: u64,
+    pub bytes: u64,
+    /// Lines lost because whoever writes them was behind or could not.
+    pub dropped: u64,
+    /// Failed attempts to open or write a file.
+    pub errors: u64,
 }
 
 impl Dispatcher {
@@ -96,6 +110,7 @@ impl Look<'_> {
             Command::Change(_)
             | Command::ExecutorStart
             | Command::ExecutorStop
+            | Command::LogReopen
             | Command::FileSave { .. }
             | Command::FileNewload { .. }
             | Command::FileAppendload { .. }

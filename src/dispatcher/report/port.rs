@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::{Operand, Refusal};
 use crate::control::reply::{Listener, PortReport, PortStatus, TimeoutsStatus};
-use crate::model::{AllDown, ForwardedHeaders, OnDown, PortId};
+use crate::model::{AccessLogFormat, AllDown, ForwardedHeaders, OnDown, PortId};
 
 use super::Look;
 use super::select::{PortView, ServerView};
@@ -40,6 +40,13 @@ impl<'a> Look<'a> {
             sorry_status: settings.sorry.status,
             retry_after: settings.sorry.retry_after,
             sorry_cache: settings.sorry.cache_control.clone(),
+            access_log: settings.accesslog.as_ref().map(|log| log.path.display().to_string()),
+            access_log_format: settings
+                .accesslog
+                .as_ref()
+                .map_or(AccessLogFormat::Combined, |log| log.format)
+                .word()
+                .to_owned(),
             trusted_proxies: settings.trusted.iter().map(ToString::to_string).collect(),
             proxy_protocol: settings.proxyprotocol,
             send_proxy: settings.sendproxy.map(|version| version.word().to_owned()),

@@ -256,6 +256,10 @@ impl Pretend {
                 self.table = table;
                 "publish".to_owned()
             }
+            Action::Log { files } => {
+                let paths: Vec<_> = files.values().map(|path| path.display().to_string()).collect();
+                format!("log to {}", paths.join(" "))
+            }
             Action::Listen { port, address } => {
                 let table = self.table.port(port).expect("a port that is listened on is in the table");
                 let before = self.listening.insert(port, address);

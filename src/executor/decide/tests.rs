@@ -122,6 +122,7 @@ fn build(
         affinity_group: PortId(0),
         affinity,
         sorry: &Arc::new(SorrySite::built_in(&port.sorry).unwrap()),
+        accesslog: None,
         counters,
         previous,
     })
@@ -170,6 +171,7 @@ fn port(servers: Vec<Server>) -> Port {
         sendproxy: None,
         forwarded: ForwardedHeaders::XForwarded,
         upgrade: Vec::new(),
+        accesslog: None,
         poolsize: 1,
         servers,
         rules: Vec::new(),

@@ -1,5 +1,6 @@
 //! Methods `http` and `tcp`.
 
+mod access_log;
 mod basics;
 mod bodies;
 mod broken_clients;

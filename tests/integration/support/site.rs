@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tsuji::accesslog::{Lines, unpack};
 use tsuji::datapath::listen;
 use tsuji::datapath::proxy::{Order, ProxyReading, Shared, Worker};
 use tsuji::executor::{
@@ -46,6 +47,15 @@ impl Setup {
     pub fn change(mut self, change: impl FnOnce(&mut Port)) -> Self {
         change(&mut self.port);
         self
+    }
+
+    /// Each request or connection leaves a line: see [`Site::logged`].
+    pub fn logs(self) -> Self {
+        self.change(|port| port.accesslog = Self::log(AccessLogFormat::Json))
+    }
+
+    pub fn log(format: AccessLogFormat) -> Option<AccessLog> {
+        Some(AccessLog { path: "taken before it is written".into(), format })
     }
 
     pub fn workers(mut self, workers: usize) -> Self {
@@ -153,6 +163,33 @@ impl Site {
         }
     }
 
+    /// Ends the workers and returns the lines that they leave behind.
+    pub fn logged(self) -> Vec<serde_json::Value> {
+        self.logged_within(PATIENCE)
+    }
+
+    /// The same, where what runs has this long to end.
+    pub fn logged_within(self, patience: Duration) -> Vec<serde_json::Value> {
+        let text = self.text_within(patience);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub fn logged_text(self) -> String {
+        self.text_within(PATIENCE)
+    }
+
+    fn text_within(self, patience: Duration) -> String {
+        let shared = Arc::clone(&self.shared);
+        self.drain(patience);
+        self.join();
+        let (mut lines, mut text) = (Lines::new(Box::new(|_| 0)), Vec::new());
+        while let Some(buffer) = shared.handover().take_now() {
+            unpack(&buffer).for_each(|record| lines.write(&mut text, &record));
+        }
+        assert_eq!(shared.handover().dropped(), 0);
+        String::from_utf8(text).unwrap()
+    }
+
     pub fn counters(&self) -> ProxyReading {
         self.shared.counters()
     }
@@ -201,6 +238,7 @@ impl Site {
             affinity_group: PORT,
             affinity: &self.affinity,
             sorry: &Arc::new(sorry),
+            accesslog: settings.accesslog.as_ref().map(|_| AccessLogId(7)),
             counters: &self.port_counters,
             previous: None,
         })
@@ -263,6 +301,7 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
         sendproxy: None,
         forwarded: ForwardedHeaders::XForwarded,
         upgrade: vec!["websocket".to_owned()],
+        accesslog: None,
         poolsize: 64,
         servers,
         rules: Vec::new(),
