@@ -90,6 +90,21 @@ impl Readings {
                 reading.idle_closed,
             ),
             figure("clients_gone_total", "Clients that went away before their answer.", reading.clients_gone),
+            figure(
+                "handovers_total",
+                "Connections that a worker with more than its share gave to another.",
+                reading.handovers,
+            ),
+            figure(
+                "handovers_forgone_total",
+                "Connections that were not given to another worker because enough had been lately.",
+                reading.handovers_forgone,
+            ),
+            figure(
+                "handovers_refused_total",
+                "Connections that were not given to another worker because its queue was full.",
+                reading.handovers_refused,
+            ),
         ]
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::model::PortId;
 
+use super::balance::Allowance;
 use super::client::Clients;
 use super::pool::Pool;
 use super::shared::{Event, Shared};
@@ -20,6 +21,8 @@ pub(super) struct Local {
     pub timers: Timers,
     pub clients: Clients,
     pub pool: Pool,
+    /// For connections that other workers shall serve.
+    pub handovers: Allowance,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
@@ -69,6 +72,7 @@ impl Local {
             timers: Timers::new(Instant::now()),
             clients: Clients::default(),
             pool: Pool::default(),
+            handovers: Allowance::new(Instant::now()),
             draining: Cell::new(false),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             snapshot: RefCell::new(snapshot),

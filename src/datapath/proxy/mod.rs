@@ -1,8 +1,9 @@
 //! The data path of methods `http` and `tcp`.
 //!
 //! N workers, each one thread with one event loop, its own listeners, its own connections to servers, its own timers and
-//! its own lane of the counters. A connection never leaves the worker that accepted it, so nothing here is locked; what
-//! workers share is the published table and a few atomics in [`Shared`].
+//! its own lane of the counters. A connection never leaves the worker that serves it, so nothing here is locked; what
+//! workers share is the published table, a few atomics in [`Shared`], and a queue each for connections that another
+//! accepted and has too many of (`balance`, `intake`).
 //!
 //! ```text
 //! accept ─► front: hyper's server ─► exchange ─► offer ─► upstream: hyper's client ─► server
@@ -27,6 +28,7 @@
 
 mod accept;
 mod answer;
+mod balance;
 mod cargo;
 mod choice;
 mod client;
@@ -34,6 +36,7 @@ mod download;
 mod ending;
 mod exchange;
 mod front;
+mod intake;
 mod local;
 mod offer;
 mod pool;

@@ -7,6 +7,8 @@ use arc_swap::ArcSwap;
 
 use crate::executor::{ForwardingTable, Lane};
 
+use super::intake::Floor;
+
 /// The table in force, the hour, the bound on connections and what is counted of the process as a whole.
 #[derive(Debug)]
 pub struct Shared {
@@ -18,11 +20,13 @@ pub struct Shared {
     most_connections: AtomicU64,
     connections: Padded<AtomicU64>,
     lanes: Box<[Padded<LaneCounters>]>,
+    pub(super) floor: Floor,
 }
 
+/// What is written by one thread and read by others has its own line in their caches.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Padded<T>(T);
+pub(super) struct Padded<T>(pub T);
 
 type LaneCounters = [AtomicU64; Event::ALL.len()];
 
@@ -36,6 +40,7 @@ impl Shared {
             most_connections: AtomicU64::new(0),
             connections: Padded::default(),
             lanes: (0..lanes.max(1)).map(|_| Padded::default()).collect(),
+            floor: Floor::new(lanes),
         })
     }
 
@@ -62,7 +67,7 @@ impl Shared {
     pub fn counters(&self) -> ProxyReading {
         let sum = |event: Event| self.lanes.iter().map(|lane| count_of(&lane.0, event)).sum();
         ProxyReading {
-            connections: self.connections.0.load(Ordering::Relaxed),
+            connections: self.connections(),
             accept_pauses: sum(Event::AcceptPause),
             rejected: sum(Event::Rejected),
             panics: sum(Event::Panic),
@@ -73,7 +78,20 @@ impl Shared {
             stalled: sum(Event::Stalled),
             idle_closed: sum(Event::IdleClosed),
             clients_gone: sum(Event::ClientGone),
+            handovers: sum(Event::Handover),
+            handovers_forgone: sum(Event::HandoverForgone),
+            handovers_refused: sum(Event::HandoverRefused),
         }
+    }
+
+    /// Client connections of each worker now. Empty if there is only one.
+    pub fn spread(&self) -> Vec<u64> {
+        self.floor.open().collect()
+    }
+
+    /// Client connections open now, over all ports.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.0.load(Ordering::Relaxed)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -90,12 +108,13 @@ impl Shared {
         }
     }
 
-    /// One more client connection, unless there are as many as there may be.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Admitted> {
+    /// One more client connection, served by the worker with this lane, unless there are as many as there may be.
+    pub(super) fn admit(self: &Arc<Self>, lane: Lane) -> Option<Admitted> {
         let most = self.most_connections.load(Ordering::Relaxed);
         // The guard is made first, so that it takes itself back when it was one too many.
         let before = self.connections.0.fetch_add(1, Ordering::Relaxed);
-        let admitted = Admitted(Arc::clone(self));
+        self.floor.enter(lane);
+        let admitted = Admitted { shared: Arc::clone(self), lane };
         (most == 0 || before < most).then_some(admitted)
     }
 }
@@ -107,11 +126,15 @@ fn count_of(lane: &LaneCounters, event: Event) -> u64 {
 /// One client connection of the process. Dropping it, for whatever reason, ends it in the counters.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct Admitted(Arc<Shared>);
+pub(super) struct Admitted {
+    shared: Arc<Shared>,
+    lane: Lane,
+}
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.connections.0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.floor.leave(self.lane);
     }
 }
 
@@ -128,10 +151,13 @@ pub(super) enum Event {
     Stalled,
     IdleClosed,
     ClientGone,
+    Handover,
+    HandoverForgone,
+    HandoverRefused,
 }
 
 impl Event {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -142,6 +168,9 @@ impl Event {
         Self::Stalled,
         Self::IdleClosed,
         Self::ClientGone,
+        Self::Handover,
+        Self::HandoverForgone,
+        Self::HandoverRefused,
     ];
 }
 
@@ -170,6 +199,12 @@ pub struct ProxyReading {
     pub idle_closed: u64,
     /// Clients that left in the middle of a head or while their request was in progress.
     pub clients_gone: u64,
+    /// Connections that a worker with more than its share gave to another.
+    pub handovers: u64,
+    /// Connections that it kept because it had given away as many as it may for the moment.
+    pub handovers_forgone: u64,
+    /// Connections that it kept because the other's queue was full, or closed at that moment.
+    pub handovers_refused: u64,
 }
 
 #[cfg(test)]
@@ -180,14 +215,14 @@ mod tests {
     fn admission_is_bounded_and_given_back() {
         let shared = Shared::new(ForwardingTable::default(), 1);
         shared.set_most_connections(2);
-        let first = shared.admit();
-        let second = shared.admit();
-        assert!(first.is_some() && second.is_some() && shared.admit().is_none());
+        let first = shared.admit(Lane(0));
+        let second = shared.admit(Lane(0));
+        assert!(first.is_some() && second.is_some() && shared.admit(Lane(0)).is_none());
         assert_eq!(shared.counters().connections, 2, "a refused one is not counted");
         drop(first);
-        assert!(shared.admit().is_some());
+        assert!(shared.admit(Lane(0)).is_some());
         shared.set_most_connections(0);
-        let many: Vec<_> = (0..100).filter_map(|_| shared.admit()).collect();
+        let many: Vec<_> = (0..100).filter_map(|_| shared.admit(Lane(0))).collect();
         assert_eq!(many.len(), 100);
     }
 

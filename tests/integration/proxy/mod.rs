@@ -1,5 +1,6 @@
 //! Methods `http` and `tcp`.
 
+mod balance;
 mod basics;
 mod bodies;
 mod broken_clients;

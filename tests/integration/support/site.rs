@@ -130,6 +130,21 @@ impl Site {
         }
     }
 
+    /// Lets one worker come to its end, as one that died would; the others go on.
+    pub fn end_worker(&mut self, lane: usize) {
+        let worker = self.workers.remove(lane);
+        worker.send(Order::Drain { deadline: Instant::now() }).unwrap();
+        worker.join();
+    }
+
+    /// Starts one in its place.
+    pub fn start_worker(&mut self, lane: usize) {
+        let worker = Worker::spawn(Arc::clone(&self.shared), Lane(lane)).unwrap();
+        let listener = listen::bind_one_more(self.address).unwrap();
+        worker.send(Order::Listen { port: PORT, listener }).unwrap();
+        self.workers.insert(lane, worker);
+    }
+
     pub fn cut(&self, server: u32) {
         self.order(|| Order::Cut { server: ServerId(server) });
     }
