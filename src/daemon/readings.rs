@@ -107,6 +107,21 @@ impl Readings {
                 "Connections of trusted proxies closed because no PROXY protocol header came in time.",
                 reading.headers_late,
             ),
+            figure(
+                "handovers_total",
+                "Connections that a worker with more than its share gave to another.",
+                reading.handovers,
+            ),
+            figure(
+                "handovers_forgone_total",
+                "Connections that were not given to another worker because enough had been lately.",
+                reading.handovers_forgone,
+            ),
+            figure(
+                "handovers_refused_total",
+                "Connections that were not given to another worker because its queue was full.",
+                reading.handovers_refused,
+            ),
         ]
     }
 }

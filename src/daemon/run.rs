@@ -124,7 +124,7 @@ fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
         given => usize::from(given),
     };
     let started = Workers::start(workers).map_err(|source| BootError::Workers { source })?;
-    let logs = AccessLogs::start(started.shared().handover()).map_err(|source| BootError::Workers { source })?;
+    let logs = AccessLogs::start(started.shared().records()).map_err(|source| BootError::Workers { source })?;
     let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), Instant::now());
     Ok(Heart::new(dispatcher, started, logs))
 }

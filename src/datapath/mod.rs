@@ -2,8 +2,9 @@
 //!
 //! [`listen`] opens the sockets where clients come in, [`proxy`] carries `http` and `tcp` from there to the servers. Who
 //! the server is, is the executor's choice; what a head may say, is the message room's; when weights or health change,
-//! this room only sees the next table; records of access logs leave by [`handover`]. No configuration is read here and no server is probed.
+//! this room only sees the next table; records of access logs leave by [`record_queue`]. No configuration is read here and
+//! no server is probed.
 
-pub mod handover;
 pub mod listen;
 pub mod proxy;
+pub mod record_queue;

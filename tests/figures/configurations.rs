@@ -26,7 +26,7 @@ fn judged(configuration: fn(Setup, &Site) -> String, program: &str, arguments: &
 
 #[test]
 fn tsuji_accepts_its_configuration() {
-    judged(tsuji, env!("CARGO_BIN_EXE_tsuji"), &["check", "FILE"], false);
+    judged(tsuji, env!("CARGO_BIN_EXE_tsuji"), &["check", "FILE"], true);
 }
 
 #[test]

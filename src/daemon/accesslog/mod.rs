@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::datapath::handover::Handover;
+use crate::datapath::record_queue::RecordQueue;
 use crate::dispatcher::AccessLogReading;
 use crate::model::{AccessLogId, LogSettings};
 
@@ -27,7 +27,7 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// The control thread's side of the writing thread.
 pub struct AccessLogs {
-    handover: Arc<Handover>,
+    records: Arc<RecordQueue>,
     orders: Arc<Mutex<Vec<Order>>>,
     figures: Arc<Figures>,
     /// Files that were opened for a plan and wait for its [`Order::Keep`].
@@ -61,12 +61,12 @@ pub(super) struct Figures {
 
 impl AccessLogs {
     /// Starts the thread.
-    pub fn start(handover: &Arc<Handover>) -> io::Result<Self> {
+    pub fn start(records: &Arc<RecordQueue>) -> io::Result<Self> {
         let (orders, figures) = (Arc::<Mutex<Vec<Order>>>::default(), Arc::<Figures>::default());
-        let writer = writer::Writer::new(Arc::clone(handover), Arc::clone(&orders), Arc::clone(&figures));
+        let writer = writer::Writer::new(Arc::clone(records), Arc::clone(&orders), Arc::clone(&figures));
         let thread = std::thread::Builder::new().name("tsuji-accesslog".to_owned()).spawn(move || writer.work())?;
         Ok(Self {
-            handover: Arc::clone(handover),
+            records: Arc::clone(records),
             orders,
             figures,
             opened: RefCell::default(),
@@ -106,7 +106,7 @@ impl AccessLogs {
         AccessLogReading {
             lines: figure(&self.figures.lines),
             bytes: figure(&self.figures.bytes),
-            dropped: figure(&self.figures.dropped) + self.handover.dropped(),
+            dropped: figure(&self.figures.dropped) + self.records.dropped(),
             errors: figure(&self.figures.errors),
         }
     }
@@ -131,7 +131,7 @@ impl AccessLogs {
     /// Orders are few: operators' commands and signals. The lock is held for as long as it takes to note one.
     fn order(&self, order: Order) {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
-        self.handover.call();
+        self.records.call();
     }
 }
 

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::accesslog::{Lines, unpack};
-use crate::datapath::handover::Handover;
+use crate::datapath::record_queue::RecordQueue;
 use crate::model::AccessLogId;
 
 use super::file::{Limits, LogFile};
 use super::{Figures, Order};
 
 pub(super) struct Writer {
-    handover: Arc<Handover>,
+    records: Arc<RecordQueue>,
     orders: Arc<Mutex<Vec<Order>>>,
     figures: Arc<Figures>,
     lines: Lines,
@@ -36,10 +36,10 @@ const CHUNK: usize = 256 * 1024;
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Writer {
-    pub fn new(handover: Arc<Handover>, orders: Arc<Mutex<Vec<Order>>>, figures: Arc<Figures>) -> Self {
+    pub fn new(records: Arc<RecordQueue>, orders: Arc<Mutex<Vec<Order>>>, figures: Arc<Figures>) -> Self {
         let lines = Lines::new(Box::new(ahead_of_utc));
         Self {
-            handover,
+            records,
             orders,
             figures,
             lines,
@@ -53,16 +53,16 @@ impl Writer {
     /// Until it is told to stop.
     pub fn work(mut self) {
         while !self.stops {
-            let mut next = self.handover.take(LOOK);
+            let mut next = self.records.take(LOOK);
             // A buffer may speak of files that an order named before it was handed over.
             self.obey();
             while let Some(buffer) = next {
                 self.enter(buffer);
-                next = self.handover.take_now();
+                next = self.records.take_now();
             }
             self.flush();
         }
-        while let Some(buffer) = self.handover.take_now() {
+        while let Some(buffer) = self.records.take_now() {
             self.enter(buffer);
         }
         self.flush();
@@ -72,7 +72,7 @@ impl Writer {
         for record in unpack(&buffer) {
             // Nobody can name a file that no order has named.
             let Some(file) = self.files.get_mut(&record.line.file) else {
-                self.handover.drop_records(1);
+                self.records.drop_records(1);
                 continue;
             };
             self.lines.write(&mut file.out, &record);
@@ -80,7 +80,7 @@ impl Writer {
                 file.flush(self.limits, Instant::now(), &self.figures);
             }
         }
-        self.handover.give_back(buffer);
+        self.records.give_back(buffer);
     }
 
     fn flush(&mut self) {

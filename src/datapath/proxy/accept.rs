@@ -15,6 +15,7 @@ use crate::model::{ForwardingMethod, PortId};
 use super::answer;
 use super::arrival::meet;
 use super::client::Client;
+use super::intake::admit_or_give;
 use super::journal::log_rejected;
 use super::local::{Local, PortRef};
 use super::shared::Event;
@@ -31,7 +32,7 @@ pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener
         match accepted {
             Ok((stream, peer)) => {
                 episode.set(false);
-                admit(&local, port, stream, peer);
+                admit_or_give(&local, port, stream, peer);
             }
             Err(error) => pause(&local, &error, &episode).await,
         }
@@ -52,7 +53,7 @@ fn empty(local: &Rc<Local>, port: PortId, listener: TcpListener) -> io::Result<(
             Err(error) => return Err(error),
         };
         stream.set_nonblocking(true)?;
-        admit(local, port, TcpStream::from_std(stream)?, peer);
+        admit_or_give(local, port, TcpStream::from_std(stream)?, peer);
     }
 }
 
@@ -84,14 +85,15 @@ pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
-fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: SocketAddr) {
+/// Serves a connection on this worker, unless there are too many.
+pub(super) fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: SocketAddr) {
     // Removed a moment ago: nobody is there to say what to do with it.
     let Some(port) = local.port(id) else { return };
     let most = u64::from(port.settings.maxconnections);
     if most > 0 && port.counters.connections() >= most {
         return reject(local, &port, (stream, peer), ErrorReason::MaxConnections);
     }
-    let Some(admitted) = local.shared.admit() else {
+    let Some(admitted) = local.shared.admit(local.lane) else {
         return reject(local, &port, (stream, peer), ErrorReason::Overloaded);
     };
     let open = port.counters.open_connection(local.lane);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::accesslog::Record;
-use crate::datapath::handover::{BUFFER, Handover};
+use crate::datapath::record_queue::{BUFFER, RecordQueue};
 
 use super::journal::Draft;
 
 pub(super) struct Ledger {
-    handover: Arc<Handover>,
+    records: Arc<RecordQueue>,
     buffer: RefCell<Vec<u8>>,
     /// When the buffer is handed over at the latest; `None`: there is nothing in it.
     due: Cell<Option<Instant>>,
@@ -27,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const DRAFTS: usize = 1024;
 
 impl Ledger {
-    pub fn new(handover: Arc<Handover>) -> Self {
+    pub fn new(records: Arc<RecordQueue>) -> Self {
         Self {
-            handover,
+            records,
             buffer: RefCell::default(),
             due: Cell::new(None),
             clocks: Cell::new((Instant::now(), wall_clock())),
@@ -40,8 +40,8 @@ impl Ledger {
     /// Enters a record; a buffer that was empty has to be looked after from now on: see [`Self::due`].
     pub fn enter(&self, record: &Record<'_>, now: Instant) -> bool {
         let mut buffer = self.buffer.borrow_mut();
-        if buffer.len() + record.size() > BUFFER && !self.handover.exchange(&mut buffer) {
-            self.handover.drop_records(1);
+        if buffer.len() + record.size() > BUFFER && !self.records.exchange(&mut buffer) {
+            self.records.drop_records(1);
             return false;
         }
         let is_first = buffer.is_empty();
@@ -66,7 +66,7 @@ impl Ledger {
     pub fn look(&self, now: Instant) {
         if self.due.get().is_some_and(|due| due <= now) {
             // Where there is no place for it, the next look may find one.
-            let is_gone = self.handover.exchange(&mut self.buffer.borrow_mut());
+            let is_gone = self.records.exchange(&mut self.buffer.borrow_mut());
             self.due.set(if is_gone { None } else { now.checked_add(PATIENCE) });
         }
     }
@@ -99,7 +99,7 @@ impl Ledger {
 /// What a worker leaves behind is written, however it ended.
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.handover.leave(std::mem::take(&mut self.buffer.borrow_mut()));
+        self.records.leave(std::mem::take(&mut self.buffer.borrow_mut()));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::model::PortId;
 use crate::sys::memory;
 
+use super::balance::Allowance;
 use super::client::Clients;
 use super::ledger::Ledger;
 use super::pool::Pool;
@@ -25,6 +26,8 @@ pub(super) struct Local {
     pub clients: Clients,
     pub pool: Pool,
     pub ledger: Ledger,
+    /// For connections that other workers shall serve.
+    pub handovers: Allowance,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Clients parked since memory was given back last.
@@ -91,12 +94,13 @@ impl Local {
         let version = shared.version();
         let snapshot = Snapshot { version, table: shared.table(), ports: Vec::new() };
         Self {
-            ledger: Ledger::new(Arc::clone(shared.handover())),
+            ledger: Ledger::new(Arc::clone(shared.records())),
             lane,
             timers: Timers::new(Instant::now()),
             clients: Clients::default(),
             pool: Pool::new(Arc::clone(&shared), lane),
             spare: RefCell::default(),
+            handovers: Allowance::new(Instant::now()),
             draining: Cell::new(false),
             parked: Cell::new(0),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),

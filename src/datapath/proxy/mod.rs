@@ -1,8 +1,9 @@
 //! The data path of methods `http` and `tcp`.
 //!
 //! N workers, each one thread with one event loop, its own listeners, its own connections to servers, its own timers and
-//! its own lane of the counters. A connection never leaves the worker that accepted it, so nothing here is locked; what
-//! workers share is the published table and a few atomics in [`Shared`].
+//! its own lane of the counters. A connection never leaves the worker that serves it, so nothing here is locked; what
+//! workers share is the published table, a few atomics in [`Shared`], and a queue each for connections that another
+//! accepted and has too many of (`balance`, `intake`).
 //!
 //! ```text
 //! accept ─► arrival ─► front: hyper's server ─► exchange ─► offer ─► upstream: hyper's client ─► server
@@ -31,12 +32,14 @@ mod accept;
 mod announce;
 mod answer;
 mod arrival;
+mod balance;
 mod choice;
 mod client;
 mod download;
 mod ending;
 mod exchange;
 mod front;
+mod intake;
 mod journal;
 mod ledger;
 mod line;

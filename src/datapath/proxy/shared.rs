@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::datapath::handover::Handover;
+use crate::datapath::record_queue::RecordQueue;
 
 use crate::executor::{ForwardingTable, Lane};
+
+use super::intake::Floor;
 
 /// The table in force, the hour, the bound on connections and what is counted of the process as a whole.
 #[derive(Debug)]
@@ -21,12 +23,14 @@ pub struct Shared {
     connections: Padded<AtomicU64>,
     lanes: Box<[Padded<LaneCounters>]>,
     /// Where records for access logs are taken from the workers.
-    handover: Arc<Handover>,
+    records: Arc<RecordQueue>,
+    pub(super) floor: Floor,
 }
 
+/// What is written by one thread and read by others has its own line in their caches.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Padded<T>(T);
+pub(super) struct Padded<T>(pub T);
 
 type LaneCounters = [AtomicU64; Event::ALL.len()];
 
@@ -40,7 +44,8 @@ impl Shared {
             most_connections: AtomicU64::new(0),
             connections: Padded::default(),
             lanes: (0..lanes.max(1)).map(|_| Padded::default()).collect(),
-            handover: Handover::new(),
+            records: RecordQueue::new(),
+            floor: Floor::new(lanes),
         })
     }
 
@@ -67,7 +72,7 @@ impl Shared {
     pub fn counters(&self) -> ProxyReading {
         let sum = |event: Event| self.lanes.iter().map(|lane| count_of(&lane.0, event)).sum();
         ProxyReading {
-            connections: self.connections.0.load(Ordering::Relaxed),
+            connections: self.connections(),
             accept_pauses: sum(Event::AcceptPause),
             rejected: sum(Event::Rejected),
             panics: sum(Event::Panic),
@@ -81,12 +86,25 @@ impl Shared {
             parked: sum(Event::Parked),
             headers_read: sum(Event::HeaderRead),
             headers_late: sum(Event::HeaderLate),
+            handovers: sum(Event::Handover),
+            handovers_forgone: sum(Event::HandoverForgone),
+            handovers_refused: sum(Event::HandoverRefused),
         }
     }
 
     /// Where the workers' records for access logs come in.
-    pub fn handover(&self) -> &Arc<Handover> {
-        &self.handover
+    pub fn records(&self) -> &Arc<RecordQueue> {
+        &self.records
+    }
+
+    /// Client connections of each worker now. Empty if there is only one.
+    pub fn spread(&self) -> Vec<u64> {
+        self.floor.open().collect()
+    }
+
+    /// Client connections open now, over all ports.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.0.load(Ordering::Relaxed)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -103,12 +121,13 @@ impl Shared {
         }
     }
 
-    /// One more client connection, unless there are as many as there may be.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Admitted> {
+    /// One more client connection, served by the worker with this lane, unless there are as many as there may be.
+    pub(super) fn admit(self: &Arc<Self>, lane: Lane) -> Option<Admitted> {
         let most = self.most_connections.load(Ordering::Relaxed);
         // The guard is made first, so that it takes itself back when it was one too many.
         let before = self.connections.0.fetch_add(1, Ordering::Relaxed);
-        let admitted = Admitted(Arc::clone(self));
+        self.floor.enter(lane);
+        let admitted = Admitted { shared: Arc::clone(self), lane };
         (most == 0 || before < most).then_some(admitted)
     }
 }
@@ -120,11 +139,15 @@ fn count_of(lane: &LaneCounters, event: Event) -> u64 {
 /// One client connection of the process. Dropping it, for whatever reason, ends it in the counters.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct Admitted(Arc<Shared>);
+pub(super) struct Admitted {
+    shared: Arc<Shared>,
+    lane: Lane,
+}
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.connections.0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.floor.leave(self.lane);
     }
 }
 
@@ -144,10 +167,13 @@ pub(super) enum Event {
     Parked,
     HeaderRead,
     HeaderLate,
+    Handover,
+    HandoverForgone,
+    HandoverRefused,
 }
 
 impl Event {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 16] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -161,6 +187,9 @@ impl Event {
         Self::Parked,
         Self::HeaderRead,
         Self::HeaderLate,
+        Self::Handover,
+        Self::HandoverForgone,
+        Self::HandoverRefused,
     ];
 }
 
@@ -195,6 +224,12 @@ pub struct ProxyReading {
     pub headers_read: u64,
     /// Those that did not come in time.
     pub headers_late: u64,
+    /// Connections that a worker with more than its share gave to another.
+    pub handovers: u64,
+    /// Connections that it kept because it had given away as many as it may for the moment.
+    pub handovers_forgone: u64,
+    /// Connections that it kept because the other's queue was full, or closed at that moment.
+    pub handovers_refused: u64,
 }
 
 #[cfg(test)]
@@ -205,14 +240,14 @@ mod tests {
     fn admission_is_bounded_and_given_back() {
         let shared = Shared::new(ForwardingTable::default(), 1);
         shared.set_most_connections(2);
-        let first = shared.admit();
-        let second = shared.admit();
-        assert!(first.is_some() && second.is_some() && shared.admit().is_none());
+        let first = shared.admit(Lane(0));
+        let second = shared.admit(Lane(0));
+        assert!(first.is_some() && second.is_some() && shared.admit(Lane(0)).is_none());
         assert_eq!(shared.counters().connections, 2, "a refused one is not counted");
         drop(first);
-        assert!(shared.admit().is_some());
+        assert!(shared.admit(Lane(0)).is_some());
         shared.set_most_connections(0);
-        let many: Vec<_> = (0..100).filter_map(|_| shared.admit()).collect();
+        let many: Vec<_> = (0..100).filter_map(|_| shared.admit(Lane(0))).collect();
         assert_eq!(many.len(), 100);
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 
@@ -14,6 +15,7 @@ use crate::executor::Lane;
 use crate::model::{MAX_PORTS, PortId, ServerId};
 
 use super::accept::accept;
+use super::intake::{Handed, take_in};
 use super::local::Local;
 use super::shared::Shared;
 
@@ -54,13 +56,14 @@ impl Worker {
         // One scheduler for tasks that stay on their thread: a LocalSet on top of a runtime would be two.
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (began, begun) = std::sync::mpsc::sync_channel(1);
+        let intake = shared.floor.open_intake(lane);
         let name = format!("tsuji-worker-{}", lane.0);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
             match runtime {
                 Ok(runtime) => {
                     let _told = began.send(Ok(()));
-                    runtime.block_on(work(Rc::new(Local::new(shared, lane)), inbox));
+                    runtime.block_on(work(Rc::new(Local::new(shared, lane)), inbox, intake));
                 }
                 Err(error) => {
                     let _told = began.send(Err(error));
@@ -90,8 +93,9 @@ impl Worker {
     }
 }
 
-async fn work(local: Rc<Local>, mut inbox: mpsc::Receiver<Order>) {
-    let mut listeners = Listeners::default();
+async fn work(local: Rc<Local>, mut inbox: mpsc::Receiver<Order>, intake: Option<mpsc::Receiver<Handed>>) {
+    let mut listeners =
+        Listeners { intake: intake.map(|intake| Accepting::from_others(&local, intake)), ..Listeners::default() };
     tokio::task::spawn_local(Rc::clone(&local).tick());
     while let Some(order) = inbox.recv().await {
         match order {
@@ -128,35 +132,52 @@ async fn drain(local: &Local, deadline: Instant, mut inbox: mpsc::Receiver<Order
     }
 }
 
-/// The accepting tasks, by port.
+/// The accepting tasks.
 #[derive(Default)]
-struct Listeners(HashMap<PortId, Vec<Accepting>>);
+struct Listeners {
+    ports: HashMap<PortId, Vec<Accepting>>,
+    /// Takes what other workers accepted.
+    intake: Option<Accepting>,
+}
 
 struct Accepting {
     stop: Rc<Notify>,
     task: tokio::task::JoinHandle<()>,
 }
 
+impl Accepting {
+    fn from_clients(local: &Rc<Local>, port: PortId, listener: TcpListener) -> Self {
+        let stop = Rc::new(Notify::new());
+        let task = tokio::task::spawn_local(accept(Rc::clone(local), port, listener, Rc::clone(&stop)));
+        Self { stop, task }
+    }
+
+    fn from_others(local: &Rc<Local>, intake: mpsc::Receiver<Handed>) -> Self {
+        let stop = Rc::new(Notify::new());
+        let task = tokio::task::spawn_local(take_in(Rc::clone(local), intake, Rc::clone(&stop)));
+        Self { stop, task }
+    }
+}
+
 impl Listeners {
     fn open(&mut self, local: &Rc<Local>, port: PortId, listener: std::net::TcpListener) {
-        let listener = match tokio::net::TcpListener::from_std(listener) {
+        let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%port, %error, "cannot listen"),
         };
-        let stop = Rc::new(Notify::new());
-        let task = tokio::task::spawn_local(accept(Rc::clone(local), port, listener, Rc::clone(&stop)));
-        self.0.entry(port).or_default().push(Accepting { stop, task });
+        self.ports.entry(port).or_default().push(Accepting::from_clients(local, port, listener));
     }
 
     fn close(&mut self, port: PortId) {
-        for accepting in self.0.remove(&port).unwrap_or_default() {
+        for accepting in self.ports.remove(&port).unwrap_or_default() {
             accepting.stop.notify_one();
         }
     }
 
     /// Returns when the last connection is taken that waited to be.
     async fn close_all(&mut self) {
-        let all: Vec<Accepting> = self.0.drain().flat_map(|(_, accepting)| accepting).collect();
+        let ports = self.ports.drain().flat_map(|(_, accepting)| accepting);
+        let all: Vec<Accepting> = ports.chain(self.intake.take()).collect();
         for accepting in &all {
             accepting.stop.notify_one();
         }

@@ -1,6 +1,7 @@
 //! Methods `http` and `tcp`.
 
 mod access_log;
+mod balance;
 mod basics;
 mod bodies;
 mod broken_clients;

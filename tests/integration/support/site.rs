@@ -148,6 +148,21 @@ impl Site {
         }
     }
 
+    /// Lets one worker come to its end, as one that died would; the others go on.
+    pub fn end_worker(&mut self, lane: usize) {
+        let worker = self.workers.remove(lane);
+        worker.send(Order::Drain { deadline: Instant::now() }).unwrap();
+        worker.join();
+    }
+
+    /// Starts one in its place.
+    pub fn start_worker(&mut self, lane: usize) {
+        let worker = Worker::spawn(Arc::clone(&self.shared), Lane(lane)).unwrap();
+        let listener = listen::bind_one_more(self.address).unwrap();
+        worker.send(Order::Listen { port: PORT, listener }).unwrap();
+        self.workers.insert(lane, worker);
+    }
+
     pub fn cut(&self, server: u32) {
         self.order(|| Order::Cut { server: ServerId(server) });
     }
@@ -183,10 +198,10 @@ impl Site {
         self.drain(patience);
         self.join();
         let (mut lines, mut text) = (Lines::new(Box::new(|_| 0)), Vec::new());
-        while let Some(buffer) = shared.handover().take_now() {
+        while let Some(buffer) = shared.records().take_now() {
             unpack(&buffer).for_each(|record| lines.write(&mut text, &record));
         }
-        assert_eq!(shared.handover().dropped(), 0);
+        assert_eq!(shared.records().dropped(), 0);
         String::from_utf8(text).unwrap()
     }
 

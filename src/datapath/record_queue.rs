@@ -20,7 +20,7 @@ const SPARE: usize = 32;
 
 /// The meeting place.
 #[derive(Debug, Default)]
-pub struct Handover {
+pub struct RecordQueue {
     state: Mutex<State>,
     called: Condvar,
     dropped: AtomicU64,
@@ -36,7 +36,7 @@ struct State {
     call: bool,
 }
 
-impl Handover {
+impl RecordQueue {
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -129,23 +129,23 @@ mod tests {
 
     #[test]
     fn buffers_go_round_and_their_number_has_an_end() {
-        let handover = Handover::new();
+        let records = RecordQueue::new();
         let mut buffer = vec![1, 2];
-        assert!(handover.exchange(&mut buffer));
-        assert_eq!((buffer.len(), handover.take(Duration::ZERO)), (0, Some(vec![1, 2])));
-        handover.give_back(Vec::with_capacity(BUFFER));
+        assert!(records.exchange(&mut buffer));
+        assert_eq!((buffer.len(), records.take(Duration::ZERO)), (0, Some(vec![1, 2])));
+        records.give_back(Vec::with_capacity(BUFFER));
         buffer.push(3);
-        assert!(handover.exchange(&mut buffer));
+        assert!(records.exchange(&mut buffer));
         assert!(buffer.is_empty() && buffer.capacity() >= BUFFER, "a used one comes back");
         for _ in 1..WAITING {
             buffer.push(4);
-            assert!(handover.exchange(&mut buffer));
+            assert!(records.exchange(&mut buffer));
         }
         buffer.push(5);
-        assert!(!handover.exchange(&mut buffer) && buffer == [5], "it stays with the worker");
-        handover.leave(buffer);
+        assert!(!records.exchange(&mut buffer) && buffer == [5], "it stays with the worker");
+        records.leave(buffer);
         let mut count = 0;
-        while handover.take(Duration::ZERO).is_some() {
+        while records.take(Duration::ZERO).is_some() {
             count += 1;
         }
         assert_eq!(count, WAITING + 1);
@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn a_call_wakes_the_writer() {
-        let handover = Handover::new();
-        let caller = Arc::clone(&handover);
+        let records = RecordQueue::new();
+        let caller = Arc::clone(&records);
         let thread = std::thread::spawn(move || caller.call());
-        assert_eq!(handover.take(Duration::from_secs(60)), None);
+        assert_eq!(records.take(Duration::from_secs(60)), None);
         thread.join().unwrap();
     }
 }
