@@ -19,6 +19,7 @@ use super::intake::admit_or_give;
 use super::journal::log_rejected;
 use super::local::{Local, PortRef};
 use super::shared::Event;
+use super::upstream::Rest;
 use super::{front, tcp};
 
 /// Takes connections of one port until it is told to stop, and then those that wait already.
@@ -100,14 +101,18 @@ pub(super) fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: Sock
     let (client, registered) = Client::register(local, id, peer);
     // The guards go last: they must see the connection's end, a panic's too.
     let guards = (registered, open, admitted);
-    tokio::task::spawn_local(async move {
-        let (_guards, mut stream) = (guards, stream);
-        let Some(early) = meet(&client, &port, &mut stream).await else { return };
-        match port.settings.method {
-            ForwardingMethod::Http => front::serve(client, port, stream, early).await,
-            ForwardingMethod::Tcp => tcp::serve(client, port, stream, early).await,
-        }
-    });
+    tokio::task::spawn_local(carry(client, port, stream, guards));
+}
+
+/// Serves a client until its connection ends. What is awaited here is room in the task of every client, so all but what an
+/// idle one needs is boxed.
+async fn carry<Guards>(client: Rc<Client>, port: PortRef, mut stream: TcpStream, guards: Guards) {
+    let _guards = guards;
+    let Some(early) = meet(&client, &port, &mut stream).await else { return };
+    match port.settings.method {
+        ForwardingMethod::Http => front::serve(&client, &port, Rest { stream, read: early }).await,
+        ForwardingMethod::Tcp => Box::pin(tcp::serve(client, port, stream, early)).await,
+    }
 }
 
 /// One connection too many. An http client is told so, in one write and without waiting for its request: whatever is
@@ -125,5 +130,27 @@ fn reject(local: &Local, port: &PortRef, (stream, peer): (TcpStream, SocketAddr)
     log_rejected(local, port, peer, reason, told.is_ok());
     if told.is_ok() {
         port.counters.count_code(local.lane, reason.status().as_u16());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use crate::executor::{ForwardingTable, Lane};
+
+    use super::super::shared::Shared;
+    use super::*;
+
+    #[test]
+    fn size() {
+        eprintln!("client {}", std::mem::size_of::<Client>());
+        fn of<F: Future>(_: impl FnOnce(Rc<Client>, PortRef, TcpStream, [u8; 48]) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        fn of4<F>(_: F) -> usize {
+            0
+        }
+        eprintln!("task {} front {}", of(carry::<[u8; 48]>), of4(0));
     }
 }

@@ -281,6 +281,7 @@ pub(super) struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         drop(self.local.clients.leave(self.ticket));
+        self.local.freed();
         if std::thread::panicking() {
             self.local.count(super::shared::Event::Panic);
         }

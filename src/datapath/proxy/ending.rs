@@ -42,7 +42,6 @@ pub(super) async fn finish(state: &FrontState, end: End, rest: Rest) {
         End::Silent => {}
         End::Failed(error) => failed(state, &error, rest).await,
         End::Expired(Wait::Head) => refuse(state, ErrorReason::HeadTimeout, rest).await,
-        End::Expired(Wait::Parked) => client.local.count(Event::IdleClosed),
         End::Expired(_) => {
             client.local.count(Event::Stalled);
             reset(&rest.stream);

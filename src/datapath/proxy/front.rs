@@ -29,12 +29,13 @@ use super::download::ResponseBody;
 use super::ending::{End, finish};
 use super::exchange::Exchange;
 use super::local::PortRef;
+use super::shared::Event;
 use super::tally::Tally;
 use super::upload::Upload;
 use super::upstream::{Rest, Upstream};
 use super::wire::Wire;
 
-/// One http client's connection, as its exchanges and its driver see it.
+/// One http client's connection, as its exchanges and its driver see it. It is there as long as hyper is.
 pub(super) struct FrontState {
     pub client: Rc<Client>,
     /// As it was when the client came.
@@ -67,13 +68,13 @@ pub(super) struct Tunnel {
 }
 
 impl FrontState {
-    fn new(client: Rc<Client>, port: PortRef) -> Rc<Self> {
+    fn new(client: Rc<Client>, port: PortRef, rested: Instant) -> Rc<Self> {
         let facts = ConnectionFacts::new(client.peer().ip(), client.destination(&port), client.proto());
         Rc::new(Self {
             client,
             port,
             facts,
-            rested: Cell::new(Instant::now()),
+            rested: Cell::new(rested),
             busy: Cell::new(false),
             streaming: Cell::new(false),
             heard: Cell::new(false),
@@ -191,18 +192,6 @@ impl FrontState {
         !self.busy.get() && self.quiet.get() && !self.heard.get()
     }
 
-    /// Whether a parked client has said something; `Done`: it has not, and the worker drains.
-    fn poll_spoken(&self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        self.client.listen(cx);
-        if stream.poll_read_ready(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if self.client.local.draining.get() {
-            return Poll::Ready(Err(End::Done));
-        }
-        if self.client.take_expired() { Poll::Ready(Err(End::Expired(Wait::Parked))) } else { Poll::Pending }
-    }
-
     /// Looks at what hyper does not know of, when hyper has nothing to do.
     fn look(&self) -> Poll<End> {
         if self.client.wait() == Wait::Unread && self.quiet.get() {
@@ -235,50 +224,70 @@ type Front = Connection<TokioIo<Wire>, Desk>;
 /// Serves one http client until its connection ends.
 ///
 /// hyper is there while the client has something to say or to hear, and for a moment after; a client that is silent
-/// longer is parked. It begins parked, because a connection may be opened long before its first request; `early` was read
-/// from it already.
-pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, early: Bytes) {
-    let state = FrontState::new(client, port);
-    let mut rest = Rest { stream, read: early };
-    let end = loop {
+/// longer is parked. It begins parked, because a connection may be opened long before its first request.
+pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, mut rest: Rest) {
+    let mut rested = Instant::now();
+    loop {
         // The beginning of a head that came behind the last request is not silence: hyper gets it back, and its clock runs.
-        if rest.read.is_empty()
-            && let Err(end) = park(&state, &rest.stream).await
-        {
-            break end;
+        if rest.read.is_empty() && !park(client, port, &rest.stream, rested).await {
+            return;
         }
-        let wire = Wire { stream: rest.stream, early: rest.read, state: Rc::clone(&state) };
-        let mut connection = Box::new(builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state))));
-        let end = drive(&state, &mut connection).await;
-        let parts = connection.into_parts();
-        rest = Rest { stream: parts.io.into_inner().stream, read: parts.read_buf };
-        // The exchange is over, whatever it was doing: its guards have to end now, not after the client has gone.
-        drop(parts.service);
-        if !matches!(end, End::Silent) {
-            break end;
+        match Box::pin(attend(client, port, rest, rested)).await {
+            Some(silent) => (rest, rested) = silent,
+            None => return,
         }
         if rest.read.is_empty() {
-            state.client.local.parked();
+            client.local.parked();
         }
-    };
-    // Boxed because it is brief: what is awaited there would else be room in the task of every idle client.
-    Box::pin(finish(&state, end, rest)).await;
+    }
 }
 
-/// Waits for the client to speak; holds nothing but the socket. `Err`: it will not be served any more.
-async fn park(state: &FrontState, stream: &TcpStream) -> Result<(), End> {
-    let client = &state.client;
-    client.arm(Wait::Parked, state.rested.get(), state.port.settings.timeouts.idle);
-    let mut spoken = poll_fn(|cx| state.poll_spoken(stream, cx)).await;
-    if matches!(spoken, Err(End::Done)) {
-        // The worker drains. A request may be here already, but only the next look at the event queue says so.
-        tokio::task::yield_now().await;
-        spoken = poll_fn(|cx| state.poll_spoken(stream, cx)).await;
+/// Serves a client that speaks until it is silent: what is left then, and since when. `None`: the connection is over.
+async fn attend(client: &Rc<Client>, port: &PortRef, rest: Rest, rested: Instant) -> Option<(Rest, Instant)> {
+    let state = FrontState::new(Rc::clone(client), port.clone(), rested);
+    let wire = Wire { stream: rest.stream, early: rest.read, state: Rc::clone(&state) };
+    let mut connection = builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
+    let end = drive(&state, &mut connection).await;
+    let parts = connection.into_parts();
+    // An empty slice would hold the memory of the whole buffer.
+    let read = if parts.read_buf.is_empty() { Bytes::new() } else { parts.read_buf };
+    let rest = Rest { stream: parts.io.into_inner().stream, read };
+    // The exchange is over, whatever it was doing: its guards have to end now, not after the client has gone.
+    drop(parts.service);
+    if matches!(end, End::Silent) {
+        return Some((rest, state.rested.get()));
     }
-    spoken?;
+    finish(&state, end, rest).await;
+    None
+}
+
+/// Waits for a silent client to speak, holding nothing but the socket. `false`: its time is over, or the worker drains.
+async fn park(client: &Client, port: &PortRef, stream: &TcpStream, rested: Instant) -> bool {
+    client.arm(Wait::Parked, rested, port.settings.timeouts.idle);
+    let mut spoken = poll_fn(|cx| poll_spoken(client, stream, cx)).await;
+    if !spoken && client.local.draining.get() {
+        // A request may be here already, but only the next look at the event queue says so.
+        tokio::task::yield_now().await;
+        spoken = poll_fn(|cx| poll_spoken(client, stream, cx)).await;
+    }
     // What came is the beginning of a head, or the end of the connection; hyper tells.
-    client.arm(Wait::Idle, Instant::now(), state.port.settings.timeouts.until_parked());
-    Ok(())
+    client.arm(Wait::Idle, Instant::now(), port.settings.timeouts.until_parked());
+    spoken
+}
+
+fn poll_spoken(client: &Client, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
+    client.listen(cx);
+    if stream.poll_read_ready(cx).is_ready() {
+        return Poll::Ready(true);
+    }
+    if client.local.draining.get() {
+        return Poll::Ready(false);
+    }
+    if client.take_expired() {
+        client.local.count(Event::IdleClosed);
+        return Poll::Ready(false);
+    }
+    Poll::Pending
 }
 
 fn builder() -> Builder {

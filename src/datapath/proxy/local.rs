@@ -30,8 +30,8 @@ pub(super) struct Local {
     pub handovers: Allowance,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
-    /// Clients parked since memory was given back last.
-    parked: Cell<u32>,
+    /// Clients that were parked or left since memory was given back last.
+    freed: Cell<u32>,
     /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
     /// buffer of its own.
     pub scratch: RefCell<Box<[u8]>>,
@@ -86,8 +86,8 @@ const SCRATCH: usize = 64 * 1024;
 /// Between two looks at idle connections to servers.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Buffers of so many clients are worth a walk through the allocator's pages: some megabytes.
-const MANY_PARKED: u32 = 256;
+/// Buffers of so many clients are worth a walk through the allocator's pages, at most once a second: half a megabyte.
+const MANY_FREED: u32 = 32;
 
 impl Local {
     pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
@@ -102,7 +102,7 @@ impl Local {
             spare: RefCell::default(),
             handovers: Allowance::new(Instant::now()),
             draining: Cell::new(false),
-            parked: Cell::new(0),
+            freed: Cell::new(0),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             snapshot: RefCell::new(snapshot),
             shared,
@@ -140,18 +140,23 @@ impl Local {
         }
     }
 
-    /// A client was parked. When many were, what they held goes back to the system.
+    /// A client was parked.
     pub fn parked(&self) {
         self.count(Event::Parked);
-        self.parked.set(self.parked.get() + 1);
-        if self.parked.get() == MANY_PARKED {
+        self.freed();
+    }
+
+    /// What a client held was freed. When many have done so, it goes back to the system.
+    pub fn freed(&self) {
+        self.freed.set(self.freed.get() + 1);
+        if self.freed.get() == MANY_FREED {
             self.timers.wake_by(self.timers.after(Instant::now(), SWEEP));
         }
     }
 
     fn give_back(&self) {
-        if self.parked.get() >= MANY_PARKED {
-            self.parked.set(0);
+        if self.freed.get() >= MANY_FREED {
+            self.freed.set(0);
             memory::give_back();
         }
     }
