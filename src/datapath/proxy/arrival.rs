@@ -15,6 +15,7 @@ use super::client::{Client, Wait};
 use super::ending::reset;
 use super::local::PortRef;
 use super::shared::Event;
+use super::upstream::Rest;
 
 /// For the whole header, from accept on. A proxy sends it in its first segment, and a lost one comes again after a second:
 /// less than "at least 3 seconds to cover a TCP retransmit" (section 2 of the specification) would refuse clients for the
@@ -25,27 +26,29 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// header is read with it and handed on.
 const SEGMENT: usize = 536;
 
-/// Finds out who the client is, and returns what was read of its own bytes. `None`: the connection is over.
-pub(super) async fn meet(client: &Client, port: &PortRef, stream: &mut TcpStream) -> Option<Bytes> {
+/// Finds out who the client is; what was read of its own bytes meanwhile is in `rest`. `false`: the connection is over.
+pub(super) async fn meet(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -> bool {
+    let Some(rest) = rest else { return false };
     if !expects_header(client, port) {
         if port.settings.sendproxy.is_some() && port.listen.ip().is_unspecified() {
-            speak_for_itself(client, stream);
+            speak_for_itself(client, &rest.stream);
         }
-        return Some(Bytes::new());
+        return true;
     }
     // Boxed because it is rare: what is awaited there would else be room in the task of every connection.
-    match Box::pin(read(client, stream)).await {
+    match Box::pin(read(client, &mut rest.stream)).await {
         Ok((header, early)) => {
             client.local.count(Event::HeaderRead);
             match header {
                 ProxyHeader::Client(named) => client.introduce(canonical(named)),
-                ProxyHeader::Own => speak_for_itself(client, stream),
+                ProxyHeader::Own => speak_for_itself(client, &rest.stream),
             }
-            Some(early)
+            rest.read = early;
+            true
         }
         Err(failure) => {
-            refuse(client, port, stream, &failure);
-            None
+            refuse(client, port, &rest.stream, &failure);
+            false
         }
     }
 }

@@ -225,20 +225,18 @@ type Front = Connection<TokioIo<Wire>, Desk>;
 ///
 /// hyper is there while the client has something to say or to hear, and for a moment after; a client that is silent
 /// longer is parked. It begins parked, because a connection may be opened long before its first request.
-pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, mut rest: Rest) {
+pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option<Rest>) {
     let mut rested = Instant::now();
-    loop {
-        // The beginning of a head that came behind the last request is not silence: hyper gets it back, and its clock runs.
-        if rest.read.is_empty() && !park(client, port, &rest.stream, rested).await {
-            return;
-        }
-        match Box::pin(attend(client, port, rest, rested)).await {
-            Some(silent) => (rest, rested) = silent,
-            None => return,
-        }
-        if rest.read.is_empty() {
+    // The beginning of a head that came behind the last request is not silence: hyper gets it back, and its clock runs.
+    while let Some(Rest { stream, read }) = rest
+        && (!read.is_empty() || park(client, port, stream, rested).await)
+        && let Some(speaking) = rest.take()
+    {
+        let Some((silent, since)) = Box::pin(attend(client, port, speaking, rested)).await else { return };
+        if silent.read.is_empty() {
             client.local.parked();
         }
+        (*rest, rested) = (Some(silent), since);
     }
 }
 

@@ -20,19 +20,20 @@ use super::relay::relay;
 use super::tally::Tally;
 use super::upstream::Rest;
 
-/// Carries one tcp client's connection until it ends. `early` was read already.
-pub(super) async fn serve(client: Rc<Client>, port: PortRef, stream: TcpStream, early: Bytes) {
-    client.log_connection(&port, Instant::now());
-    match reach(&client, port.clone()).await {
+/// Carries one tcp client's connection until it ends.
+pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option<Rest>) {
+    let Some(front) = rest.take() else { return };
+    client.log_connection(port, Instant::now());
+    match reach(client, port.clone()).await {
         Ok((tally, server)) => {
             let back = Rest { stream: server, read: Bytes::new() };
-            relay(&client, &tally, Rest { stream, read: early }, back).await;
+            relay(client, &tally, front, back).await;
         }
         Err(reason) => {
             port.counters.count_reason(client.local.lane, reason.index());
             client.log_broken(Instant::now(), End::Refused, reason);
             // There is no other way to tell this client than to hang up.
-            reset(&stream);
+            reset(&front.stream);
         }
     }
 }
