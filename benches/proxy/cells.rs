@@ -2,6 +2,7 @@
 
 use super::configuration::Setup;
 use super::figures::measure::Measure;
+use super::figures::report::Buffers;
 use super::load::wrk::{Http, Kind};
 
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +12,8 @@ pub struct Cell {
     pub load: Load,
     /// Part of the short form.
     pub quick: bool,
+    /// A few percent count here: more rounds than elsewhere.
+    pub precise: bool,
     pub headline: Measure,
     pub variants: &'static [Variant],
 }
@@ -36,7 +39,7 @@ pub struct Variant {
     pub tsuji_only: bool,
 }
 
-const PLAIN: Setup = Setup { workers: 1, sticky: true, access_log: false };
+const PLAIN: Setup = Setup { workers: 1, sticky: true, access_log: false, parking: true, buffers: Buffers::Default };
 
 const ALONE: Variant = Variant { suffix: "", setup: PLAIN, pinned: true, tsuji_only: false };
 
@@ -46,6 +49,11 @@ const SPREAD: Variant = Variant { setup: Setup { sticky: false, ..PLAIN }, ..ALO
 const LOG: [Variant; 2] = [
     Variant { suffix: ", log off", ..ALONE },
     Variant { suffix: ", log on", setup: Setup { access_log: true, ..PLAIN }, ..ALONE },
+];
+
+const PARKING: [Variant; 2] = [
+    Variant { suffix: ", parking off", setup: Setup { parking: false, ..PLAIN }, tsuji_only: true, ..ALONE },
+    Variant { suffix: ", parking on", tsuji_only: true, ..ALONE },
 ];
 
 const WORKERS: [Variant; 2] = [
@@ -60,7 +68,7 @@ const WORKERS: [Variant; 2] = [
 
 const fn http(name: &'static str, title: &'static str, connections: usize, target: &'static str) -> Cell {
     let load = Load::Http(Http { connections, target, kind: Kind::KeepAlive });
-    Cell { name, title, load, quick: false, headline: Measure::CpuPerRequest, variants: &[ALONE] }
+    Cell { name, title, load, quick: false, precise: false, headline: Measure::CpuPerRequest, variants: &[ALONE] }
 }
 
 const fn kind(cell: Cell, kind: Kind) -> Cell {
@@ -75,7 +83,7 @@ const fn quick(cell: Cell) -> Cell {
 }
 
 /// All cells, in the order in which they are measured and shown.
-pub const CELLS: [Cell; 10] = [
+pub const CELLS: [Cell; 11] = [
     quick(http("small64", "100 bytes, 64 connections", 64, "/small")),
     http("small512", "100 bytes, 512 connections", 512, "/small"),
     quick(http("16k", "16 KiB, 64 connections", 64, "/16k")),
@@ -92,6 +100,11 @@ pub const CELLS: [Cell; 10] = [
         headline: Measure::IdleClient,
         ..http("idle", "Memory per idle client, 5,000 clients", 0, "/small")
     },
-    Cell { variants: &LOG, ..http("accesslog", "Access log, 100 bytes, 64 connections", 64, "/small") },
+    Cell { variants: &LOG, precise: true, ..http("accesslog", "Access log, 100 bytes, 64 connections", 64, "/small") },
+    Cell {
+        variants: &PARKING,
+        precise: true,
+        ..http("parking", "Buffers of silent clients given up, 100 bytes, 64 connections", 64, "/small")
+    },
     Cell { variants: &WORKERS, ..http("workers", "One worker and two on all CPUs, 64 connections", 64, "/small") },
 ];

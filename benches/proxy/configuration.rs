@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::figures::report::Buffers;
+
 /// Kept connections per server: as many as a cell has clients, so that nobody closes one for want of room.
 const KEPT: usize = 512;
 
@@ -14,6 +16,10 @@ pub struct Setup {
     /// A client stays with its server, where the product can do that.
     pub sticky: bool,
     pub access_log: bool,
+    /// Whether a silent client's buffers are given up, as Tsuji does unless told otherwise.
+    pub parking: bool,
+    /// Of the peers.
+    pub buffers: Buffers,
 }
 
 /// Where it is to run.
@@ -28,7 +34,7 @@ pub struct Site<'a> {
 }
 
 pub fn tsuji(setup: Setup, site: &Site) -> String {
-    let Setup { workers, sticky, access_log } = setup;
+    let Setup { workers, sticky, access_log, parking, .. } = setup;
     let directory = site.directory.display();
     let stickytime = if sticky { 300 } else { 0 };
     let mut text = format!(
@@ -39,6 +45,9 @@ pub fn tsuji(setup: Setup, site: &Site) -> String {
          [[cluster.port]]\nnumber = {}\nmethod = \"http\"\nstickytime = {stickytime}\npoolsize = {KEPT}\n",
         site.metrics, site.port,
     );
+    if !parking {
+        text += "parktime = 0\n";
+    }
     if access_log {
         let _ = write!(text, "accesslog = \"{directory}/access.log\"\naccesslogformat = \"combined\"\n");
     }
@@ -52,21 +61,25 @@ pub fn tsuji(setup: Setup, site: &Site) -> String {
     text
 }
 
-/// It has no log files of its own; standard output is one here, as in a container. A body of 16 KiB just misses its usual
-/// buffer, which would nearly double the price of such a request.
+/// It has no log files of its own; standard output is one here, as in a container. A body of 16 KiB just misses its
+/// default buffer and takes a second turn.
 pub fn haproxy(setup: Setup, site: &Site) -> String {
     let (log, format) = match setup.access_log {
-        true => ("    log stdout format raw daemon\n", "    log global\n    option httplog\n"),
+        true => ("    log stdout format raw local0\n", "    log global\n    option httplog\n"),
         false => ("", ""),
     };
     let affinity = match setup.sticky {
         true => "    stick-table type ip size 100k expire 5m\n    stick on src\n",
         false => "",
     };
+    let buffers = match setup.buffers {
+        Buffers::Default => "",
+        Buffers::Tuned => "    tune.bufsize 32768\n",
+    };
     let connections = 20_000.min(site.descriptors.saturating_sub(500) / 2);
     let [first, second] = site.servers;
     format!(
-        "global\n    nbthread {}\n    tune.bufsize 32768\n    maxconn {connections}\n{log}\n\
+        "global\n    nbthread {}\n{buffers}    maxconn {connections}\n{log}\n\
          defaults\n    mode http\n{format}    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n    \
          timeout http-request 10s\n    timeout http-keep-alive 60s\n    timeout tunnel 300s\n    option forwardfor\n\n\
          frontend shop\n    bind 127.0.0.1:{}\n    maxconn {connections}\n    \
@@ -81,22 +94,22 @@ pub fn haproxy(setup: Setup, site: &Site) -> String {
     )
 }
 
-/// It has no affinity for clients that it balances in turn, so it does without. Its usual buffers, eight pages, would double
-/// the price of 1 MiB.
+/// It has no affinity for clients that it balances in turn, so it does without. Its default buffers are eight pages, which
+/// 1 MiB has to pass through in many turns. Its log is unbuffered unless told otherwise: a line can be read as soon as its request is over.
 pub fn nginx(setup: Setup, site: &Site) -> String {
     let directory = site.directory.display();
     let log = match setup.access_log {
-        true => format!("{directory}/access.log combined buffer=64k flush=1s"),
+        true => format!("{directory}/access.log combined"),
         false => "off".to_owned(),
     };
     // Its worker gives up root and could then write no temporary files in our directory.
     let user = if site.root { "user root;\n" } else { "" };
+    let (bodies, answers) = nginx_buffers(setup.buffers);
     let [first, second] = site.servers;
     let mut text = format!(
         "{user}daemon off;\nworker_processes {};\nworker_rlimit_nofile {};\npid {directory}/nginx.pid;\n\
          events {{ worker_connections 16384; }}\n\
-         http {{\n  access_log {log};\n  tcp_nodelay on;\n  keepalive_timeout 60s;\n  keepalive_requests 1000000000;\n  \
-         client_body_buffer_size 64k;\n",
+         http {{\n  access_log {log};\n  tcp_nodelay on;\n  keepalive_timeout 60s;\n  keepalive_requests 1000000000;\n{bodies}",
         setup.workers, site.descriptors,
     );
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
@@ -112,9 +125,20 @@ pub fn nginx(setup: Setup, site: &Site) -> String {
          proxy_set_header Upgrade $http_upgrade;\n      proxy_set_header Host $http_host;\n      \
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n      \
          proxy_set_header X-Forwarded-Proto $scheme;\n      proxy_set_header X-Forwarded-Host $http_host;\n      \
-         proxy_set_header X-Forwarded-Port $server_port;\n      proxy_buffer_size 16k;\n      \
-         proxy_buffers 16 32k;\n      proxy_busy_buffers_size 128k;\n      proxy_max_temp_file_size 0;\n    }}\n  }}\n}}\n",
+         proxy_set_header X-Forwarded-Port $server_port;\n{answers}    }}\n  }}\n}}\n",
         site.port,
     );
     text
+}
+
+/// For requests and for answers. What does not fit goes through a temporary file by default, which the tuned ones avoid.
+const fn nginx_buffers(buffers: Buffers) -> (&'static str, &'static str) {
+    match buffers {
+        Buffers::Default => ("", ""),
+        Buffers::Tuned => (
+            "  client_body_buffer_size 64k;\n",
+            "      proxy_buffer_size 16k;\n      proxy_buffers 16 32k;\n      proxy_busy_buffers_size 128k;\n      \
+             proxy_max_temp_file_size 0;\n",
+        ),
+    }
 }

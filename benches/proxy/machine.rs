@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -76,6 +77,12 @@ pub fn facts(places: &Places, versions: BTreeMap<String, String>) -> Machine {
         system: system.unwrap_or("unknown").trim_matches('"').to_owned(),
         versions,
     }
+}
+
+/// The kind of file system that a directory is on; one in memory would make logs cheaper than they are.
+pub fn file_system(directory: &Path) -> String {
+    let output = Command::new("stat").args(["-f", "-c", "%T"]).arg(directory).output();
+    output.map_or_else(|_| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The version that a program names when it is asked, on whichever output.

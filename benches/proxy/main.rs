@@ -100,7 +100,7 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
         random: fastrand::Rng::with_seed(plan.seed),
         notes,
     };
-    let mut report = begin(plan, &places, versions);
+    let mut report = begin(plan, &places, versions, machine::file_system(directory));
     for cell in &plan.cells {
         let cell = bench.cell(cell);
         if !cell.rows.is_empty() {
@@ -138,29 +138,36 @@ impl Present {
     }
 }
 
-fn begin(plan: &Plan, places: &Places, versions: BTreeMap<String, String>) -> Report {
+fn begin(plan: &Plan, places: &Places, versions: BTreeMap<String, String>, file_system: String) -> Report {
     let machine = machine::facts(places, versions);
     let named: Vec<String> = machine.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     println!("{}, {} CPUs, Linux {}, {}", machine.processor, machine.cpus, machine.kernel, machine.system);
     println!(
-        "{}; proxy on CPU {}, load and servers on CPU {}; {} rounds of {} s, seed {}",
+        "{}; proxy on CPU {}, load and servers on CPU {}; {} rounds of {} s (accesslog, parking: {} of {} s), seed {}",
         named.join(", "),
         places.proxy_name,
         places.load_name,
         plan.rounds,
         plan.seconds,
+        plan.precise_rounds,
+        plan.precise_seconds,
         plan.seed
     );
     if machine.load_average > BUSY {
         println!("the machine is busy, load average {}: these figures are noisy", machine.load_average);
     }
+    println!("{}; logs are written to {file_system}", plan.buffers.title());
     println!("medians; all load comes from one address, so with affinity one server gets it\n");
     let method = Method {
+        peers_buffers: plan.buffers,
         rounds: plan.rounds,
         seconds: plan.seconds,
+        precise_rounds: plan.precise_rounds,
+        precise_seconds: plan.precise_seconds,
         seed: plan.seed,
         proxy_cpu: places.proxy_name.clone(),
         load_cpu: places.load_name.clone(),
+        file_system,
     };
     Report { machine, method, cells: Vec::new(), notes: Vec::new() }
 }

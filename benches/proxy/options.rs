@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use super::Failure;
 use super::cells::{CELLS, Cell};
+use super::figures::report::Buffers;
 use super::products::{Contender, Product};
 
 /// Measures Tsuji beside HAProxy and nginx.
@@ -42,6 +43,9 @@ pub struct Options {
     /// The order of the runs; by default another one each time.
     #[arg(long)]
     seed: Option<u64>,
+    /// HAProxy and nginx with buffers as an expert sets them for large bodies, instead of their default ones.
+    #[arg(long)]
+    tuned: bool,
     /// Count system calls too, as the full form does.
     #[arg(long)]
     syscalls: bool,
@@ -62,10 +66,24 @@ pub struct Plan {
     pub contenders: Vec<Contender>,
     pub rounds: usize,
     pub seconds: u64,
+    /// Of cells where a few percent count.
+    pub precise_rounds: usize,
+    pub precise_seconds: u64,
+    pub buffers: Buffers,
     pub seed: u64,
     pub syscalls: bool,
     pub json: Option<PathBuf>,
     pub svg: Option<PathBuf>,
+}
+
+impl Plan {
+    pub fn rounds_of(&self, cell: &Cell) -> usize {
+        if cell.precise { self.precise_rounds } else { self.rounds }
+    }
+
+    pub fn seconds_of(&self, cell: &Cell) -> u64 {
+        if cell.precise { self.precise_seconds } else { self.seconds }
+    }
 }
 
 /// Whether one of the words is an option of ours. Benches and tests of everything start us with words for others.
@@ -82,9 +100,10 @@ pub fn is_meant(words: &[String]) -> bool {
 impl Options {
     pub fn plan(self) -> Result<Plan, Failure> {
         let quick = self.quick;
-        let is_whole = self.cells.is_empty() && self.products.is_empty() && self.also.is_empty() && !quick;
+        let is_whole =
+            self.cells.is_empty() && self.products.is_empty() && self.also.is_empty() && !quick && !self.tuned;
         if self.publish && !is_whole {
-            eprintln!("the published figures stay as they are, because this is not the whole measurement");
+            eprintln!("published figures are of all cells and products with default buffers: they stay as they are");
         }
         let published = |name: &str| {
             let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures"));
@@ -95,6 +114,9 @@ impl Options {
             contenders: self.contenders()?,
             rounds: self.rounds.unwrap_or(if quick { 3 } else { 5 }).max(1),
             seconds: self.seconds.unwrap_or(if quick { 1 } else { 3 }).max(1),
+            precise_rounds: self.rounds.unwrap_or(if quick { 3 } else { 9 }).max(1),
+            precise_seconds: self.seconds.unwrap_or(2).max(1),
+            buffers: if self.tuned { Buffers::Tuned } else { Buffers::Default },
             seed: self.seed.unwrap_or_else(|| fastrand::u64(0..1_000_000)),
             syscalls: self.syscalls || !quick,
             json: self.json.clone().or_else(|| published("proxy.json")),

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::Failure;
 use super::cells::Variant;
-use super::configuration::Site;
+use super::configuration::{Setup, Site};
 use super::household::Process;
 use super::products::Contender;
 use super::rounds::Bench;
@@ -43,7 +43,8 @@ impl Proxy {
     pub fn start(bench: &Bench, contender: &Contender, variant: Variant) -> Result<Self, Failure> {
         let directory = tempfile::tempdir_in(bench.directory)?;
         let site = Site { directory: directory.path(), ..Self::site(bench)? };
-        let command = contender.prepare(variant.setup, &site)?;
+        let setup = Setup { buffers: bench.plan.buffers, ..variant.setup };
+        let command = contender.prepare(setup, &site)?;
         let cpus = if variant.pinned { &bench.places.proxy } else { &bench.places.everywhere };
         let port = site.port;
         let process = bench.household.start(command, cpus, &directory.path().join("output.log"))?;

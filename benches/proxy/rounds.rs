@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cells::{Cell, Load, Variant};
 use super::figures::measure::{Measure, Sample};
+use super::figures::order::bring_together;
 use super::figures::report::{self, Row};
 use super::figures::table::number;
 use super::household::Household;
@@ -14,7 +15,7 @@ use super::options::Plan;
 use super::origin::Origins;
 use super::products::{Contender, Product};
 use super::proxy::Proxy;
-use super::run::{measure, system_calls};
+use super::run::{measure, remark, system_calls};
 
 /// Everything that runs share.
 pub struct Bench<'a> {
@@ -52,13 +53,14 @@ impl<'a> Bench<'a> {
         let mut entries = self.entries(cell);
         let rounds = match cell.load {
             Load::Crowd => self.plan.rounds.min(ROUNDS_OF_CROWDS),
-            Load::Http(_) | Load::Echo => self.plan.rounds,
+            Load::Http(_) | Load::Echo => self.plan.rounds_of(cell),
         };
         for round in 1..=rounds {
             if entries.is_empty() {
                 break;
             }
             self.random.shuffle(&mut entries);
+            bring_together(&mut entries, |entry| &entry.contender.name);
             eprint!("{} {round}/{rounds}:", cell.name);
             entries.retain_mut(|entry| self.turn(cell, entry));
             eprintln!();
@@ -113,6 +115,7 @@ impl<'a> Bench<'a> {
             headline: cell.headline,
             rows: Vec::new(),
             ratios: Vec::new(),
+            remark: remark(cell),
         };
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         for entry in entries {

@@ -22,7 +22,8 @@ use super::rounds::{Bench, per_request};
 /// Enough for connections to servers to be there and memory to be touched.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// Memory is looked at when everything has come to rest.
+/// Memory is looked at when everything has come to rest: Tsuji parks a client after a second of silence, and the
+/// allocator gives back what that frees within another second or two.
 const REST: Duration = Duration::from_secs(5);
 
 pub fn measure(bench: &Bench, cell: &Cell, contender: &Contender, variant: Variant) -> Result<Sample, Failure> {
@@ -32,19 +33,27 @@ pub fn measure(bench: &Bench, cell: &Cell, contender: &Contender, variant: Varia
     }
     warm_up(bench, cell, &proxy)?;
     let (before, requests, workers) = (Usage::of(proxy.id()), bench.origins.requests(), workers(&proxy));
-    let run = load(bench, cell, &proxy, bench.plan.seconds)?;
+    let run = load(bench, cell, &proxy, bench.plan.seconds_of(cell))?;
     let used = Usage::of(proxy.id()).since(before);
     if run.requests == 0 {
         return Err("no request was answered".into());
     }
     let mut sample = per_request(&run, used);
-    if cell.variants.iter().all(|variant| variant.tsuji_only) {
+    if cell.variants.iter().any(|variant| variant.setup.workers > 1) {
         let servers = bench.origins.requests().iter().zip(requests).map(|(after, before)| after - before).collect();
         let threads = self::workers(&proxy).iter().zip(workers).map(|(after, before)| after - before).collect();
         sample.extend(busiest(Measure::BusiestServer, servers));
         sample.extend(busiest(Measure::BusiestWorker, threads));
     }
     Ok(sample)
+}
+
+/// What the figures of this cell leave out.
+pub fn remark(cell: &Cell) -> Option<String> {
+    matches!(cell.load, Load::Crowd).then(|| {
+        let rest = REST.as_secs();
+        format!("resident memory, {rest} s after the last request; the kernel's, such as socket buffers, is not in it")
+    })
 }
 
 /// The largest of these in percent of all.

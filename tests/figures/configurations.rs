@@ -1,14 +1,25 @@
 //! What the products say of the configurations that they are measured with.
 
 use std::fs;
+use std::path::Path;
 
 use super::configuration::{Setup, Site, haproxy, nginx, tsuji};
+use super::figures::report::Buffers;
 use super::tools::{assert_content, run};
 
+type Configuration = fn(Setup, &Site) -> String;
+
 /// Has a program judge the configuration of each set-up, in a directory of its own.
-fn judged(configuration: fn(Setup, &Site) -> String, program: &str, arguments: &[&str], with_log: bool) {
-    for (workers, sticky, access_log) in [(1, true, false), (1, true, with_log), (2, false, false)] {
-        let (directory, setup) = (tempfile::tempdir().expect("a directory"), Setup { workers, sticky, access_log });
+fn judged(configuration: Configuration, program: &str, arguments: &[&str]) {
+    let plain = Setup { workers: 1, sticky: true, access_log: false, parking: true, buffers: Buffers::Default };
+    for setup in [
+        plain,
+        Setup { access_log: true, ..plain },
+        Setup { workers: 2, sticky: false, ..plain },
+        Setup { parking: false, ..plain },
+        Setup { buffers: Buffers::Tuned, ..plain },
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
         let servers = [9081, 9082];
         // Of the descriptors, as many as any machine has.
@@ -26,15 +37,46 @@ fn judged(configuration: fn(Setup, &Site) -> String, program: &str, arguments: &
 
 #[test]
 fn tsuji_accepts_its_configuration() {
-    judged(tsuji, env!("CARGO_BIN_EXE_tsuji"), &["check", "FILE"], true);
+    judged(tsuji, env!("CARGO_BIN_EXE_tsuji"), &["check", "FILE"]);
 }
 
 #[test]
 fn haproxy_accepts_its_configuration() {
-    judged(haproxy, "haproxy", &["-c", "-f", "FILE"], true);
+    judged(haproxy, "haproxy", &["-c", "-f", "FILE"]);
 }
 
 #[test]
 fn nginx_accepts_its_configuration() {
-    judged(nginx, "nginx", &["-t", "-q", "-p", "PATH", "-e", "PATH/error.log", "-c", "FILE"], true);
+    judged(nginx, "nginx", &["-t", "-q", "-p", "PATH", "-e", "PATH/error.log", "-c", "FILE"]);
+}
+
+/// Each choice is a word in the file, which the other choice does not have.
+#[test]
+fn a_choice_is_written_where_it_belongs() {
+    let plain = Setup { workers: 1, sticky: true, access_log: false, parking: true, buffers: Buffers::Default };
+    let tuned = Setup { buffers: Buffers::Tuned, ..plain };
+    let logged = Setup { access_log: true, ..plain };
+    let site = Site {
+        directory: Path::new("/nowhere"),
+        port: 8081,
+        metrics: 9150,
+        servers: [9081, 9082],
+        descriptors: 1000,
+        root: false,
+    };
+    let cases: [(Configuration, Setup, &str); 9] = [
+        (tsuji, Setup { parking: false, ..plain }, "parktime = 0"),
+        (tsuji, logged, "accesslog = \"/nowhere/access.log\""),
+        (haproxy, tuned, "tune.bufsize"),
+        (haproxy, logged, "log stdout format raw local0"),
+        (nginx, tuned, "proxy_buffers"),
+        (nginx, tuned, "proxy_buffer_size"),
+        (nginx, tuned, "client_body_buffer_size"),
+        (nginx, tuned, "proxy_max_temp_file_size"),
+        (nginx, logged, "access_log /nowhere/access.log combined;"),
+    ];
+    for (configuration, setup, words) in cases {
+        assert!(configuration(setup, &site).contains(words), "{words}");
+        assert!(!configuration(plain, &site).contains(words), "{words}, though nobody asked for it");
+    }
 }

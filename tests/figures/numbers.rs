@@ -1,6 +1,7 @@
 //! Medians and ratios.
 
 use super::figures::measure::{Measure, Sample, Spread};
+use super::figures::order::bring_together;
 use super::figures::report::{Cell, Ratio, Row};
 
 /// Median, the middle half, and the ends.
@@ -39,7 +40,7 @@ pub fn row(name: &str, measure: Measure, values: &[f64]) -> Row {
 
 pub fn cell(rows: Vec<Row>) -> Cell {
     let (name, title) = ("small64".to_owned(), "100 bytes, 64 connections".to_owned());
-    Cell { name, title, headline: Measure::CpuPerRequest, rows, ratios: Vec::new() }
+    Cell { name, title, headline: Measure::CpuPerRequest, rows, ratios: Vec::new(), remark: None }
 }
 
 #[test]
@@ -65,4 +66,19 @@ fn system_calls_are_summed_up() {
     row.count(vec![("sendto".to_owned(), 2.0), ("epoll_wait".to_owned(), 0.5)]);
     assert_eq!(row.figures.get(&Measure::SystemCallsPerRequest).copied(), spread([2.5; 5]));
     assert_eq!(row.calls.len(), 2);
+}
+
+/// Kinds in the order of their first, each kind's own in the order that was drawn.
+#[test]
+fn what_is_compared_runs_together() {
+    let cases = [
+        (vec![], vec![]),
+        (vec!["b1", "a1", "b0", "a0"], vec!["b1", "b0", "a1", "a0"]),
+        (vec!["c0", "a1", "b0", "c1", "a0"], vec!["c0", "c1", "a1", "a0", "b0"]),
+    ];
+    for (drawn, expected) in cases {
+        let mut entries = drawn.clone();
+        bring_together(&mut entries, |entry| entry.chars().next());
+        assert_eq!(entries, expected, "{drawn:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::figures::chart::chart;
 use super::figures::measure::Measure;
-use super::figures::report::{Cell, Machine, Method, Report};
+use super::figures::report::{Buffers, Cell, Machine, Method, Report};
 use super::figures::table::{number, table};
 use super::numbers::{cell, row};
 
@@ -23,12 +23,14 @@ fn a_table() {
         row("haproxy", Measure::CpuPerRequest, &[10.0, 10.0, 10.0]),
     ]);
     cell.compare("tsuji", "haproxy");
+    cell.remark = Some("all on one machine".to_owned());
     let expected = "\
 100 bytes, 64 connections (small64)
            CPU/req µs  (least to most)
   tsuji          20.0   (18.0 to 25.0)
   haproxy        10.0   (10.0 to 10.0)
   tsuji ÷ haproxy: 2.000 (half of the rounds: 1.900 to 2.250)
+  all on one machine
 ";
     assert_eq!(table(&cell), expected);
 }
@@ -50,7 +52,17 @@ fn report(cells: Vec<Cell>) -> Report {
         load_average: 0.0,
         versions: BTreeMap::from([("tsuji".to_owned(), "0.1.0".to_owned())]),
     };
-    let method = Method { rounds: 3, seconds: 1, seed: 7, proxy_cpu: "1".to_owned(), load_cpu: "0".to_owned() };
+    let method = Method {
+        peers_buffers: Buffers::Default,
+        rounds: 3,
+        seconds: 1,
+        precise_rounds: 9,
+        precise_seconds: 2,
+        seed: 7,
+        proxy_cpu: "1".to_owned(),
+        load_cpu: "0".to_owned(),
+        file_system: "ext2/ext3".to_owned(),
+    };
     Report { machine, method, cells, notes: Vec::new() }
 }
 
@@ -83,6 +95,20 @@ fn a_chart_has_every_row_with_its_figure() {
     }
     assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && svg.ends_with("</svg>\n"));
+}
+
+/// Figures of one kind of buffers say nothing of the other.
+#[test]
+fn buffers_are_named() {
+    for (buffers, title, word) in
+        [(Buffers::Default, "with their default buffers", "default"), (Buffers::Tuned, "with buffers tuned", "tuned")]
+    {
+        let mut report = report(Vec::new());
+        report.method.peers_buffers = buffers;
+        assert!(chart(&report).contains(title), "{buffers:?}");
+        let json = serde_json::to_value(&report.method).expect("JSON");
+        assert_eq!(json["peers_buffers"], word);
+    }
 }
 
 /// The longest spread fills its panel and leaves room for the figure behind it; nothing leaves the ground.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::measure::{Measure, Spread};
-use super::report::{Cell, Report, Row};
+use super::report::{Buffers, Cell, Report, Row};
 use super::table::number;
 
 const MARGIN: f64 = 24.0;
@@ -49,7 +49,7 @@ pub fn chart(report: &Report) -> String {
     let lines = wrapped(&small_print, SMALL_PRINT);
     let bottom = MARGIN + HEAD + heights[0].max(heights[1]);
     let height = bottom + 16.0 * lines.len() as f64 + MARGIN / 2.0;
-    let mut svg = head(height);
+    let mut svg = head(height, report.method.peers_buffers);
     svg += &panels;
     for (index, line) in lines.iter().enumerate() {
         svg += &text("small", MARGIN, bottom + 12.0 + 16.0 * index as f64, line);
@@ -57,7 +57,7 @@ pub fn chart(report: &Report) -> String {
     svg + "</svg>\n"
 }
 
-fn head(height: f64) -> String {
+fn head(height: f64, buffers: Buffers) -> String {
     let title = "Tsuji beside HAProxy and nginx";
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -69,12 +69,8 @@ fn head(height: f64) -> String {
     svg += &text("title", MARGIN, MARGIN + 16.0, title);
     let below = "CPU time of the proxy per request, in microseconds, and memory per idle client: shorter is better";
     svg += &text("", MARGIN, MARGIN + 38.0, below);
-    svg + &text(
-        "small",
-        MARGIN,
-        MARGIN + 56.0,
-        "Bars are medians, thin lines go from the least to the most of all rounds.",
-    )
+    let explained = "Bars are medians, thin lines go from the least to the most of all rounds";
+    svg + &text("small", MARGIN, MARGIN + 56.0, &format!("{}. {explained}.", buffers.title()))
 }
 
 fn height(cell: &Cell) -> f64 {
@@ -124,8 +120,8 @@ fn small_print(report: &Report) -> String {
     let (machine, method) = (&report.machine, &report.method);
     let versions: Vec<String> = machine.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
-        "{}. {}, {} CPUs, Linux {}, {}: the proxy on one, load and servers on the others. {} rounds of {} s in random \
-         order, each with fresh processes.",
+        "{}. {}, {} CPUs, Linux {}, {}: the proxy on one, load and servers on the others. {} rounds of {} s ({} of {} s \
+         where a product is set against itself) in random order, each with fresh processes.",
         versions.join(", "),
         machine.processor,
         machine.cpus,
@@ -133,6 +129,8 @@ fn small_print(report: &Report) -> String {
         machine.system,
         method.rounds,
         method.seconds,
+        method.precise_rounds,
+        method.precise_seconds,
     )
 }
 

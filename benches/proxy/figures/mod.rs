@@ -3,6 +3,7 @@
 
 pub mod chart;
 pub mod measure;
+pub mod order;
 pub mod report;
 pub mod stat;
 pub mod strace;

@@ -27,13 +27,38 @@ pub struct Machine {
     pub versions: BTreeMap<String, String>,
 }
 
+/// The sizes of the peers' buffers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Buffers {
+    /// Their own, as most people run them.
+    Default,
+    /// As an expert sets them for large bodies.
+    Tuned,
+}
+
+impl Buffers {
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Default => "HAProxy and nginx with their default buffers",
+            Self::Tuned => "HAProxy and nginx with buffers tuned for large bodies",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Method {
+    pub peers_buffers: Buffers,
     pub rounds: usize,
     pub seconds: u64,
+    /// Of cells that set a product against itself, where a few percent count.
+    pub precise_rounds: usize,
+    pub precise_seconds: u64,
     pub seed: u64,
     pub proxy_cpu: String,
     pub load_cpu: String,
+    /// Access logs are written to one of this kind.
+    pub file_system: String,
 }
 
 /// One kind of load and those that were put under it.
@@ -45,6 +70,8 @@ pub struct Cell {
     pub headline: Measure,
     pub rows: Vec<Row>,
     pub ratios: Vec<Ratio>,
+    /// What has to be known to read the figures.
+    pub remark: Option<String>,
 }
 
 /// One contender in one cell.

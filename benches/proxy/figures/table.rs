@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::measure::{Measure, Spread};
 use super::report::{Cell, Row};
 
-/// The cell's title, one line per row, one per ratio.
+/// The cell's title, one line per row, one per ratio, the remark.
 pub fn table(cell: &Cell) -> String {
     let measures: Vec<Measure> = columns(cell);
     let mut lines = vec![heading(cell, &measures)];
@@ -18,6 +18,9 @@ pub fn table(cell: &Cell) -> String {
         let Spread { median, lower, upper, .. } = ratio.spread;
         let _ =
             writeln!(text, "  {} ÷ {}: {median:.3} (half of the rounds: {lower:.3} to {upper:.3})", ratio.of, ratio.to);
+    }
+    if let Some(remark) = &cell.remark {
+        let _ = writeln!(text, "  {remark}");
     }
     text
 }
