@@ -1,6 +1,6 @@
 //! Buffers of packed access log records on their way from the workers to the thread that writes lines.
 //!
-//! A worker gives away a whole buffer, some two hundred records, and takes an empty one; it never waits. Where the writer
+//! A worker gives away a whole buffer, some five hundred records, and takes an empty one; it never waits. Where the writer
 //! does not follow, records are dropped and counted.
 
 use std::collections::VecDeque;
@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes of a buffer.
-pub const BUFFER: usize = 64 * 1024;
+/// Bytes of a buffer. Each one wakes the writer; larger ones would not stay in a core's cache until they are written.
+pub const BUFFER: usize = 128 * 1024;
 
 /// Buffers that wait to be written: 32 MiB, two seconds of a disk that hangs at 50,000 requests a second. Beyond it
 /// records are dropped, because what the proxy may use of the machine's memory has to have an end.
-const WAITING: usize = 512;
+const WAITING: usize = 256;
 
 /// Empty buffers that are kept for use; after a jam the others give their memory back.
-const SPARE: usize = 32;
+const SPARE: usize = 16;
 
 /// The meeting place.
 #[derive(Debug, Default)]
