@@ -26,8 +26,9 @@ pub enum OpenError {
 pub(super) struct LogFile {
     path: PathBuf,
     file: Option<File>,
-    /// Whole lines.
+    /// Whole lines, and how many.
     pub out: Vec<u8>,
+    pub lines: u64,
     /// Bytes in the file.
     size: u64,
     /// The file ends in the middle of a line.
@@ -56,7 +57,17 @@ const MODE: u32 = 0o640;
 
 impl LogFile {
     pub fn new(path: PathBuf) -> Self {
-        Self { path, file: None, out: Vec::new(), size: 0, torn: false, trouble: None, retry: None, turn: None }
+        Self {
+            path,
+            file: None,
+            out: Vec::new(),
+            lines: 0,
+            size: 0,
+            torn: false,
+            trouble: None,
+            retry: None,
+            turn: None,
+        }
     }
 
     /// Takes a file that was opened for it.
@@ -99,15 +110,15 @@ impl LogFile {
             self.turn_over(limits.keep, now);
         }
         let written = if self.ready(now, figures) { self.write(figures) } else { 0 };
-        let (done, lost) = self.out.split_at(written.min(self.out.len()));
-        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let (done, lost) = (lines(done), lines(lost));
+        let done = if written == self.out.len() { self.lines } else { lines_in(self.out.get(..written)) };
+        let lost = self.lines.saturating_sub(done);
         figures.lines.fetch_add(done, Ordering::Relaxed);
         if lost > 0 {
             figures.dropped.fetch_add(lost, Ordering::Relaxed);
             *self.trouble.get_or_insert(0) += lost;
         }
         self.out.clear();
+        self.lines = 0;
     }
 
     /// Bytes that got into the file.
@@ -268,6 +279,11 @@ fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 { fs::remove_file(path) } else { fs::rename(path, old(1)) }
 }
 
+/// Counted only where not all of them could be written.
+fn lines_in(bytes: Option<&[u8]>) -> u64 {
+    bytes.unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +294,7 @@ mod tests {
 
     fn write(log: &mut LogFile, text: &str, limits: Limits, figures: &Figures) {
         log.out.extend_from_slice(text.as_bytes());
+        log.lines += lines_in(Some(text.as_bytes()));
         log.flush(limits, Instant::now(), figures);
         assert!(log.out.is_empty());
     }

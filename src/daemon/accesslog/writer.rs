@@ -76,6 +76,7 @@ impl Writer {
                 continue;
             };
             self.lines.write(&mut file.out, &record);
+            file.lines += 1;
             if file.out.len() >= CHUNK {
                 file.flush(self.limits, Instant::now(), &self.figures);
             }
