@@ -15,6 +15,9 @@ pub const BUFFER: usize = 128 * 1024;
 /// records are dropped, because what the proxy may use of the machine's memory has to have an end.
 const WAITING: usize = 256;
 
+/// Full buffers that wake the writer. It looks by itself within a second.
+const TOGETHER: usize = 4;
+
 /// Empty buffers that are kept for use; after a jam the others give their memory back.
 const SPARE: usize = 16;
 
@@ -49,9 +52,14 @@ impl RecordQueue {
         }
         let empty = state.spare.pop();
         // Allocated while nobody waits for the lock.
-        let empty = empty.unwrap_or_default();
-        state.full.push_back(std::mem::replace(buffer, empty));
-        self.wake(state);
+        let full = std::mem::replace(buffer, empty.unwrap_or_default());
+        // Full ones come quickly one after the other: several are worth one wakeup. One that is not full is all that a
+        // worker has had to say for a while.
+        let may_wait = full.len() > BUFFER / 2;
+        state.full.push_back(full);
+        if !may_wait || state.full.len() >= TOGETHER {
+            self.wake(state);
+        }
         true
     }
 
