@@ -10,6 +10,8 @@ use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::model::PortId;
 
 use super::client::Clients;
+use super::pace::Pace;
+use super::pipes::Pipes;
 use super::pool::Pool;
 use super::shared::{Event, Shared};
 use super::timers::{Tick, Timers};
@@ -25,6 +27,8 @@ pub(super) struct Local {
     /// Where relays read into. Only what could not be written at once is copied out of it, so an idle tunnel has no
     /// buffer of its own.
     pub scratch: RefCell<Box<[u8]>>,
+    /// What relays splice through.
+    pub pipes: Pipes,
     snapshot: RefCell<Snapshot>,
 }
 
@@ -53,9 +57,6 @@ impl Deref for PortRef {
     }
 }
 
-/// Bytes that a relay moves at once.
-const SCRATCH: usize = 64 * 1024;
-
 /// Between two looks at idle connections to servers.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -70,7 +71,8 @@ impl Local {
             clients: Clients::default(),
             pool: Pool::default(),
             draining: Cell::new(false),
-            scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            scratch: RefCell::new(vec![0; Pace::MOST].into_boxed_slice()),
+            pipes: Pipes::default(),
             snapshot: RefCell::new(snapshot),
         }
     }
