@@ -15,6 +15,8 @@ use crate::sys::memory;
 use super::balance::Allowance;
 use super::client::Clients;
 use super::ledger::Ledger;
+use super::pace::Pace;
+use super::pipes::Pipes;
 use super::pool::Pool;
 use super::shared::{Event, Shared};
 use super::timers::{Tick, Timers};
@@ -37,6 +39,8 @@ pub(super) struct Local {
     pub scratch: RefCell<Box<[u8]>>,
     /// Where requests are written before they are sent, and the map that the next response's fields go into.
     pub spare: RefCell<Spare>,
+    /// What relays splice through.
+    pub pipes: Pipes,
     snapshot: RefCell<Snapshot>,
 }
 
@@ -80,9 +84,6 @@ impl Deref for PortRef {
     }
 }
 
-/// Bytes that a relay moves at once.
-const SCRATCH: usize = 64 * 1024;
-
 /// Between two looks at idle connections to servers.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -103,7 +104,8 @@ impl Local {
             handovers: Allowance::new(Instant::now()),
             draining: Cell::new(false),
             freed: Cell::new(0),
-            scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            scratch: RefCell::new(vec![0; Pace::MOST].into_boxed_slice()),
+            pipes: Pipes::default(),
             snapshot: RefCell::new(snapshot),
             shared,
         }

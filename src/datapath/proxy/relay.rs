@@ -2,15 +2,10 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::Shutdown;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes};
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::accesslog;
@@ -18,6 +13,7 @@ use crate::message::ErrorReason;
 
 use super::client::{Client, Wait};
 use super::ending::reset;
+use super::flow::{Flow, Tools};
 use super::front::Tunnel;
 use super::shared::Event;
 use super::tally::Tally;
@@ -95,111 +91,21 @@ struct Pair {
     down: Flow,
 }
 
-/// One direction.
-struct Flow {
-    /// Read but not yet written.
-    pending: Bytes,
-    state: State,
-    moved: u64,
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum State {
-    Open,
-    /// Its source has closed; what is pending still goes out.
-    Ended,
-    /// Its sink knows.
-    Closed,
-}
-
-/// Reads in a row before other tasks of the worker have their turn.
-const ROUNDS: usize = 8;
-
 impl Pair {
     fn moved(&self) -> u64 {
         self.up.moved + self.down.moved
     }
 
     fn poll(&mut self, client: &Client, tally: &Tally, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut scratch = client.local.scratch.borrow_mut();
-        let up = self.up.poll(cx, &mut self.front, &mut self.back, &mut scratch, |bytes| {
+        let mut tools = Tools::of(&client.local);
+        let up = self.up.poll(cx, &mut self.front, &mut self.back, &mut tools, |bytes| {
             tally.bytes_in(bytes);
             client.log_received(bytes);
         })?;
-        let down = self.down.poll(cx, &mut self.back, &mut self.front, &mut scratch, |bytes| {
+        let down = self.down.poll(cx, &mut self.back, &mut self.front, &mut tools, |bytes| {
             tally.bytes_out(bytes);
             client.log_sent(bytes);
         })?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
-    }
-}
-
-impl Flow {
-    /// `early` was read before the relay began.
-    fn new(early: Bytes) -> Self {
-        Self { pending: early, state: State::Open, moved: 0 }
-    }
-
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
-        scratch: &mut [u8],
-        count: impl Fn(usize),
-    ) -> Poll<io::Result<()>> {
-        for _ in 0..ROUNDS {
-            while !self.pending.is_empty() {
-                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.pending))?;
-                self.wrote(written, &count)?;
-                // What is written leaves with its buffer: an idle connection keeps none.
-                drop(self.pending.split_to(written));
-            }
-            match self.state {
-                State::Open => ready!(self.pass(cx, from, to, scratch, &count))?,
-                State::Ended => {
-                    self.state = State::Closed;
-                    SockRef::from(&*to).shutdown(Shutdown::Write)?;
-                }
-                State::Closed => return Poll::Ready(Ok(())),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Reads once and writes what was read as far as it goes.
-    fn pass(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
-        scratch: &mut [u8],
-        count: &impl Fn(usize),
-    ) -> Poll<io::Result<()>> {
-        let mut buf = ReadBuf::new(scratch);
-        ready!(Pin::new(from).poll_read(cx, &mut buf))?;
-        let mut read: &[u8] = buf.filled();
-        if read.is_empty() {
-            self.state = State::Ended;
-            return Poll::Ready(Ok(()));
-        }
-        if let Poll::Ready(written) = Pin::new(to).poll_write(cx, read)? {
-            self.wrote(written, count)?;
-            read.advance(written);
-        }
-        if !read.is_empty() {
-            self.pending = Bytes::copy_from_slice(read);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn wrote(&mut self, written: usize, count: &impl Fn(usize)) -> io::Result<()> {
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.moved += written as u64;
-        count(written);
-        Ok(())
     }
 }

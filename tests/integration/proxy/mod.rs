@@ -6,6 +6,7 @@ mod basics;
 mod bodies;
 mod broken_clients;
 mod broken_servers;
+mod bulk;
 mod choosing;
 mod crowd;
 mod identity;

@@ -62,6 +62,11 @@ impl Client {
         self.stream.local_addr().unwrap()
     }
 
+    /// The same connection once more, to send and receive at the same time.
+    pub fn twin(&self) -> Self {
+        Self { stream: self.stream.try_clone().unwrap(), buffer: VecDeque::new() }
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
         self
@@ -138,6 +143,14 @@ impl Client {
             self.fill()?;
         }
         Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// The same for much of it.
+    pub fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
+        let there = self.buffer.len().min(into.len());
+        let (first, rest) = into.split_at_mut(there);
+        first.copy_from_slice(&self.buffer.drain(..there).collect::<Vec<u8>>());
+        self.stream.read_exact(rest)
     }
 
     fn chunks(&mut self, answer: &mut Answer) -> io::Result<()> {

@@ -181,6 +181,12 @@ impl Visit {
         self.buffer.drain(..length).collect()
     }
 
+    /// What is there, at least a byte; nothing when the connection has ended.
+    pub fn some(&mut self) -> Vec<u8> {
+        let _ended = !self.buffer.is_empty() || self.fill();
+        std::mem::take(&mut self.buffer).into()
+    }
+
     pub fn line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
@@ -197,6 +203,10 @@ impl Visit {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _gone = self.stream.write_all(bytes.as_ref());
         self
+    }
+
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
     }
 
     /// Closes the sending side.
