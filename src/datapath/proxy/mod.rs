@@ -9,6 +9,7 @@
 //!        │   (one task per client)      │ choice, retries   (one task per connection, kept in the pool)
 //!        │                              └► respond: the server's response, the sorry page, refusals
 //!        └► tcp ─► relay ◄─ a tunnel after 101
+//!                   └► flow, one per direction: copies, or splices through one of the worker's pipes
 //! ```
 //!
 //! Decisions of this room, each argued where it is made:
