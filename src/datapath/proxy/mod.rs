@@ -6,10 +6,12 @@
 //! accepted and has too many of (`balance`, `intake`).
 //!
 //! ```text
-//! accept ─► arrival ─► front: hyper's server ─► exchange ─► offer ─► upstream: hyper's client ─► server
-//!                   │   (one task per client)      │ choice, retries   (one task per connection, kept in the pool)
-//!                   │                              └► respond: the server's response, the sorry page, refusals
+//! accept ─► arrival ─► front: hyper's server ─► exchange ─► offer ─► upstream: a line of our own ─► server
+//!                   │   (one task per client        │ choice, retries      (polled by the same task;
+//!                   │    polls all of it; parked    │                       kept in the pool between requests)
+//!                   │    while it is silent)        └► respond: the server's response, the sorry page, refusals
 //!                   └► tcp ─► relay ◄─ a tunnel after 101
+//!                              └► flow, one per direction: copies, or splices through one of the worker's pipes
 //! ```
 //!
 //! Decisions of this room, each argued where it is made:
@@ -24,9 +26,9 @@
 //! * `Expect: 100-continue` goes to the server; the client hears 100 when the server has said it, or after a second.
 //! * A response that breaks off ends the client's connection with a reset, so that no framing makes it look whole.
 //!
-//! What hyper 1.12 decides for us: header names go out in lower case (keeping their spelling costs a map per head), interim
-//! responses other than 100 and 101 are not passed on, a client that closes its sending side while it waits is taken as
-//! gone, and trailers pass only if a `Trailer` field announced them (and, to clients, only after `TE: trailers`).
+//! What hyper 1.12 decides for us on the client's side: header names go out in lower case (keeping their spelling costs a map
+//! per head), interim responses other than 100 and 101 cannot be passed on, a client that closes its sending side while it
+//! waits is taken as gone, and trailers of a response pass only if a `Trailer` field announced them and after `TE: trailers`.
 
 mod accept;
 mod announce;

@@ -23,8 +23,8 @@ pub(super) struct Pipes {
 /// Pipes per worker, two descriptors each: as many flows may wait for slow sinks with a full pipe; more of them copy.
 const MOST: usize = 16;
 
-/// What a pipe holds at most. Half of it costs a third more CPU per byte, twice of it saves nothing; unprivileged users
-/// have 64 MiB for all their pipes (fs.pipe-user-pages-soft).
+/// What a pipe holds at most. Half of it costs a quarter more CPU per byte on loopback, twice of it saves nothing;
+/// unprivileged users have 64 MiB for all their pipes (fs.pipe-user-pages-soft).
 const SIZE: usize = 512 * 1024;
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a constant that fits")]
 const SIZE_ASKED: i32 = SIZE as i32;
