@@ -1,6 +1,7 @@
 //! HTTP heads as values: what may be forwarded, what has to be taken out or put in, and what is answered instead.
 //!
-//! Everything works on the `http` crate's types as hyper 1.12 hands them over. One look over a head ([`framing`])
+//! Everything works on the `http` crate's types: requests as hyper 1.12 hands them over, responses as [`codec`] reads them.
+//! One look over a head ([`framing`])
 //! refuses what is ambiguous and remembers which of the fields that matter are there; the later steps ([`hop`],
 //! [`forwarded`], [`upgrade`]) touch only those. Of other rooms it knows three settings in `model`. The room chooses no
 //! server, reads no clock and does no I/O; bodies pass elsewhere.

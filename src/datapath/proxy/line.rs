@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::message::ResponseLength;
-use crate::message::codec::{BadChunk, BadHead, Chunked, MAX_RESPONSE_HEAD, Piece, Read, parse_response};
+use crate::message::codec::{BadChunk, BadHead, Chunked, MAX_INTERIM, MAX_RESPONSE_HEAD, Piece, Read, parse_response};
 
 pub(super) struct Line {
     stream: TcpStream,
@@ -27,6 +27,8 @@ pub(super) struct Line {
     received: u64,
     /// Bytes that the last look at the socket brought.
     last: usize,
+    /// Interim responses to the request that is being answered.
+    interim: u32,
     extent: Extent,
 }
 
@@ -83,7 +85,7 @@ const SLICES: usize = 8;
 impl Line {
     pub fn new(stream: TcpStream) -> Self {
         let (out, read) = (VecDeque::new(), Bytes::new());
-        Self { stream, out, read, sent: 0, received: 0, last: 0, extent: Extent::Done }
+        Self { stream, out, read, sent: 0, received: 0, last: 0, interim: 0, extent: Extent::Done }
     }
 
     /// Bytes that ever went to the server.
@@ -168,6 +170,10 @@ impl Line {
                 && let Some(read) = parse_response(&self.read, fields).map_err(LineFault::BadHead)?
             {
                 self.read.advance(read.len);
+                self.interim = if read.head.status.is_informational() { self.interim + 1 } else { 0 };
+                if self.interim > MAX_INTERIM {
+                    return Poll::Ready(Err(LineFault::BadHead(BadHead::TooManyInterim)));
+                }
                 return Poll::Ready(Ok(read));
             }
             if self.read.len() >= MAX_RESPONSE_HEAD {

@@ -165,6 +165,10 @@ impl Upload {
                 return Poll::Pending;
             };
             self.pass(target, next);
+            if self.progress.get() == Progress::Broken {
+                // Whoever waits for the response has to hear of it, though nothing more comes from either side.
+                cx.waker().wake_by_ref();
+            }
         }
     }
 

@@ -8,7 +8,9 @@
 mod chunked;
 mod request_head;
 mod response_head;
+#[cfg(test)]
+mod tests;
 
 pub use chunked::{BadChunk, Chunked, Piece, write_chunk, write_last_chunk};
 pub use request_head::write_request;
-pub use response_head::{BadHead, MAX_RESPONSE_HEAD, Read, parse_response};
+pub use response_head::{BadHead, MAX_INTERIM, MAX_RESPONSE_HEAD, Read, parse_response};

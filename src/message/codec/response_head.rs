@@ -12,6 +12,10 @@ pub const MAX_RESPONSE_HEAD: usize = 64 * 1024;
 /// Fields of a response's head, as many as of a request's that reaches us.
 const MAX_FIELDS: usize = 100;
 
+/// Interim responses before the final one. Servers send one or two; an endless row of them would keep a client waiting and
+/// us busy.
+pub const MAX_INTERIM: u32 = 16;
+
 /// Why bytes are not the head of a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadHead {
@@ -19,6 +23,8 @@ pub enum BadHead {
     Malformed(httparse::Error),
     #[error("it has a status outside of 100 to 999")]
     Status,
+    #[error("it is the last of more than {MAX_INTERIM} interim responses")]
+    TooManyInterim,
     #[error("its head is longer than {MAX_RESPONSE_HEAD} bytes")]
     TooLarge,
 }

@@ -33,18 +33,19 @@
 //!
 //! A malformed chunk size or a bare LF after it is an error of the body, and so is a body that ends early.
 //!
-//! # What hyper hides of a server's response
+//! # Responses of servers
 //!
-//! * 1xx other than 101 never reach the exchange (a callback sees them, any number).
-//! * One `Content-Length` list (`5, 5`) or several equal ones count as that length; all of them are visible and refused here.
-//! * `Transfer-Encoding` with `Content-Length`: the former counts; both are visible and refused here.
-//! * A last coding other than `chunked` makes the body end with the connection; visible and refused here.
-//! * 204, 304 and answers to HEAD have no body, whatever they say. Bytes after them poison the connection: hyper ends it
-//!   with an error at the next look.
-//! * `Transfer-Encoding` on HTTP/1.0 and lengths that are no numbers are errors of its own: `bad-response`.
-//! * A request whose body has no known length is sent without any body when its method is GET or HEAD, unless the head
-//!   says `Transfer-Encoding: chunked`; so that field stays in the head of a request that came with it.
-//! * A trailer is sent on only if a `Trailer` field announced it, and to a client only if that sent `TE: trailers`.
+//! They are read by the codec of this room ([`super::codec`]), which hides nothing:
+//!
+//! * Refused as `bad-response`: a status line or field that is malformed, more than 100 fields, a head of more than 64 KiB,
+//!   more than 16 interim responses; a length that is no number, a list or given twice; `Transfer-Encoding` together with
+//!   `Content-Length`, other than exactly `chunked`, or on HTTP/1.0; a 101 that nobody asked for.
+//! * One meaning is forwarded: a bare LF ends a line of the head as CRLF does; blanks after a chunk's size and chunk
+//!   extensions (16 KiB per body) are dropped. Within a chunked body nothing but CRLF ends a line.
+//! * Interim responses other than 101 are passed over; 100 opens the way for a body that waits for it.
+//! * 204, 304 and answers to HEAD have no body, whatever they say. A connection on which more comes than the response is
+//!   not used again.
+//! * A trailer reaches a client only if a `Trailer` field announced it and the client sent `TE: trailers` (hyper's server).
 
 #[cfg(test)]
 mod hyper_tests;

@@ -177,3 +177,19 @@ fn interim_responses_are_swallowed_and_the_final_one_counts() {
     assert_eq!((client.get("/").text(), client.get("/").text()), ("ok", "ok"));
     assert_eq!(origin.connections(), 1);
 }
+
+/// Each of them would be a sign of life; without a bound a server could hold a client, and a worker's time, for ever.
+#[test]
+fn an_endless_row_of_interim_responses_is_no_response() {
+    let origin = Origin::saying("HTTP/1.1 102 Processing\r\n\r\n".repeat(1000));
+    let site = Setup::http(&[&origin]).start();
+    let answer = site.client().get("/");
+    assert_eq!((answer.status, answer.reason()), (502, Some("bad-response")));
+    let origin =
+        Origin::saying(format!("{}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 102 P\r\n\r\n".repeat(15)));
+    let site = Setup::http(&[&origin]).start();
+    let mut client = site.client();
+    for _ in 0..2 {
+        assert_eq!(client.get("/").text(), "x", "the count begins anew with each response");
+    }
+}
