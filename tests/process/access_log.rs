@@ -151,7 +151,9 @@ fn files_are_turned_over_by_size_and_the_oldest_goes() {
         fs::metadata(site.path("shop.log.1")).is_ok_and(|log| log.len() > 4)
     });
     crowd.disperse();
-    assert_eq!(fs::read_to_string(site.path("shop.log.2")).unwrap(), "old\n");
+    // A crowd in a hurry may have turned it over more than once meanwhile; then the old ones are gone, as the oldest do.
+    let second = fs::read_to_string(site.path("shop.log.2")).unwrap();
+    assert!(second == "old\n" || second.starts_with("127.0.0.1 "), "{second:.80}");
     assert!(!site.path("shop.log.3").exists());
     stop(daemon);
 }

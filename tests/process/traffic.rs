@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::support::{Origin, Site, ask, get};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::{Daemon, Origin, Site, ask, get};
 
 const PORT: &str = "[[cluster.port]]\nnumber = {port}\nmethod = \"http\"\nconnecttimeout = 1\n";
 const ADVISOR: &str =
@@ -154,4 +157,38 @@ fn servers_are_known_by_name_and_one_without_an_address_holds_nobody_up() {
         daemon.must("server status shop::lost").contains("unresolved")
     });
     assert!((0..5).all(|_| get(site.address(), "/").server() == "one"));
+}
+
+/// Bytes of memory that the daemon has in use, as the system counts them.
+fn resident(daemon: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+/// Each of them had some twenty KiB of buffers while it was served. Parked, they have none, and the system has them back.
+#[test]
+fn what_silent_clients_held_goes_back_to_the_system() {
+    const CLIENTS: u64 = 300;
+    let one = Origin::start("one");
+    let site = Site::new(&format!("{PORT}parktime = 0.2\n{}", one.server()));
+    let daemon = site.start();
+    get(site.address(), "/");
+    let before = resident(&daemon);
+    let crowd: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = TcpStream::connect(site.address()).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+            assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+            client
+        })
+        .collect();
+    let is_parked = |_: &Daemon| {
+        ask(site.metrics_address(), "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .body
+            .contains(&format!("tsuji_proxy_parked_total {CLIENTS}"))
+    };
+    daemon.wait_until("all are parked", is_parked);
+    daemon.wait_until("their memory is back", |daemon| resident(daemon).saturating_sub(before) / CLIENTS < 8 * 1024);
+    drop(crowd);
 }

@@ -36,7 +36,7 @@ pub(super) async fn meet(client: &Client, port: &PortRef, rest: &mut Option<Rest
         return true;
     }
     // Boxed because it is rare: what is awaited there would else be room in the task of every connection.
-    match Box::pin(read(client, &mut rest.stream)).await {
+    match Box::pin(read(client, &rest.stream)).await {
         Ok((header, early)) => {
             client.local.count(Event::HeaderRead);
             match header {
