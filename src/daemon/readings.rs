@@ -100,6 +100,16 @@ impl Readings {
                 reading.idle_closed,
             ),
             figure("clients_gone_total", "Clients that went away before their answer.", reading.clients_gone),
+            figure(
+                "pool_shelved_total",
+                "Idle connections to servers that a worker left to the others.",
+                reading.pool_shelved,
+            ),
+            figure(
+                "pool_takeovers_total",
+                "Requests sent over an idle connection of another worker.",
+                reading.pool_takeovers,
+            ),
             figure("parked_total", "Times that a silent client's buffers were given up.", reading.parked),
             figure("headers_read_total", "PROXY protocol headers that trusted proxies sent.", reading.headers_read),
             figure(

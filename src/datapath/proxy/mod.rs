@@ -2,8 +2,8 @@
 //!
 //! N workers, each one thread with one event loop, its own listeners, its own connections to servers, its own timers and
 //! its own lane of the counters. A connection never leaves the worker that serves it, so nothing here is locked; what
-//! workers share is the published table, a few atomics in [`Shared`], and a queue each for connections that another
-//! accepted and has too many of (`balance`, `intake`).
+//! workers share is the published table, a few atomics in [`Shared`], a queue each for connections that another accepted
+//! and has too many of (`balance`, `intake`), and a shelf of server connections that nobody has used for a while (`shelf`).
 //!
 //! ```text
 //! accept ─► arrival ─► front: hyper's server ─► exchange ─► offer ─► upstream: a line of our own ─► server
@@ -54,6 +54,7 @@ mod pool;
 mod relay;
 mod respond;
 mod shared;
+mod shelf;
 mod tally;
 mod tcp;
 mod timers;

@@ -8,12 +8,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
+
 use crate::executor::Lane;
 use crate::model::{Port, ServerId};
 
 use super::client::Client;
 use super::line;
 use super::shared::{Event, Shared};
+use super::shelf::Spare;
 use super::upstream::Upstream;
 
 /// Idle connections of one worker, by server. The one that came last goes first, so that those not needed grow old and
@@ -52,6 +55,7 @@ impl Hasher for ById {
 
 struct Idle {
     upstream: Upstream,
+    since: Instant,
     until: Instant,
 }
 
@@ -59,13 +63,29 @@ struct Idle {
 /// after it has moved them.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
+/// A connection that was not used for so long is for whoever needs one. Moving it costs two calls of the system, which is
+/// nothing to a worker that has had so little to do.
+const UNUSED: Duration = Duration::from_secs(1);
+
 impl Pool {
     pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
         Self { idle: RefCell::default(), shared, lane }
     }
 
-    /// The most recently used connection to this server at this address, of those for anybody or those for `owner` alone.
+    /// The most recently used connection to this server at this address, of those for anybody or those for `owner` alone; else
+    /// one that another worker has to spare.
     pub fn take(
+        &self,
+        server: ServerId,
+        address: SocketAddr,
+        owner: Option<&Rc<Client>>,
+        now: Instant,
+    ) -> Option<Upstream> {
+        let own = self.take_own(server, address, owner, now);
+        own.or_else(|| if owner.is_none() { self.take_over(server, address, now) } else { None })
+    }
+
+    fn take_own(
         &self,
         server: ServerId,
         address: SocketAddr,
@@ -76,7 +96,7 @@ impl Pool {
         let waiting = idle.get_mut(&server)?;
         // The last one, unless the port sends PROXY headers.
         while let Some(place) = waiting.iter().rposition(|idle| idle.upstream.is_for(owner)) {
-            let Idle { upstream, until } = waiting.remove(place);
+            let Idle { upstream, until, .. } = waiting.remove(place);
             if now < until && upstream.address == address && self.is_ready(&upstream) {
                 return Some(upstream);
             }
@@ -102,7 +122,7 @@ impl Pool {
         if waiting.len() >= most {
             waiting.drain(..=waiting.len() - most);
         }
-        waiting.push(Idle { upstream, until });
+        waiting.push(Idle { upstream, since: now, until });
         true
     }
 
@@ -115,25 +135,54 @@ impl Pool {
         idle == line::Idle::Ready
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.idle.borrow().is_empty()
-    }
-
-    /// Closes those whose time is over or whose owner is gone, and forgets those that their servers closed.
+    /// Closes those whose time is over or whose owner is gone, forgets those that their servers closed, and leaves those that
+    /// were of no use for a while to the other workers.
     pub fn sweep(&self, now: Instant) {
+        self.shared.shelf.sweep(now);
         self.idle.borrow_mut().retain(|_, waiting| {
             waiting.retain(|idle| now < idle.until && self.is_ready(&idle.upstream) && !idle.upstream.is_orphaned());
+            if self.shared.has_several_workers() {
+                // The one that came last goes first, so those that are not needed stand at the beginning.
+                let spare =
+                    waiting.iter().take_while(|idle| idle.since + UNUSED <= now && idle.upstream.is_for(None)).count();
+                waiting.drain(..spare).for_each(|idle| self.shelve(idle));
+            }
             !waiting.is_empty()
         });
+    }
+
+    fn shelve(&self, Idle { upstream, until, .. }: Idle) {
+        let (server, address, born) = (upstream.server, upstream.address, upstream.born);
+        let stream = upstream.into_rest().and_then(|rest| rest.stream.into_std().ok());
+        if stream.is_some_and(|stream| self.shared.shelf.put(server, Spare { stream, address, born, until })) {
+            self.shared.count(self.lane, Event::PoolShelved);
+        }
+    }
+
+    /// A connection that another worker has to spare.
+    fn take_over(&self, server: ServerId, address: SocketAddr, now: Instant) -> Option<Upstream> {
+        let Spare { stream, born, .. } = self.shared.shelf.take(server, address, now)?;
+        let stream = TcpStream::from_std(stream).ok()?;
+        self.shared.count(self.lane, Event::PoolTakeover);
+        let mut upstream = Upstream::new(server, address, stream, None);
+        upstream.born = born;
+        Some(upstream)
+    }
+
+    /// Whether there is nothing to look after, here or on the shelf.
+    pub fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty() && self.shared.shelf.is_empty()
     }
 
     /// Closes all connections to this server.
     pub fn forget(&self, server: ServerId) {
         self.idle.borrow_mut().remove(&server);
+        self.shared.shelf.forget(server);
     }
 
     /// Closes all: file descriptors are used up and these can be spared.
     pub fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.shared.shelf.clear();
     }
 }

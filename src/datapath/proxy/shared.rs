@@ -10,6 +10,7 @@ use crate::datapath::record_queue::RecordQueue;
 use crate::executor::{ForwardingTable, Lane};
 
 use super::intake::Floor;
+use super::shelf::Shelf;
 
 /// The table in force, the hour, the bound on connections and what is counted of the process as a whole.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Shared {
     /// Where records for access logs are taken from the workers.
     records: Arc<RecordQueue>,
     pub(super) floor: Floor,
+    pub(super) shelf: Shelf,
 }
 
 /// What is written by one thread and read by others has its own line in their caches.
@@ -46,6 +48,7 @@ impl Shared {
             lanes: (0..lanes.max(1)).map(|_| Padded::default()).collect(),
             records: RecordQueue::new(),
             floor: Floor::new(lanes),
+            shelf: Shelf::default(),
         })
     }
 
@@ -80,6 +83,8 @@ impl Shared {
             pool_misses: sum(Event::PoolMiss),
             pool_stale: sum(Event::PoolStale),
             pool_spoiled: sum(Event::PoolSpoiled),
+            pool_shelved: sum(Event::PoolShelved),
+            pool_takeovers: sum(Event::PoolTakeover),
             stalled: sum(Event::Stalled),
             idle_closed: sum(Event::IdleClosed),
             clients_gone: sum(Event::ClientGone),
@@ -113,6 +118,11 @@ impl Shared {
 
     pub(super) fn hour(&self) -> u8 {
         self.hour.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are other workers who could use what one has to spare.
+    pub(super) fn has_several_workers(&self) -> bool {
+        self.lanes.len() > 1
     }
 
     pub(super) fn count(&self, lane: Lane, event: Event) {
@@ -161,6 +171,8 @@ pub(super) enum Event {
     PoolMiss,
     PoolStale,
     PoolSpoiled,
+    PoolShelved,
+    PoolTakeover,
     Stalled,
     IdleClosed,
     ClientGone,
@@ -173,7 +185,7 @@ pub(super) enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -181,6 +193,8 @@ impl Event {
         Self::PoolMiss,
         Self::PoolStale,
         Self::PoolSpoiled,
+        Self::PoolShelved,
+        Self::PoolTakeover,
         Self::Stalled,
         Self::IdleClosed,
         Self::ClientGone,
@@ -212,6 +226,10 @@ pub struct ProxyReading {
     pub pool_stale: u64,
     /// Idle connections closed because their server said something unasked.
     pub pool_spoiled: u64,
+    /// Idle connections that a worker had no use for and left to the others.
+    pub pool_shelved: u64,
+    /// Requests for which another worker's idle connection was taken over.
+    pub pool_takeovers: u64,
     /// Exchanges ended because no byte of a body moved within the time for that.
     pub stalled: u64,
     /// Kept-alive client connections closed after their idle time.

@@ -15,5 +15,6 @@ mod operations;
 mod parking;
 mod proxy_protocol_in;
 mod proxy_protocol_out;
+mod takeover;
 mod tcp;
 mod tunnels;
