@@ -2,6 +2,7 @@
 
 pub mod accesslog;
 pub mod advisor;
+pub mod claim;
 pub mod config;
 pub mod control;
 pub mod daemon;
@@ -12,4 +13,6 @@ pub mod manager;
 pub mod message;
 pub mod metrics;
 pub mod model;
+pub mod packet;
 pub mod sys;
+pub mod wire;
