@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt check-format lint bench bench-proxy
+.PHONY: help demo test fmt check-format lint bench bench-proxy bench-xdp bpf
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,3 +40,10 @@ bench-proxy: export PATH := $(PATH):/usr/sbin
 bench-proxy: ## Tsuji beside HAProxy and nginx, a quarter of an hour; QUICK=1: a minute; ARGS="--cells list" and more
 	@tests/setup/packages.sh bench haproxy:haproxy nginx:nginx wrk:wrk strace:strace
 	cargo bench --bench proxy -- $(if $(QUICK),--quick,--publish) $(ARGS)
+
+bpf: ## compile the XDP program (needs clang-19 and llvm-19); its object is committed
+	@tests/setup/packages.sh bpf clang-19:clang-19 llvm-strip-19:llvm-19
+	@tests/setup/bpf.sh
+
+bench-xdp: ## ns per packet of the XDP program, as root, beside a bare MAC swap; ARGS="--quick" and more
+	cargo bench --bench xdp -- --measure $(ARGS)

@@ -3,4 +3,6 @@
 //! Each file wraps one thing of the kernel's or of a C library's so that its callers cannot use it wrongly. Nothing is
 //! decided here.
 
+pub mod datapath_layout;
 pub mod memory;
+pub mod shared_array;
