@@ -37,6 +37,11 @@ impl Ring {
         self.places.len()
     }
 
+    /// The order of one round.
+    pub fn places(&self) -> &[ServerIndex] {
+        &self.places
+    }
+
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
     }
