@@ -9,9 +9,9 @@ use std::time::Duration;
 use tsuji::executor::{AffinityTable, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan};
 use tsuji::message::SorrySite;
 use tsuji::model::{
-    AdministrativeState, AllDown, ForwardedHeaders, ForwardingMethod, Health, Name, OnDown, Port, PortId, PortKey,
-    PortNumber, Rule, RuleType, Server, ServerHost, ServerId, SorryPage, Standing, StickyMask, Timeouts, Weight,
-    WeightBound,
+    AdministrativeState, AllDown, ForwardedHeaders, ForwardingMethod, Health, Name, OnDown, PacketSettings, Port,
+    PortId, PortKey, PortNumber, Rule, RuleType, Server, ServerHost, ServerId, SorryPage, Standing, StickyMask,
+    Timeouts, Weight, WeightBound,
 };
 
 /// A port and what is known of its servers.
@@ -126,6 +126,7 @@ fn server(number: usize) -> Server {
         weight: Weight::new(number as u64 % 20 + 1).expect("a weight"),
         fixedweight: false,
         sticky: true,
+        collocated: false,
         state: AdministrativeState::Up,
         advisorrequest: Server::DEFAULT_ADVISOR_REQUEST.to_owned(),
         advisorresponse: Vec::new(),
@@ -165,6 +166,7 @@ fn port(servers: Vec<Server>) -> Port {
         upgrade: Vec::new(),
         accesslog: None,
         poolsize: 64,
+        packets: PacketSettings::DEFAULT,
         servers,
         rules: Vec::new(),
     }

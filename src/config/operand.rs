@@ -148,7 +148,9 @@ pub(super) fn numbers(text: &str) -> Result<Part<PortNumber>, Refusal> {
         let digits = item.bytes().all(|b| b.is_ascii_digit());
         let number = digits.then(|| item.parse::<u64>().ok()).flatten();
         if number == Some(0) {
-            return Err(Refusal::refused("port 0, the wildcard, belongs to MAC forwarding, which is not there yet"));
+            return Err(Refusal::refused(
+                "port 0, the wildcard, is not there yet; a port object for each port would be right",
+            ));
         }
         number
             .and_then(|number| PortNumber::new(number).ok())
@@ -249,7 +251,7 @@ mod tests {
             ("shop:http", 2, "port `http` is not a whole number from 1 to 65535"),
             ("shop:65536", 2, "port `65536` is not a whole number from 1 to 65535"),
             ("shop:+80", 2, "port `` is not a whole number from 1 to 65535"),
-            ("shop:0", 2, "port 0, the wildcard, belongs to MAC forwarding, which is not there yet"),
+            ("shop:0", 2, "port 0, the wildcard, is not there yet; a port object for each port would be right"),
             ("a++b", 1, "a name must not be empty"),
             ("sh*p", 1, "name `sh*p` contains `*`; letters, digits, `_`, `-` and `.` are allowed"),
         ];

@@ -133,8 +133,14 @@ impl Heart {
         if !self.paused.get() {
             return Ok(());
         }
-        let ports: Vec<_> =
-            self.read(|dispatcher| dispatcher.table().ports().map(|port| (port.id, port.listen)).collect());
+        let ports: Vec<_> = self.read(|dispatcher| {
+            dispatcher
+                .table()
+                .ports()
+                .filter(|port| port.settings.method.is_proxy())
+                .map(|port| (port.id, port.listen))
+                .collect()
+        });
         let sockets =
             ports.into_iter().map(|(port, address)| Ok((port, address, bind(address, self.workers.count())?)));
         let sockets: Vec<_> = sockets.collect::<Result<_, BindError>>()?;

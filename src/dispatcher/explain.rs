@@ -53,11 +53,11 @@ impl Look<'_> {
 /// Whose affinity and rules count, and the step that says so.
 fn client(exchange: &Exchange, port: PortView<'_>) -> Result<(IpAddr, String), Refusal> {
     let (peer, settings) = (exchange.client.to_canonical(), &*port.state.settings);
-    if settings.method == ForwardingMethod::Tcp {
+    if settings.method != ForwardingMethod::Http {
         let unread = if exchange.headers.is_empty() && exchange.request.is_none() {
             ""
         } else {
-            "; method `tcp` reads neither request line nor headers"
+            &format!("; method `{}` reads neither request line nor headers", settings.method.word())
         };
         return Ok((peer, format!("the client is {peer}, a connection to {}{unread}", port.state.key)));
     }
@@ -149,5 +149,6 @@ fn refused(port: &PortTable, refusal: executor::Refusal) -> String {
             format!("{why}: the client gets the sorry page with status {} ({reason})", port.settings.sorry.status)
         }
         ForwardingMethod::Tcp => format!("{why}: the connection is closed ({reason})"),
+        ForwardingMethod::Mac => format!("{why}: the packet is discarded ({reason})"),
     }
 }

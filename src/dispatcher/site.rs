@@ -113,10 +113,11 @@ impl Site {
         Ok(Self { file: self.file.clone(), effective, config, warnings, source: self.source.clone() })
     }
 
-    /// Where the ports of this configuration listen.
+    /// Where the proxy ports of this configuration listen.
     fn listeners(&self) -> impl Iterator<Item = (PortKey, SocketAddr)> + '_ {
         let ports =
             self.config.clusters.iter().flat_map(|cluster| cluster.ports.iter().map(move |port| (cluster, port)));
+        let ports = ports.filter(|(_, port)| port.method.is_proxy());
         ports.map(|(cluster, port)| {
             let key = PortKey { cluster: cluster.name.clone(), port: port.number };
             (key, SocketAddr::new(cluster.address, port.number.get()))

@@ -98,6 +98,15 @@ impl ServerCounters {
         }
     }
 
+    /// What a packet engine has counted in all; it keeps the figures itself, and they take the place of those before.
+    pub fn set_from_packets(&self, active: u64, begun: u64, bytes_in: u64) {
+        self.active.0.store(active, Ordering::Relaxed);
+        if let Some(lane) = self.lane(Lane(0)) {
+            lane.begun.store(begun, Ordering::Relaxed);
+            lane.bytes_in.store(bytes_in, Ordering::Relaxed);
+        }
+    }
+
     pub fn read(&self) -> ServerReading {
         let zero = ServerReading { active: self.active(), rate: self.rate(), ..ServerReading::default() };
         self.lanes.iter().fold(zero, |mut sum, Padded(lane)| {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::message::SorrySite;
 use crate::model::{
-    AccessLogFormat, AccessLogId, AdministrativeState, Health, Name, Port, PortId, PortKey, Rule, RuleType, Server,
-    ServerId, Standing, Weight,
+    AccessLogFormat, AccessLogId, AdministrativeState, AllDown, Health, Name, Port, PortId, PortKey, Rule, RuleType,
+    Server, ServerId, Standing, Weight,
 };
 
 use super::affinity::Slot;
@@ -149,7 +149,8 @@ pub struct RuleEntry {
     pub servers: Box<[ServerIndex]>,
     /// How often it chose.
     pub hits: Arc<AtomicU64>,
-    pub(super) ring: Ring,
+    /// The usable ones, in turn.
+    pub ring: Ring,
 }
 
 impl RuleEntry {
@@ -218,6 +219,20 @@ impl PortTable {
             by_name,
             servers,
         }
+    }
+
+    /// Whom round robin chooses from where no rule decides, as things are: those that are usable, else those that fail-open
+    /// brings back, else, where the port spreads, all that the operator has not taken out.
+    pub fn otherwise(&self) -> &Ring {
+        let spreads = self.settings.all_down == AllDown::Spread;
+        let candidates = [&self.all, &self.fail_open];
+        let found = candidates.into_iter().find(|ring| !ring.is_empty());
+        found.unwrap_or(if spreads { &self.spread } else { &self.all })
+    }
+
+    /// Whose affinity records these are, when clients stay with their servers.
+    pub fn affinity_group(&self) -> Option<PortId> {
+        self.affinity.as_ref().map(|affinity| affinity.slot.group)
     }
 
     pub fn server(&self, index: ServerIndex) -> Option<&ServerEntry> {

@@ -10,7 +10,28 @@ pub struct Cluster {
     pub name: Name,
     pub address: IpAddr,
     pub proportions: Proportions,
+    pub claim: Claim,
+    /// What becomes of packets to a port of a `mac` cluster that no port object serves.
+    pub unserved: Unserved,
     pub ports: Vec<Port>,
+}
+
+/// Whether this dispatcher answers for a cluster's address on the wire (ARP, neighbour discovery).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Claim {
+    /// Yes, for clusters with `mac` ports.
+    Auto,
+    /// No: routers are told by other means, as by a static route.
+    None,
+}
+
+/// What becomes of packets that no service wants.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unserved {
+    /// They are discarded and counted, as in IBM.
+    Drop,
+    /// They go to this host's own network stack.
+    Pass,
 }
 
 /// How much each kind of evidence counts for a weight, in percent; the four make 100 (IBM: `proportions`).

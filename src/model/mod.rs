@@ -17,18 +17,19 @@ mod settings;
 mod state;
 
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
-pub use cluster::{Cluster, Proportions, ProportionsNotWhole};
+pub use cluster::{Claim, Cluster, Proportions, ProportionsNotWhole, Unserved};
 pub use id::{AccessLogId, PortId, ServerId};
 pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
 pub use name::{Name, NameFault};
 pub use port::{
-    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown, Port,
-    PortKey, ProxyVersion, SorryPage, Timeouts,
+    AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown,
+    PacketSettings, Port, PortKey, ProxyVersion, SelectionAlgorithm, SorryPage, Timeouts,
 };
 pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
 pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};
 pub use server::{Server, ServerHost, ServerKey};
 pub use settings::{
-    ControlSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings, MetricsSettings,
+    ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings,
+    MetricsSettings, XdpMode,
 };
 pub use state::{AdministrativeState, DownReason, Health, Standing};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Name, OutOfRange, PortNumber, Rule, Server, StickyMask, WeightBound};
+use super::{Claim, Name, OutOfRange, PortNumber, Rule, Server, StickyMask, Unserved, WeightBound};
 
 /// One port of one cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Port {
     pub upgrade: Vec<String>,
     /// Idle connections to one server that one worker keeps for reuse.
     pub poolsize: u32,
+    /// What matters to method `mac` alone.
+    pub packets: PacketSettings,
     pub servers: Vec<Server>,
     /// In the order they are asked: ascending priority.
     pub rules: Vec<Rule>,
@@ -52,6 +54,9 @@ pub enum ForwardingMethod {
     Http,
     /// Bytes are carried both ways, whatever they mean.
     Tcp,
+    /// Frames are given their server's MAC address in the kernel, and the server answers the client itself (IBM's `mac`,
+    /// direct server return).
+    Mac,
 }
 
 impl ForwardingMethod {
@@ -59,8 +64,75 @@ impl ForwardingMethod {
         match self {
             Self::Http => "http",
             Self::Tcp => "tcp",
+            Self::Mac => "mac",
         }
     }
+
+    /// Whether clients connect to this program, which connects to servers.
+    pub fn is_proxy(self) -> bool {
+        self != Self::Mac
+    }
+}
+
+/// What only packets of a `mac` port know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PacketSettings {
+    pub selection: SelectionAlgorithm,
+    pub balance: Balance,
+    /// How long a connection is remembered after its client's FIN (IBM's `fintimeout`; there of the executor).
+    pub fintimeout: Duration,
+    /// Clients of a server that is down are sent a TCP reset (IBM's `reset`).
+    pub reset: bool,
+    /// A TCP segment that is no SYN and belongs to no known connection goes to the consistent hash's server; else it is
+    /// discarded, as in IBM.
+    pub pickup: bool,
+    /// The cluster's.
+    pub unserved: Unserved,
+    /// The cluster's.
+    pub claim: Claim,
+}
+
+impl PacketSettings {
+    /// Of a port without a stickytime of which nothing else was said.
+    pub const DEFAULT: Self = Self {
+        selection: SelectionAlgorithm::Connection,
+        balance: Balance::RoundRobin,
+        fintimeout: Duration::from_secs(60),
+        reset: false,
+        pickup: true,
+        unserved: Unserved::Drop,
+        claim: Claim::Auto,
+    };
+}
+
+/// By what a packet finds its server (IBM's `selectionalgorithm`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SelectionAlgorithm {
+    /// By its connection; affinity is not asked.
+    Connection,
+    /// By its client's affinity record; connections are not remembered.
+    Affinity,
+    /// By its connection; new connections by affinity first.
+    ConnectionAffinity,
+}
+
+impl SelectionAlgorithm {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Affinity => "affinity",
+            Self::ConnectionAffinity => "conn+affin",
+        }
+    }
+}
+
+/// How new connections are spread over the candidates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Balance {
+    /// Weighted round robin, exact.
+    RoundRobin,
+    /// By a consistent hash of the client's address and port, weighted.
+    Hash,
 }
 
 /// What happens to a new connection when no server is usable.

@@ -19,6 +19,8 @@ pub struct Server {
     pub fixedweight: bool,
     /// `false`: no affinity record is made when a rule chose this server (sorry and overflow servers).
     pub sticky: bool,
+    /// It runs on the dispatcher itself (IBM's `collocated`; `mac` ports alone).
+    pub collocated: bool,
     pub state: AdministrativeState,
     /// What the http and https advisors send: a request line, by default `HEAD / HTTP/1.0`.
     pub advisorrequest: String,

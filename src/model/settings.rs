@@ -15,6 +15,39 @@ pub struct ExecutorSettings {
     pub maxaffinity: u32,
     /// How long running exchanges may take to end after SIGTERM.
     pub draintime: Duration,
+    pub packets: EngineSettings,
+}
+
+/// Of what forwards packets of `mac` ports. Set when the daemon starts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EngineSettings {
+    /// Where clients' packets come in, by name; at most 8.
+    pub interfaces: Vec<String>,
+    pub engine: Engine,
+    pub xdpmode: XdpMode,
+    /// Connections that can be remembered.
+    pub connections: u32,
+    /// Where the BPF file system is mounted.
+    pub bpffs: PathBuf,
+}
+
+/// What forwards packets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Engine {
+    Auto,
+    /// A program in the kernel.
+    Xdp,
+    /// A program in this process, for hosts where BPF is not allowed.
+    PacketSocket,
+}
+
+/// How the XDP program is attached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum XdpMode {
+    /// In the driver, and where that one refuses, in the kernel's generic receive path.
+    Auto,
+    Native,
+    Generic,
 }
 
 /// The manager's settings, with IBM's defaults.

@@ -3,6 +3,7 @@
 //! [`plan`] is the forwarding table compiled for packets: conditions on the time or on load are settled, what depends on
 //! the client's address stays, and each choice is a list to pick from. The engines turn a plan into tables of their own.
 
+pub mod compile;
 pub mod maglev;
 pub mod plan;
 

@@ -84,11 +84,6 @@ impl<'w> Line<'w> {
         self.faults.push((place, refusal));
     }
 
-    /// Whether something is wrong already; what seems to be missing may be among it.
-    pub fn is_faulty(&self) -> bool {
-        !self.faults.is_empty()
-    }
-
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }

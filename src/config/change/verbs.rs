@@ -7,7 +7,7 @@ use crate::config::Refusal;
 use crate::config::fault::quoted;
 use crate::config::object::{Field, Fields};
 use crate::config::operand::{Operand, is_parted, name_list};
-use crate::config::schema::{Kind, MAC, later};
+use crate::config::schema::{Kind, later};
 use crate::config::value::Value;
 
 type Outcome = Result<Option<Deed>, Refusal>;
@@ -76,22 +76,15 @@ fn objects(line: &mut Line<'_>, kind: Kind, verb: &str) -> Outcome {
         return Ok(Some(Deed::Set { target: Target::Objects(kind, operand), fields }));
     }
     if kind == Kind::Port {
-        needs_method(line, &mut fields);
+        default_method(&mut fields);
     }
     Ok(Some(Deed::Add { kind, operand, fields }))
 }
 
 /// IBM's ports forward by MAC unless told otherwise.
-fn needs_method(line: &mut Line<'_>, fields: &mut Fields) {
-    if fields.get("method").is_some() {
-        return;
-    }
-    if !line.is_faulty() {
-        let refusal = Refusal::refused(format!("a port without `method` means mac, and {MAC}"));
-        line.refuse(line.position().saturating_sub(1), refusal);
-    }
-    if let Some(keyword) = Kind::Port.keyword("method") {
-        fields.set(Field { keyword, value: Value::Faulty, place: None });
+fn default_method(fields: &mut Fields) {
+    if let (None, Some(keyword)) = (fields.get("method"), Kind::Port.keyword("method")) {
+        fields.set(Field { keyword, value: Value::Word("mac"), place: None });
     }
 }
 

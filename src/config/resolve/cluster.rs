@@ -7,7 +7,9 @@ use super::{Check, View};
 use crate::config::object::{Key, Label, Path};
 use crate::config::schema::Kind;
 use crate::config::value::Value;
-use crate::model::{Cluster, MAX_CLUSTERS, MAX_PORTS, Name, PortNumber, Proportions};
+use crate::model::{
+    Claim, Cluster, MAX_CLUSTERS, MAX_PORTS, Name, PacketSettings, Port, PortNumber, Proportions, Unserved,
+};
 
 impl Check {
     pub(super) fn clusters(&mut self, root: View<'_>) -> Vec<Cluster> {
@@ -36,8 +38,15 @@ impl Check {
             Label::Number(number) => Some((*number, port)),
             _ => None,
         });
-        let ports = numbered.filter_map(|(number, port)| self.port(&path, shown, number, port)).collect();
-        let cluster = Cluster { name: name.clone(), address: shown, proportions: proportions(view), ports };
+        let claim = if view.word("claim") == "none" { Claim::None } else { Claim::Auto };
+        let unserved = if view.word("unserved") == "pass" { Unserved::Pass } else { Unserved::Drop };
+        let mut ports: Vec<Port> =
+            numbered.filter_map(|(number, port)| self.port(&path, shown, number, port)).collect();
+        for port in &mut ports {
+            port.packets = PacketSettings { claim, unserved, ..port.packets };
+        }
+        let cluster =
+            Cluster { name: name.clone(), address: shown, proportions: proportions(view), claim, unserved, ports };
         self.cross_ports(&cluster, view);
         address.map(|_| cluster)
     }

@@ -7,6 +7,7 @@ mod advisor_warnings;
 mod cluster;
 mod cross_port;
 mod defaults;
+mod packets;
 mod port;
 mod rule;
 mod rule_warnings;
@@ -46,6 +47,7 @@ impl Document {
             advisors: check.advisors(view),
         };
         check.metrics_beside_ports(&config, view.single(Kind::Metrics));
+        check.packets(&config, view);
         check.warnings.extend(self.notes.iter().cloned());
         check.warn(view, &config);
         let warnings = check.warnings.into_list();

@@ -7,11 +7,10 @@ use std::time::Duration;
 use super::{Check, View, called};
 use crate::config::edit::default_staletimeout;
 use crate::config::object::{Key, Label, Path};
-use crate::config::schema::MAC;
 use crate::config::value::Value;
 use crate::model::{
-    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, OnDown, Port, PortNumber, ProxyVersion,
-    SorryPage, StickyMask, Timeouts, WeightBound,
+    AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, OnDown, PacketSettings, Port,
+    PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -40,8 +39,8 @@ impl Check {
                 .unwrap_or(StickyMask::DEFAULT),
             crossport: crossport(view).unwrap_or(number),
             weightbound,
-            all_down: if view.word("all-down") == "spread" { AllDown::Spread } else { AllDown::Refuse },
-            ondown: if view.word("ondown") == "purge" { OnDown::Purge } else { OnDown::Keep },
+            all_down: all_down(method, view),
+            ondown: ondown(method, view),
             timeouts: timeouts(number, view),
             retries: view.count("retries"),
             maxconnections: view.count("maxconnections"),
@@ -53,6 +52,7 @@ impl Check {
             forwarded: forwarded(view),
             upgrade: view.list("upgrade").into_iter().map(str::to_owned).collect(),
             poolsize: view.count("poolsize"),
+            packets: packets(view),
             servers,
             rules,
         })
@@ -62,10 +62,11 @@ impl Check {
         match view.word("method") {
             "tcp" => return Some(ForwardingMethod::Tcp),
             "http" => return Some(ForwardingMethod::Http),
+            "mac" => return Some(ForwardingMethod::Mac),
             _ => {}
         }
         if view.is_silent_on("method") {
-            self.fault(view.place(), format!("{} has no `method`, which means mac, and {MAC}", called(path)));
+            self.fault(view.place(), format!("{} has no `method`; http, tcp or mac would be right", called(path)));
             return None;
         }
         // Faulty, which is reported; the rest of the port is still worth a look.
@@ -104,6 +105,40 @@ impl Check {
         }
         let directory = place.and_then(|place| FilePath::new(&*place.file).parent());
         Some(directory.map_or_else(|| file.to_owned(), |directory| directory.join(file)))
+    }
+}
+
+/// A proxy can do better than to try servers known dead: it can answer. A dispatcher of packets spreads, as in IBM.
+fn all_down(method: Option<ForwardingMethod>, view: View<'_>) -> AllDown {
+    match (view.word("all-down"), method) {
+        ("spread", _) | ("", Some(ForwardingMethod::Mac)) => AllDown::Spread,
+        _ => AllDown::Refuse,
+    }
+}
+
+/// A proxy sees a server's connections end; packets of a dead server's clients would go nowhere until they time out.
+fn ondown(method: Option<ForwardingMethod>, view: View<'_>) -> OnDown {
+    match (view.word("ondown"), method) {
+        ("purge", _) | ("", Some(ForwardingMethod::Mac)) => OnDown::Purge,
+        _ => OnDown::Keep,
+    }
+}
+
+fn packets(view: View<'_>) -> PacketSettings {
+    let sticky = !view.seconds("stickytime").is_zero();
+    PacketSettings {
+        selection: match view.word("selectionalgorithm") {
+            "connection" => SelectionAlgorithm::Connection,
+            "affinity" => SelectionAlgorithm::Affinity,
+            "" if !sticky => SelectionAlgorithm::Connection,
+            _ => SelectionAlgorithm::ConnectionAffinity,
+        },
+        balance: if view.word("balance") == "hash" { Balance::Hash } else { Balance::RoundRobin },
+        fintimeout: view.seconds("fintimeout"),
+        reset: view.flag("reset"),
+        pickup: view.flag("pickup"),
+        // The rest is the cluster's, which puts it in.
+        ..PacketSettings::DEFAULT
     }
 }
 

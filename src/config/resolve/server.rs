@@ -34,6 +34,7 @@ impl Check {
             weight,
             fixedweight: view.flag("fixedweight"),
             sticky: view.flag("sticky"),
+            collocated: view.flag("collocated"),
             state: state(view),
             advisorrequest: view.text("advisorrequest").to_owned(),
             advisorresponse: view.text("advisorresponse").as_bytes().to_vec(),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{Check, Config, View};
 use crate::model::{
-    ControlSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings, MetricsSettings,
+    ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings,
+    MetricsSettings, XdpMode,
 };
 
 pub(super) fn executor(view: View<'_>) -> ExecutorSettings {
@@ -13,6 +14,25 @@ pub(super) fn executor(view: View<'_>) -> ExecutorSettings {
         maxconnections: view.count("maxconnections"),
         maxaffinity: view.count("maxaffinity"),
         draintime: view.seconds("draintime"),
+        packets: packets(view),
+    }
+}
+
+fn packets(view: View<'_>) -> EngineSettings {
+    EngineSettings {
+        interfaces: view.list("interfaces").into_iter().map(str::to_owned).collect(),
+        engine: match view.word("engine") {
+            "xdp" => Engine::Xdp,
+            "packet_socket" => Engine::PacketSocket,
+            _ => Engine::Auto,
+        },
+        xdpmode: match view.word("xdpmode") {
+            "native" => XdpMode::Native,
+            "generic" => XdpMode::Generic,
+            _ => XdpMode::Auto,
+        },
+        connections: view.count("connections"),
+        bpffs: PathBuf::from(view.text("bpffs")),
     }
 }
 

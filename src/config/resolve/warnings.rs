@@ -63,9 +63,7 @@ impl Check {
         if seen.port.servers.is_empty() {
             self.warn_at(root, &path, "number", "it has no server, so every connection is refused");
         }
-        if seen.port.method == ForwardingMethod::Tcp {
-            self.warn_of_http_words(seen, &path);
-        }
+        self.warn_of_idle_words(seen, &path);
         if let Some(all) = seen.port.trusted.iter().find(|network| network.to_string().ends_with("/0")) {
             let message = format!("{all} trusts everybody, so every client can say that it is another");
             self.warn_at(root, &path, "trustedproxies", &message);
@@ -89,11 +87,12 @@ impl Check {
         }
     }
 
-    fn warn_of_http_words(&mut self, seen: Seen<'_>, path: &Path) {
-        let idle: Vec<&Field> = seen.view().fields().filter(|field| field.keyword.http_only).collect();
+    fn warn_of_idle_words(&mut self, seen: Seen<'_>, path: &Path) {
+        let method = seen.port.method;
+        let idle: Vec<&Field> = seen.view().fields().filter(|field| !field.keyword.only.has(method)).collect();
         if let Some(first) = idle.first() {
             let words = listed(idle.iter().map(|field| field.keyword.word));
-            let message = format!("no effect with method tcp: {words}");
+            let message = format!("no effect with method {}: {words}", method.word());
             self.warn_at(seen.root, path, first.keyword.word, &message);
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ValueKind;
 use crate::config::value::Value;
+use crate::model::ForwardingMethod;
 
 /// A keyword: the same word in TOML and in commands.
 #[derive(Debug)]
@@ -15,8 +16,7 @@ pub struct Keyword {
     /// One line for people.
     pub help: &'static str,
     pub usage: Usage,
-    /// Means something on ports of method `http` alone.
-    pub http_only: bool,
+    pub only: Only,
     /// Its default is as good as nothing and is not kept.
     pub lean: bool,
 }
@@ -37,6 +37,27 @@ pub enum Preset {
     Told(&'static str),
 }
 
+/// The methods of ports on which a keyword means something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Only {
+    Any,
+    Http,
+    /// `http` and `tcp`.
+    Proxy,
+    Mac,
+}
+
+impl Only {
+    pub fn has(self, method: ForwardingMethod) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Http => method == ForwardingMethod::Http,
+            Self::Proxy => method.is_proxy(),
+            Self::Mac => method == ForwardingMethod::Mac,
+        }
+    }
+}
+
 /// Where commands may say a keyword. TOML may say each in its object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Usage {
@@ -52,7 +73,7 @@ pub enum Usage {
 
 impl Keyword {
     pub(super) const fn new(word: &'static str, value: ValueKind, preset: Preset, help: &'static str) -> Self {
-        Self { word, value, preset, help, usage: Usage::Set, http_only: false, lean: false }
+        Self { word, value, preset, help, usage: Usage::Set, only: Only::Any, lean: false }
     }
 
     /// The word in commands; `set format` alone would not say of what.
@@ -65,7 +86,15 @@ impl Keyword {
     }
 
     pub(super) const fn http_only(self) -> Self {
-        Self { http_only: true, ..self }
+        Self { only: Only::Http, ..self }
+    }
+
+    pub(super) const fn proxy_only(self) -> Self {
+        Self { only: Only::Proxy, ..self }
+    }
+
+    pub(super) const fn mac_only(self) -> Self {
+        Self { only: Only::Mac, ..self }
     }
 
     pub(super) const fn lean(self) -> Self {

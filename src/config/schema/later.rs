@@ -36,14 +36,10 @@ pub fn later_object(word: &str) -> Option<&'static str> {
 }
 
 pub(super) const METHODS: &[(&str, &str)] = &[
-    ("mac", MAC),
     ("nat", "method http or tcp would be right"),
     ("cbr", "method http would be right"),
     ("encap", "method http or tcp would be right"),
 ];
-
-/// Said of a port without a method too, because IBM's default is `mac`.
-pub(in crate::config) const MAC: &str = "MAC forwarding is not there yet; method http or method tcp would be right";
 
 pub(super) const RULE_TYPES: &[(&str, &str)] = &[
     ("port", "rules by the client's source port are not there"),
@@ -91,8 +87,8 @@ static LATER: &[Later] = &[
     word(Kind::Executor, "nfa", &["*"], "a proxy needs no non-forwarding address"),
     word(Kind::Executor, "clientgateway", &["*"], "the routes of the system are used"),
     word(Kind::Executor, "clientgateway6", &["*"], "the routes of the system are used"),
-    word(Kind::Executor, "fincount", &["*"], "finished connections leave no record"),
-    word(Kind::Executor, "fintimeout", &["*"], "finished connections leave no record"),
+    word(Kind::Executor, "fincount", &["*"], "`fintimeout` of the port would be right"),
+    word(Kind::Executor, "fintimeout", &["*"], "`fintimeout` of the port would be right"),
     word(Kind::Executor, "mss", &["*"], "the system negotiates segment sizes"),
     word(Kind::Executor, "maxclusters", &["*"], BOUNDED),
     word(Kind::Executor, "maxports", &["*"], BOUNDED),
@@ -107,7 +103,6 @@ static LATER: &[Later] = &[
     word(Kind::Log, "logsize", &["*"], DIAGNOSTICS),
     word(Kind::Advisor, "loglevel", &["*"], DIAGNOSTICS),
     word(Kind::Advisor, "logsize", &["*"], DIAGNOSTICS),
-    word(Kind::Cluster, "claim", &["none"], "addresses are not claimed yet: configure them on the system"),
     word(Kind::Cluster, "primaryhost", &[], PAIR),
     word(Kind::Cluster, "maxports", &["*"], BOUNDED),
     word(Kind::Cluster, "maxservers", &["*"], BOUNDED),
@@ -115,15 +110,12 @@ static LATER: &[Later] = &[
     word(Kind::Cluster, "sharedbandwidth", &["0"], "bandwidth is not measured"),
     word(Kind::Port, "porttype", &["tcp", "both"], TCP_ONLY),
     word(Kind::Port, "maxservers", &["*"], BOUNDED),
-    word(Kind::Port, "reset", &["no"], "`ondown purge` of the port would be right"),
     word(Kind::Port, "protocol", &["http"], "TLS to clients is not there yet"),
-    word(Kind::Port, "selectionalgorithm", &["connection"], "`stickytime` turns affinity on"),
     word(Kind::Port, "repstrategy", &["none"], PAIR),
     word(Kind::Port, "maxhalfopen", &["0"], "the system's SYN cookies meet floods of half-open connections"),
     word(Kind::Server, "cloneid", &[], COOKIES),
     word(Kind::Server, "cookievalue", &[], COOKIES),
-    word(Kind::Server, "collocated", &["*"], "a proxy reaches a server on its own machine as any other"),
-    word(Kind::Server, "collocation", &["*"], "a proxy reaches a server on its own machine as any other"),
+    word(Kind::Server, "collocation", &[], "the word is `collocated`"),
     word(Kind::Server, "router", &["0.0.0.0"], "the routes of the system are used"),
     word(Kind::Server, "returnaddress", &[], SOURCE),
     word(Kind::Server, "nat", &["no"], SOURCE),

@@ -2,7 +2,7 @@
 //!
 //! Defaults are IBM's where IBM has them; the others carry their reason here.
 
-use super::Preset::{Decimal, Flag, Seconds, Text, Told, Whole, Word};
+use super::Preset::{Decimal, Flag, List, Seconds, Text, Told, Whole, Word};
 use super::inherited::{STALETIMEOUT, STICKYMASK, STICKYMASK6, STICKYTIME, WEIGHTBOUND};
 use super::value_kind::{choice, fractions, whole};
 use super::{Keyword, Kind, ObjectSchema, Usage, ValueKind};
@@ -33,6 +33,32 @@ pub(super) static EXECUTOR: ObjectSchema = ObjectSchema {
             Seconds(30),
             "how long running exchanges may take to end when the daemon stops",
         ),
+        Keyword::new(
+            "interfaces",
+            ValueKind::Interfaces,
+            List(&[]),
+            "where packets of mac ports come in; takes effect when the daemon starts, as do the next four",
+        ),
+        Keyword::new(
+            "engine",
+            choice(&["auto", "xdp", "packet_socket"]),
+            Word("auto"),
+            "what forwards packets: a program in the kernel, or in this process; auto: in the kernel where that is allowed",
+        ),
+        Keyword::new(
+            "xdpmode",
+            choice(&["auto", "native", "generic"]),
+            Word("auto"),
+            "the program runs in the network driver, or in the kernel's generic receive path; auto: in the driver if it can",
+        ),
+        // A million takes some 90 MiB of the kernel's memory.
+        Keyword::new(
+            "connections",
+            whole(1024, 16_777_216),
+            Whole(1_048_576),
+            "connections of mac ports that can be remembered",
+        ),
+        Keyword::new("bpffs", ValueKind::AbsolutePath, Text("/sys/fs/bpf"), "where the BPF file system is mounted"),
         STICKYTIME,
         STICKYMASK,
         STICKYMASK6,

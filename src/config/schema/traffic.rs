@@ -22,6 +22,19 @@ pub(super) static CLUSTER: ObjectSchema = ObjectSchema {
             Parts([50, 50, 0, 0]),
             "percent that active connections, new connections, advisors and system metrics count",
         ),
+        Keyword::new(
+            "claim",
+            choice(&["auto", "none"]),
+            Word("auto"),
+            "with mac ports: answer ARP and neighbour discovery for the address while active, or leave that to others",
+        ),
+        // IBM discards. Passing is for those who reach the dispatcher itself by the address.
+        Keyword::new(
+            "unserved",
+            choice(&["drop", "pass"]),
+            Word("drop"),
+            "with mac ports: packets to a port that is not configured are discarded, or go to this host",
+        ),
         STICKYTIME,
         STICKYMASK,
         STICKYMASK6,
@@ -39,9 +52,9 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         Keyword::new("number", whole(1, 65535), Told("must be given"), "the TCP port").used(Usage::Identity),
         Keyword::new(
             "method",
-            ValueKind::Choice { words: &["http", "tcp"], later: later::METHODS },
-            Told("must be given"),
-            "requests are forwarded one by one (http), or bytes both ways (tcp)",
+            ValueKind::Choice { words: &["http", "tcp", "mac"], later: later::METHODS },
+            Told("must be given; in a script: mac"),
+            "requests are forwarded one by one (http), bytes both ways (tcp), or frames to the server, which answers itself (mac)",
         )
         .used(Usage::Add),
         STICKYTIME,
@@ -58,13 +71,13 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         Keyword::new(
             "all-down",
             choice(&["refuse", "spread"]),
-            Word("refuse"),
+            Told("refuse; with method mac spread"),
             "when no server is usable: sorry page or close, or round robin over all of them",
         ),
         Keyword::new(
             "ondown",
             choice(&["keep", "purge"]),
-            Word("keep"),
+            Told("keep; with method mac purge"),
             "running connections of a server that an advisor calls down",
         ),
         // The timeouts are absolute and as in the field: long enough for a slow line, short enough for a flood of slow heads.
@@ -80,7 +93,8 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         )
         .http_only(),
         Keyword::new("bodytimeout", fractions(100, 86_400), Seconds(60), "without a byte of a body").http_only(),
-        Keyword::new("connecttimeout", fractions(100, 3600), Seconds(5), "for a connection to a server"),
+        Keyword::new("connecttimeout", fractions(100, 3600), Seconds(5), "for a connection to a server")
+            .proxy_only(),
         Keyword::new(
             "servertimeout",
             fractions(100, 86_400),
@@ -99,13 +113,15 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         .http_only(),
         Keyword::new("poolsize", whole(0, 65535), Whole(64), "unused connections that one worker keeps per server")
             .http_only(),
-        Keyword::new("retries", whole(0, 16), Whole(2), "other servers tried when one cannot be connected"),
+        Keyword::new("retries", whole(0, 16), Whole(2), "other servers tried when one cannot be connected")
+            .proxy_only(),
         Keyword::new(
             "maxconnections",
             whole(0, 10_000_000),
             Whole(0),
             "client connections of this port; 0: no bound of its own",
-        ),
+        )
+        .proxy_only(),
         Keyword::new(
             "sorrypage",
             ValueKind::Path,
@@ -133,32 +149,37 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
             ValueKind::PathOrOff,
             Text(""),
             "file that gets a line for each request or connection; relative to the configuration file; empty or off: none",
-        ),
+        )
+        .proxy_only(),
         Keyword::new(
             "accesslogformat",
             choice(&["combined", "json"]),
             Word("combined"),
             "Apache's line with more behind it, or one JSON object per line",
-        ),
+        )
+        .proxy_only(),
         Keyword::new(
             "trustedproxies",
             ValueKind::Networks,
             List(&[]),
             "peers that are believed when they say who the client is",
-        ),
+        )
+        .proxy_only(),
         // Off: a port that waits for a header serves nobody who sends none.
         Keyword::new(
             "proxyprotocol",
             choice(&["off", "on"]),
             Word("off"),
             "on: trusted proxies begin each connection with a PROXY protocol header, v1 or v2",
-        ),
+        )
+        .proxy_only(),
         Keyword::new(
             "sendproxy",
             choice(&["off", "v1", "v2"]),
             Word("off"),
             "PROXY protocol header that connections to servers begin with",
-        ),
+        )
+        .proxy_only(),
         Keyword::new(
             "forwarded",
             choice(&["x-forwarded", "forwarded", "both", "off"]),
@@ -173,6 +194,42 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
             "protocols that clients may upgrade to; * is any but h2c",
         )
         .http_only(),
+        Keyword::new(
+            "selectionalgorithm",
+            choice(&["connection", "affinity", "conn+affin"]),
+            Told("connection; with a stickytime conn+affin"),
+            "packets find their server by connection, by their client's affinity record, or by both",
+        )
+        .mac_only(),
+        Keyword::new(
+            "balance",
+            choice(&["roundrobin", "hash"]),
+            Word("roundrobin"),
+            "new connections in exact weighted round robin, or by a consistent hash of client address and port",
+        )
+        .mac_only(),
+        Keyword::new(
+            "fintimeout",
+            fractions(1000, 86_400),
+            Seconds(60),
+            "how long a connection is remembered after its client's FIN",
+        )
+        .mac_only(),
+        Keyword::new(
+            "reset",
+            ValueKind::Flag,
+            Flag(false),
+            "clients of a server that is down are sent a TCP reset",
+        )
+        .mac_only(),
+        // A wrong server answers with a reset at once; silence costs the client minutes. IBM discards.
+        Keyword::new(
+            "pickup",
+            ValueKind::Flag,
+            Flag(true),
+            "TCP segments of unknown connections go to the consistent hash's server; no: they are discarded",
+        )
+        .mac_only(),
     ],
     children: &[Kind::Server, Kind::Rule],
 };
@@ -198,6 +255,12 @@ pub(super) static SERVER: ObjectSchema = ObjectSchema {
             ValueKind::Flag,
             Flag(true),
             "no: clients do not stay when a rule chose it (sorry and overflow servers)",
+        ),
+        Keyword::new(
+            "collocated",
+            ValueKind::Flag,
+            Flag(false),
+            "yes: it runs on the dispatcher itself (mac ports alone)",
         ),
         Keyword::new(
             "advisorrequest",

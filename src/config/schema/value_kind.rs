@@ -76,6 +76,8 @@ pub enum ValueKind {
     Networks,
     /// Protocol names of HTTP's `Upgrade`.
     Protocols,
+    /// Names of network interfaces.
+    Interfaces,
     /// Four percentages.
     Proportions,
 }
@@ -88,7 +90,7 @@ impl ValueKind {
 
     /// Whether the value is a list in TOML and joined by `+` in commands.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Names | Self::Networks | Self::Protocols)
+        matches!(self, Self::Names | Self::Networks | Self::Protocols | Self::Interfaces)
     }
 
     /// What is right, to follow "is".
@@ -125,6 +127,7 @@ impl ValueKind {
             Self::Names => "a list of names",
             Self::Networks => "a list of addresses and networks such as 10.0.0.0/8",
             Self::Protocols => "a list of protocol names such as websocket",
+            Self::Interfaces => "a list of names of network interfaces such as eth0",
             Self::Proportions => "four percentages that make 100 together: active new port system",
             _ => "a text without control characters",
         }
@@ -192,7 +195,7 @@ impl ValueKind {
             }
             Self::Flag => read_flag(text).map(Value::Flag),
             Self::Proportions => read_proportions(text).map(Value::Parts),
-            Self::Names | Self::Networks | Self::Protocols => self.read_joined(text),
+            Self::Names | Self::Networks | Self::Protocols | Self::Interfaces => self.read_joined(text),
             Self::Bound => read_bound(text),
             Self::PathOrOff if text.eq_ignore_ascii_case("off") => Some(Value::text("")),
             other => other.accept_text(text),
@@ -231,6 +234,7 @@ impl ValueKind {
         match self {
             Self::Networks => item.parse::<Network>().ok().map(|_| item.to_owned()),
             Self::Protocols => is_protocol(item).then(|| item.to_ascii_lowercase()),
+            Self::Interfaces => is_interface(item).then(|| item.to_owned()),
             _ => Name::new(item).ok().map(|name| name.as_str().to_owned()),
         }
     }
@@ -333,6 +337,12 @@ fn is_request_line(text: &str) -> bool {
 fn is_protocol(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-.^_`|~/".contains(&b);
     !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
+}
+
+/// Linux: at most 15 bytes, neither `/` nor blanks, not `.` or `..`; `+` joins lists.
+fn is_interface(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_graphic() && !b"/+\"'\\:".contains(&b);
+    (1..=15).contains(&text.len()) && text.bytes().all(allowed) && text != "." && text != ".."
 }
 
 fn millis_text(millis: u64) -> String {

@@ -162,7 +162,7 @@ fn refusals_say_what_would_be_right() {
         (
             "port set shop:80",
             2,
-            "the command is not complete: stickytime, stickymask, stickymask6, crossport, weightbound, all-down, ondown, headtimeout, idletimeout, parktime, bodytimeout, connecttimeout, servertimeout, staletimeout, pooltime, poolsize, retries, maxconnections, sorrypage, sorrystatus, retryafter, sorrycache, accesslog, accesslogformat, trustedproxies, proxyprotocol, sendproxy, forwarded, upgrade",
+            "the command is not complete: stickytime, stickymask, stickymask6, crossport, weightbound, all-down, ondown, headtimeout, idletimeout, parktime, bodytimeout, connecttimeout, servertimeout, staletimeout, pooltime, poolsize, retries, maxconnections, sorrypage, sorrystatus, retryafter, sorrycache, accesslog, accesslogformat, trustedproxies, proxyprotocol, sendproxy, forwarded, upgrade, selectionalgorithm, balance, fintimeout, reset, pickup",
         ),
         ("port set shop:80 sticky 3", 2, "`sticky` may mean `stickytime`, `stickymask` and `stickymask6`"),
         ("port set shop:80 stickytme 3", 2, "unknown keyword `stickytme`, did you mean `stickytime`?"),
@@ -178,16 +178,7 @@ fn refusals_say_what_would_be_right() {
             1,
             "`method` is given once, when the port is added; to change it, remove the port and add it again",
         ),
-        (
-            "port add shop:81",
-            1,
-            "a port without `method` means mac, and MAC forwarding is not there yet; method http or method tcp would be right",
-        ),
-        (
-            "port add shop:81 method mac",
-            1,
-            "`method` is not `mac` yet: MAC forwarding is not there yet; method http or method tcp would be right",
-        ),
+        ("port add shop:81 method nat", 1, "`method` is not `nat` yet: method http or tcp would be right"),
         ("port add shop:80 method tcp", 1, "port shop:80 is already there"),
         ("port add shop: method tcp", 2, "`port add` needs the name of the port; a wildcard may stand above it only"),
         ("cluster add :", 2, "`cluster add` needs the name of the cluster; a wildcard may stand above it only"),

@@ -94,7 +94,12 @@ fn faults_say_where_and_what_would_be_right() {
                 "7:18: `trustedproxies` is a list of addresses and networks such as 10.0.0.0/8, and `10.0.0.0/33` is none of these",
             ],
         ),
-        ("reset = true\n", &["7:1: `reset` belongs to a later version: `ondown purge` of the port would be right"]),
+        (
+            "maxhalfopen = 3\n",
+            &[
+                "7:1: `maxhalfopen` belongs to a later version: the system's SYN cookies meet floods of half-open connections",
+            ],
+        ),
         ("crossport = 443\n", &["7:1: port shop:80: crossport 443: this cluster has no such port"]),
         ("a = 1\nb = 2\n", &["7:1: unknown key `a`", "8:1: unknown key `b`"]),
         (
@@ -157,17 +162,10 @@ fn faults_say_where_and_what_would_be_right() {
             "[[cluster.port]]\nnumber = 0\nmethod = \"tcp\"\n",
             &["8:10: `number` is a whole number from 1 to 65535, not `0`"],
         ),
+        ("[[cluster.port]]\nnumber = 81\n", &["7:1: port shop:81 has no `method`; http, tcp or mac would be right"]),
         (
-            "[[cluster.port]]\nnumber = 81\n",
-            &[
-                "7:1: port shop:81 has no `method`, which means mac, and MAC forwarding is not there yet; method http or method tcp would be right",
-            ],
-        ),
-        (
-            "[[cluster.port]]\nnumber = 81\nmethod = \"mac\"\n",
-            &[
-                "9:10: `method` is not `mac` yet: MAC forwarding is not there yet; method http or method tcp would be right",
-            ],
+            "[[cluster.port]]\nnumber = 81\nmethod = \"nat\"\n",
+            &["9:10: `method` is not `nat` yet: method http or tcp would be right"],
         ),
         ("[[cluster]]\nname = \"b\"\n", &["7:1: cluster b has no `address`, and its name is none"]),
         (

@@ -109,7 +109,7 @@ fn keywords_and_values() {
     check("port set shop:80 stickymask 32 stickymask", &["stickymask6 "]);
     check("port add shop:81 me", &["method "]);
     check("port set shop:80 me", &[]);
-    check("port add shop:81 method ", &["http ", "tcp "]);
+    check("port add shop:81 method ", &["http ", "tcp ", "mac "]);
     check("port add shop:81 me h", &["http "]);
     check("server set shop:80:w1 fixedw ", &["yes ", "no "]);
     check("server set shop:80:w1 weight ", &[]);
@@ -243,7 +243,7 @@ fn only_what_is_needed_is_asked() {
 #[test]
 fn without_a_dispatcher_the_grammar_is_left() {
     let count = |line: &str| complete(line, line.len(), &Nobody).candidates.len();
-    assert_eq!((count("po"), count("server down "), count("port add x:80 method ")), (1, 0, 2));
+    assert_eq!((count("po"), count("server down "), count("port add x:80 method ")), (1, 0, 3));
 }
 
 #[test]
@@ -340,7 +340,9 @@ fn sample(told: &str) -> Option<&'static str> {
         _ if told.contains("an hour or an address") => "6",
         _ if told.contains("networks") => "10.0.0.0/8",
         _ if told.contains("from ") => {
-            return ["200", "5", "1", "32", "100", "1000", "20"].into_iter().find(|number| in_range(told, number));
+            return ["200", "5", "1", "32", "100", "1000", "1024", "20"]
+                .into_iter()
+                .find(|number| in_range(told, number));
         }
         _ if told.starts_with("one of") || told.starts_with("yes or no") => return None,
         "[now]" | "[force]" => return None,

@@ -119,6 +119,8 @@ fn carry<Guards>(client: Rc<Client>, port: PortRef, stream: TcpStream, guards: G
         match port.settings.method {
             ForwardingMethod::Http => front::serve(&client, &port, &mut rest).await,
             ForwardingMethod::Tcp => Box::pin(tcp::serve(&client, &port, &mut rest)).await,
+            // It was a proxy port until a moment ago; what came in meanwhile is closed.
+            ForwardingMethod::Mac => {}
         }
     }
 }

@@ -108,7 +108,7 @@ fn a_broken_file_leaves_everything_as_it_was() {
     let before = (world.heart.document().clone(), world.heart.generation(), world.table.generation());
     for broken in [
         SHOP.replace("number = 80", "number = 80\nstickytme = 3"),
-        SHOP.replace("method = \"http\"", "method = \"mac\""),
+        SHOP.replace("method = \"http\"", "method = \"nat\""),
         SHOP.replace("name = \"w2\"", "name = \"w1\""),
         "[[cluster]".to_owned(),
     ] {

@@ -136,6 +136,7 @@ fn server(name: char) -> Server {
         weight: Weight::MAX,
         fixedweight: false,
         sticky: true,
+        collocated: false,
         state: AdministrativeState::Up,
         advisorrequest: String::new(),
         advisorresponse: Vec::new(),
@@ -173,6 +174,7 @@ fn port(servers: Vec<Server>) -> Port {
         upgrade: Vec::new(),
         accesslog: None,
         poolsize: 1,
+        packets: PacketSettings::DEFAULT,
         servers,
         rules: Vec::new(),
     }

@@ -280,6 +280,7 @@ fn server(name: char, address: SocketAddr) -> Server {
         weight: Weight::new(10).unwrap(),
         fixedweight: false,
         sticky: true,
+        collocated: false,
         state: AdministrativeState::Up,
         advisorrequest: String::new(),
         advisorresponse: Vec::new(),
@@ -318,6 +319,7 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
         upgrade: vec!["websocket".to_owned()],
         accesslog: None,
         poolsize: 64,
+        packets: PacketSettings::DEFAULT,
         servers,
         rules: Vec::new(),
     }
