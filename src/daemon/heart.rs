@@ -1,6 +1,6 @@
 //! Drives the dispatcher: reads the clock, carries out its actions, brings back what came of them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -18,6 +18,7 @@ use crate::message::SorrySite;
 use crate::model::PortId;
 
 use super::accesslog::AccessLogs;
+use super::packets::{Packets, PacketsError};
 use super::probe::Prober;
 use super::sorry::{ReadSorryError, read_sorry_site};
 use super::workers::Workers;
@@ -33,6 +34,8 @@ pub struct Heart {
     bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
     /// Held over a whole change, so that no plan is adopted over one it has not seen.
     changes: Mutex<()>,
+    /// What forwards packets of `mac` ports, where an interface is named for them.
+    packets: OnceCell<Packets>,
     /// The deadline may have moved.
     moved: Notify,
     paused: Cell<bool>,
@@ -50,6 +53,7 @@ impl Heart {
             prober: Prober::new(),
             bound: RefCell::default(),
             changes: Mutex::new(()),
+            packets: OnceCell::new(),
             moved: Notify::new(),
             paused: Cell::new(false),
         })
@@ -72,6 +76,28 @@ impl Heart {
     /// Looks at the dispatcher; for reports.
     pub fn read<T>(&self, look: impl FnOnce(&Dispatcher) -> T) -> T {
         look(&self.dispatcher.borrow())
+    }
+
+    /// Begins to forward packets, by the table that is in force.
+    pub fn start_packets(self: &Rc<Self>) -> Result<(), PacketsError> {
+        let (settings, table) =
+            self.read(|dispatcher| (dispatcher.config().executor.packets.clone(), Arc::clone(dispatcher.table())));
+        let Some(packets) = Packets::start(&settings, Arc::clone(&table))? else { return Ok(()) };
+        packets.publish(table);
+        if self.packets.set(packets).is_ok() {
+            let heart = Rc::clone(self);
+            spawn_local(async move {
+                if let Some(packets) = heart.packets.get() {
+                    packets.watch(|_| {}).await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    #[expect(dead_code, reason = "reports follow")]
+    pub fn packets(&self) -> Option<&Packets> {
+        self.packets.get()
     }
 
     pub fn workers(&self) -> &Workers {
@@ -163,7 +189,12 @@ impl Heart {
 
     fn carry_out(self: &Rc<Self>, action: Action) {
         match action {
-            Action::Publish(table) => self.workers.publish(table),
+            Action::Publish(table) => {
+                if let Some(packets) = self.packets.get() {
+                    packets.publish(Arc::clone(&table));
+                }
+                self.workers.publish(table);
+            }
             Action::Log { files } => self.logs.keep(files),
             Action::Listen { port, address } => self.listen(port, address),
             Action::Unlisten { port } => self.workers.unlisten(port),

@@ -15,6 +15,7 @@ mod files;
 mod heart;
 mod keeper;
 mod log;
+mod packets;
 mod page;
 mod paths;
 pub mod probe;

@@ -64,6 +64,7 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce()) -> Result<(), Box
         None => None,
     };
     heart.adopt(plan, &resources);
+    heart.start_packets()?;
     let keeper = Keeper::start()?;
     let desk = Rc::new(Desk::new(
         Rc::clone(&heart),

@@ -6,5 +6,6 @@
 pub mod compile;
 pub mod maglev;
 pub mod plan;
+pub mod sweep;
 
 pub use plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};

@@ -6,11 +6,15 @@
 //!
 //! The object is committed with a checksum of its sources ([`object`]), so that no build needs a C compiler.
 
+pub mod attach;
 pub mod directory;
+pub mod engine;
 pub mod image;
 pub mod lines;
 pub mod load;
 pub mod numbers;
 pub mod object;
+pub mod pins;
+pub mod reason;
 pub mod tables;
 pub mod writer;

@@ -193,16 +193,20 @@ impl Writer {
         for server in plan.services.iter().flat_map(|service| &service.servers) {
             let identity = Identity::of(&server.name);
             let Some(number) = self.servers.get(identity) else { continue };
+            let machine = machine_of(server);
+            // A machine that is not resolved just now is most likely where it was: when the kernel asks again, and when a
+            // new process has not heard of it yet.
+            let before = tables.servers.get(number).filter(|before| before.machine == machine.0).unwrap_or_default();
             let hop = server.address.and_then(|address| hops.get(&address));
             let entry = Server {
-                mac: hop.map_or([0; 6], |hop| hop.mac.0),
-                source: hop.map_or([0; 6], |hop| hop.source.0),
-                ifindex: hop.map_or(0, |hop| hop.interface),
+                mac: hop.map_or(before.mac, |hop| hop.mac.0),
+                source: hop.map_or(before.source, |hop| hop.source.0),
+                ifindex: hop.map_or(before.ifindex, |hop| hop.interface),
                 flags: flags_of(server.flags),
-                host: self.machines.get(machine_of(server)).map_or(NO_SERVER, |host| host as u16),
+                host: self.machines.get(machine).map_or(NO_SERVER, |host| host as u16),
                 since: 0,
                 identity: identity.0,
-                machine: machine_of(server).0,
+                machine: machine.0,
                 pad: [0; 3],
             };
             if tables.servers.get(number) != Some(entry) {

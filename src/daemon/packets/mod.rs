@@ -1,0 +1,298 @@
+//! Drives the packet engine: a thread of its own gets each forwarding table and each change of the neighbourhood, keeps the
+//! kernel's tables up to date, sweeps them, and carries their counters to where reports look.
+
+pub mod interfaces;
+pub mod neighbours;
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
+use crate::datapath::xdp::writer::{NextHop, NextHops};
+use crate::executor::{ForwardingTable, PortTable};
+use crate::model::{EngineSettings, ForwardingMethod};
+use crate::packet::Plan;
+use crate::packet::compile::{Compiler, depends_on_time};
+use crate::packet::sweep::Patience;
+use crate::sys::datapath_layout::Tally;
+
+use super::clock;
+use interfaces::{InterfaceError, interface};
+use neighbours::{Neighbour, Surroundings};
+
+/// Why packets are not forwarded.
+#[derive(Debug, thiserror::Error)]
+pub enum PacketsError {
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("no thread for the packet engine: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What reports say of the packet engine.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Interfaces with the mode in which each is served.
+    pub interfaces: Vec<(String, &'static str)>,
+    /// In the order of [`Reason::ALL`](crate::datapath::xdp::reason::Reason::ALL).
+    pub reasons: Vec<Tally>,
+    /// Connections in the table, and how many it has room for.
+    pub connections: (u64, u64),
+    pub half_open: u64,
+    /// See [`XdpEngine::drift`].
+    pub drift: i64,
+    /// Plans that could not be put into the tables.
+    pub refused_plans: u64,
+    pub neighbours: HashMap<IpAddr, Neighbour>,
+}
+
+enum Order {
+    Publish(Arc<ForwardingTable>),
+    Around(Surroundings),
+    Active(bool),
+    Stop,
+}
+
+/// The packet engine's thread, as the control thread sees it.
+#[derive(Debug)]
+pub struct Packets {
+    orders: Sender<Order>,
+    status: Arc<Mutex<Status>>,
+    thread: Option<JoinHandle<()>>,
+    wanted: tokio::sync::watch::Sender<HashSet<IpAddr>>,
+    interfaces: Vec<Interface>,
+}
+
+impl Packets {
+    /// Loads the engine, writes the first table, attaches, and goes on in a thread. `None`: no interface is named.
+    pub fn start(settings: &EngineSettings, table: Arc<ForwardingTable>) -> Result<Option<Self>, PacketsError> {
+        if settings.interfaces.is_empty() {
+            return Ok(None);
+        }
+        let interfaces = settings.interfaces.iter().map(|name| interface(name)).collect::<Result<Vec<_>, _>>()?;
+        let engine = XdpEngine::load(settings, &interfaces)?;
+        let status = Arc::new(Mutex::new(Status::default()));
+        let mut keeper = Keeper {
+            engine,
+            compiler: Compiler::default(),
+            table,
+            plan: Plan::default(),
+            around: Surroundings::default(),
+            status: Arc::clone(&status),
+            names: interfaces.iter().map(|interface| (interface.index, interface.name.clone())).collect(),
+            refused: 0,
+        };
+        keeper.renew(Instant::now());
+        keeper.engine.attach(settings, &interfaces)?;
+        keeper.engine.set_active(true);
+        keeper.tell();
+        for (name, mode) in &lock(&status).interfaces {
+            tracing::info!(target: "tsuji::state", "interface {name}: packets are forwarded by XDP ({mode})");
+        }
+        let (orders, inbox) = channel();
+        let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || keeper.live(&inbox));
+        let thread = Some(thread.map_err(PacketsError::Thread)?);
+        let wanted = tokio::sync::watch::Sender::new(HashSet::new());
+        Ok(Some(Self { orders, status, thread, wanted, interfaces }))
+    }
+
+    /// The interfaces that clients' packets come in on.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// New flows are decided by this table soon after this returns; within a millisecond on an idle machine.
+    pub fn publish(&self, table: Arc<ForwardingTable>) {
+        let servers = mac_ports(&table).flat_map(|port| port.servers.iter());
+        let wanted: HashSet<IpAddr> = servers.filter_map(|server| server.address).map(|address| address.ip()).collect();
+        self.wanted.send_if_modified(|before| {
+            let differs = *before != wanted;
+            *before = wanted;
+            differs
+        });
+        self.send(Order::Publish(table));
+    }
+
+    /// Answers for cluster addresses, or no longer.
+    pub fn set_active(&self, active: bool) {
+        self.send(Order::Active(active));
+    }
+
+    pub fn status(&self) -> Status {
+        lock(&self.status).clone()
+    }
+
+    /// Watches the neighbourhood on this thread's runtime, for good.
+    pub async fn watch(&self, changed: impl Fn(&Surroundings)) {
+        loop {
+            let told = |around: &Surroundings| {
+                self.send(Order::Around(around.clone()));
+                changed(around);
+            };
+            match neighbours::watch(self.wanted.subscribe(), told).await {
+                Ok(()) => return,
+                Err(error) => tracing::error!("neighbours are not watched: {error}; tried again in a second"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn send(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::error!("the packet engine's thread has died; the kernel goes on with the last plan");
+        }
+    }
+}
+
+impl Drop for Packets {
+    /// The programs stay where they are and go on by the last plan: that is what pins are for.
+    fn drop(&mut self) {
+        let _ = self.orders.send(Order::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn mac_ports(table: &ForwardingTable) -> impl Iterator<Item = &Arc<PortTable>> {
+    table.ports().filter(|port| port.settings.method == ForwardingMethod::Mac)
+}
+
+/// Between two slices of the sweep.
+const TICK: Duration = Duration::from_millis(100);
+/// Rules by time and load are settled anew this often (in ticks).
+const RENEWALS: u32 = 10;
+/// Counters reach reports this often (in ticks).
+const READINGS: u32 = 5;
+
+struct Keeper {
+    engine: XdpEngine,
+    compiler: Compiler,
+    table: Arc<ForwardingTable>,
+    plan: Plan,
+    around: Surroundings,
+    status: Arc<Mutex<Status>>,
+    names: HashMap<u32, String>,
+    refused: u64,
+}
+
+impl Keeper {
+    fn live(mut self, inbox: &Receiver<Order>) {
+        let mut next = Instant::now() + TICK;
+        let mut ticks = 0_u32;
+        loop {
+            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.tell(),
+                Ok(order) => self.obey(order),
+                Err(RecvTimeoutError::Timeout) => {
+                    ticks = ticks.wrapping_add(1);
+                    self.tick(ticks);
+                    next = Instant::now() + TICK;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Publish(table) => {
+                self.table = table;
+                self.renew(Instant::now());
+            }
+            Order::Around(around) => {
+                self.around = around;
+                self.renew(Instant::now());
+            }
+            Order::Active(active) => self.engine.set_active(active),
+            Order::Stop => {}
+        }
+    }
+
+    fn tick(&mut self, ticks: u32) {
+        let now = Instant::now();
+        let held = self.compiler.next_deadline(now).is_some();
+        if ticks.is_multiple_of(RENEWALS) && (held || depends_on_time(&self.table)) {
+            self.renew(now);
+        }
+        let patience = self.patience();
+        self.engine.sweep(&|service| patience.get(&service).copied().unwrap_or(SHORT));
+        if ticks.is_multiple_of(READINGS) {
+            self.carry_counters();
+            self.tell();
+        }
+    }
+
+    /// Brings the kernel's tables to what the newest forwarding table means now.
+    fn renew(&mut self, now: Instant) {
+        let plan = self.compiler.compile(&self.table, now, clock::hour());
+        if let Err(error) = self.engine.write(&plan, &self.hops(), now) {
+            self.refused += 1;
+            tracing::error!("packets are forwarded by the plan before: {error}");
+            return;
+        }
+        self.plan = plan;
+    }
+
+    fn hops(&self) -> NextHops {
+        let hop = |(&address, neighbour): (&IpAddr, &Neighbour)| match *neighbour {
+            Neighbour::Reachable { mac, interface } => {
+                let source = *self.around.interfaces.get(&interface)?;
+                Some((address, NextHop { mac, source, interface }))
+            }
+            _ => None,
+        };
+        self.around.neighbours.iter().filter_map(hop).collect()
+    }
+
+    fn patience(&self) -> HashMap<u32, Patience> {
+        let of = |port: &Arc<PortTable>| {
+            let service = self.engine.service(&port.key.to_string())?;
+            Some((service, patience(port.settings.timeouts.stale, port.settings.packets.fintimeout)))
+        };
+        mac_ports(&self.table).filter_map(of).collect()
+    }
+
+    fn carry_counters(&self) {
+        for port in mac_ports(&self.table) {
+            let separator = port.key.separator();
+            for server in &port.servers {
+                let name = format!("{}{separator}{}", port.key, server.name);
+                if let Some(figures) = self.engine.server(&name) {
+                    server.counters.set_from_packets(figures.active, figures.counted.opened, figures.counted.bytes);
+                }
+            }
+            for rule in &port.rules {
+                if let Some(hits) = self.engine.rule_hits(&port.key.to_string(), rule.name.as_str()) {
+                    rule.hits.store(hits, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let named = |(index, mode): (u32, &'static str)| Some((self.names.get(&index)?.clone(), mode));
+        let census = self.engine.census();
+        *lock(&self.status) = Status {
+            interfaces: self.engine.modes().into_iter().filter_map(named).collect(),
+            reasons: self.engine.reasons(),
+            connections: (census.entries, u64::from(self.engine.tables().connections.len()) * 4),
+            half_open: census.half_open,
+            drift: self.engine.drift(),
+            refused_plans: self.refused,
+            neighbours: self.around.neighbours.clone(),
+        };
+    }
+}
+
+/// For connections of services that were removed.
+const SHORT: Patience = Patience { stale: 240, fin: 240 };

@@ -1,0 +1,237 @@
+//! Where servers are on the wire: routes, neighbour entries and links of the kernel, watched by netlink.
+//!
+//! The kernel resolves; we only ask it to and listen. An entry is made with the *managed* flag where the kernel knows it
+//! (5.16 and later), so that it keeps resolving by itself.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage,
+    NeighbourState as KernelState,
+};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder};
+use tokio::sync::watch;
+
+use crate::wire::Mac;
+
+/// What is known of a machine's place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Neighbour {
+    /// The kernel asks for its MAC address.
+    Resolving {
+        interface: u32,
+    },
+    Reachable {
+        mac: Mac,
+        interface: u32,
+    },
+    /// It does not answer ARP or neighbour solicitations.
+    Failed {
+        interface: u32,
+    },
+    /// An address of this host.
+    Local,
+    /// A router is in between: its MAC address is not the server's, so MAC forwarding cannot reach it.
+    BehindRouter {
+        router: IpAddr,
+    },
+    NoRoute,
+}
+
+impl Neighbour {
+    /// One word for reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Resolving { .. } => "resolving",
+            Self::Reachable { .. } => "reachable",
+            Self::Failed { .. } => "failed",
+            Self::Local => "local",
+            Self::BehindRouter { .. } => "behind-router",
+            Self::NoRoute => "no-route",
+        }
+    }
+}
+
+/// Where machines are, and the MAC addresses of this host's interfaces.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Surroundings {
+    pub neighbours: HashMap<IpAddr, Neighbour>,
+    pub interfaces: HashMap<u32, Mac>,
+}
+
+/// Routes and links change seldom and are looked at this often; neighbours are told at once.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Watches the machines that `wanted` names and calls `changed` with every change; never returns while netlink works.
+pub async fn watch(
+    mut wanted: watch::Receiver<HashSet<IpAddr>>,
+    changed: impl Fn(&Surroundings),
+) -> std::io::Result<()> {
+    let groups = [MulticastGroup::Neigh];
+    let (connection, handle, mut news) = rtnetlink::new_multicast_connection(&groups)?;
+    tokio::task::spawn_local(connection);
+    let mut watcher = Watcher { handle, around: Surroundings::default() };
+    let mut look = tokio::time::interval(LOOK_AGAIN);
+    loop {
+        let before = watcher.around.clone();
+        tokio::select! {
+            _ = look.tick() => watcher.look(&wanted.borrow().clone()).await,
+            more = wanted.changed() => match more {
+                Ok(()) => {
+                    let addresses = wanted.borrow_and_update().clone();
+                    watcher.look(&addresses).await;
+                }
+                Err(_) => return Ok(()),
+            },
+            message = news.next() => match message {
+                Some((message, _)) => watcher.hear(&message),
+                None => return Err(std::io::ErrorKind::BrokenPipe.into()),
+            },
+        }
+        if watcher.around != before {
+            changed(&watcher.around);
+        }
+    }
+}
+
+struct Watcher {
+    handle: Handle,
+    around: Surroundings,
+}
+
+impl Watcher {
+    async fn look(&mut self, wanted: &HashSet<IpAddr>) {
+        self.around.interfaces = self.links().await;
+        self.around.neighbours.retain(|address, _| wanted.contains(address));
+        for &address in wanted {
+            let place = self.route(address).await;
+            let known = self.around.neighbours.get(&address);
+            // What neighbour news told is better than "resolving".
+            let same_link = known.and_then(interface_of) == interface_of(&place);
+            if known.is_none() || !same_link || interface_of(&place).is_none() {
+                self.around.neighbours.insert(address, place);
+            }
+            if let Some(interface) = interface_of(&place) {
+                self.manage(address, interface).await;
+            }
+        }
+        self.dump().await;
+    }
+
+    async fn links(&self) -> HashMap<u32, Mac> {
+        let links: Vec<_> = self.handle.link().get().execute().collect().await;
+        links.into_iter().flatten().filter_map(|link| Some((link.header.index, mac_of(&link)?))).collect()
+    }
+
+    async fn route(&self, address: IpAddr) -> Neighbour {
+        let message = match address {
+            IpAddr::V4(v4) => RouteMessageBuilder::<std::net::Ipv4Addr>::new().destination_prefix(v4, 32).build(),
+            IpAddr::V6(v6) => RouteMessageBuilder::<std::net::Ipv6Addr>::new().destination_prefix(v6, 128).build(),
+        };
+        let mut routes = Box::pin(self.handle.route().get(message).execute());
+        match routes.next().await {
+            Some(Ok(route)) => place_of(&route),
+            _ => Neighbour::NoRoute,
+        }
+    }
+
+    /// Asks the kernel to resolve the address and to keep it resolved.
+    async fn manage(&self, address: IpAddr, interface: u32) {
+        let managed = NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed);
+        let mut request = self.handle.neighbours().add(interface, address).state(KernelState::None).replace();
+        request.message_mut().attributes.push(managed);
+        if request.execute().await.is_err() {
+            let request = self.handle.neighbours().add(interface, address).state(KernelState::None).replace();
+            if let Err(error) = request.flags(NeighbourFlags::Use).execute().await {
+                tracing::debug!("cannot ask for the neighbour {address}: {error}");
+            }
+        }
+    }
+
+    async fn dump(&mut self) {
+        let entries: Vec<_> = self.handle.neighbours().get().execute().collect().await;
+        entries.iter().flatten().for_each(|entry| self.note(entry, false));
+    }
+
+    fn hear(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) {
+        match &message.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(entry)) => self.note(entry, false),
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelNeighbour(entry)) => self.note(entry, true),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, entry: &NeighbourMessage, deleted: bool) {
+        let Some(address) = address_of(entry) else { return };
+        let Some(known) = self.around.neighbours.get_mut(&address) else { return };
+        let interface = entry.header.ifindex;
+        if interface_of(known) == Some(interface) {
+            *known = match (deleted, entry.header.state, link_address_of(entry)) {
+                (false, KernelState::Failed, _) => Neighbour::Failed { interface },
+                (false, KernelState::Incomplete | KernelState::None, _) | (true, ..) | (_, _, None) => match *known {
+                    // Being asked again, and not yet given up.
+                    Neighbour::Failed { .. } => Neighbour::Failed { interface },
+                    _ => Neighbour::Resolving { interface },
+                },
+                (false, _, Some(mac)) => Neighbour::Reachable { mac, interface },
+            };
+        }
+    }
+}
+
+fn interface_of(neighbour: &Neighbour) -> Option<u32> {
+    match *neighbour {
+        Neighbour::Resolving { interface }
+        | Neighbour::Reachable { interface, .. }
+        | Neighbour::Failed { interface } => Some(interface),
+        _ => None,
+    }
+}
+
+fn place_of(route: &RouteMessage) -> Neighbour {
+    let attribute = |pick: fn(&RouteAttribute) -> Option<IpAddr>| route.attributes.iter().find_map(pick);
+    let router = attribute(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    });
+    let interface = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => Some(*index),
+        _ => None,
+    });
+    match (route.header.kind, router, interface) {
+        (RouteType::Local, ..) => Neighbour::Local,
+        (_, Some(router), _) => Neighbour::BehindRouter { router },
+        (RouteType::Unicast, None, Some(interface)) => Neighbour::Resolving { interface },
+        _ => Neighbour::NoRoute,
+    }
+}
+
+fn address_of(entry: &NeighbourMessage) -> Option<IpAddr> {
+    entry.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    })
+}
+
+fn link_address_of(entry: &NeighbourMessage) -> Option<Mac> {
+    entry.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(bytes) => bytes.as_slice().try_into().ok().map(Mac),
+        _ => None,
+    })
+}
+
+fn mac_of(link: &LinkMessage) -> Option<Mac> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok().map(Mac),
+        _ => None,
+    })
+}

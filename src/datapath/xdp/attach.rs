@@ -1,0 +1,142 @@
+//! From a loaded program to an interface: the ladder of modes, links that outlive the process, and whoever is there already.
+
+use std::path::PathBuf;
+
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::xdp::XdpLink;
+use aya::programs::{ProgramError, Xdp, XdpMode as Mode, loaded_programs};
+
+use crate::model::XdpMode;
+
+use super::load::{LoadError, Loaded, in_full};
+
+/// The program at an interface. Without a pin, dropping it takes the program away.
+#[derive(Debug)]
+pub struct Attachment {
+    pub interface: u32,
+    /// What this process itself attached; an adopted link tells no mode.
+    pub mode: Option<Mode>,
+    _link: Link,
+}
+
+#[derive(Debug)]
+enum Link {
+    Pinned(#[expect(dead_code, reason = "held for its descriptor")] PinnedLink),
+    Held(#[expect(dead_code, reason = "held: dropping it detaches")] FdLink),
+}
+
+/// Why the program is not at the interface. Nothing is left there.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    #[error(
+        "interface {interface}: another XDP program is there already ({program}); take it away first, as with \
+         `ip link set dev {interface} xdp off`"
+    )]
+    Foreign { interface: String, program: String },
+    #[error("interface {interface}: its driver refuses the program ({reason}); xdpmode = \"generic\" would be right")]
+    NativeRefused { interface: String, reason: String },
+    #[error("interface {interface}: the kernel refuses the program: {reason}")]
+    Refused { interface: String, reason: String },
+    #[error("interface {interface}: this kernel has no XDP links (5.9 and later have)")]
+    NoLink { interface: String },
+    #[error("{path}: the link cannot be pinned: {reason}")]
+    Pin { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// Where to attach, and how.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub name: String,
+    pub index: u32,
+    pub mode: XdpMode,
+    /// Where its link is pinned.
+    pub pin: Option<PathBuf>,
+}
+
+impl Place {
+    /// Puts the program at the interface. A link that an earlier process pinned gets it in the place of its old one, so that
+    /// not one packet goes without.
+    pub fn attach(&self, loaded: &mut Loaded) -> Result<Attachment, AttachError> {
+        let program = loaded.program()?;
+        if let Some(pin) = self.pin.as_ref().filter(|pin| pin.exists()) {
+            return self.replace(program, pin.clone());
+        }
+        let (link, mode) = self.climb(program)?;
+        let link = match &self.pin {
+            Some(path) => Link::Pinned(pin(link, path.clone())?),
+            None => Link::Held(link),
+        };
+        Ok(Attachment { interface: self.index, mode: Some(mode), _link: link })
+    }
+
+    fn replace(&self, program: &mut Xdp, pin: PathBuf) -> Result<Attachment, AttachError> {
+        let refused = |reason: String| AttachError::Refused { interface: self.name.clone(), reason };
+        let pinned = PinnedLink::from_pin(&pin).map_err(|error| refused(in_full(&error)))?;
+        let link = XdpLink::try_from(FdLink::from(pinned)).map_err(|error| refused(in_full(&error)))?;
+        let id = program.attach_to_link(link).map_err(|error| refused(in_full(&error)))?;
+        let link = program.take_link(id).map_err(|error| refused(in_full(&error)))?;
+        let link = FdLink::try_from(link).map_err(|error| refused(in_full(&error)))?;
+        Ok(Attachment { interface: self.index, mode: None, _link: Link::Held(link) })
+    }
+
+    /// The driver first, the generic path where it refuses and that is allowed.
+    fn climb(&self, program: &mut Xdp) -> Result<(FdLink, Mode), AttachError> {
+        let native = match self.mode {
+            XdpMode::Generic => return Ok((self.attach_in(program, Mode::Skb)?, Mode::Skb)),
+            XdpMode::Auto | XdpMode::Native => self.attach_in(program, Mode::Driver),
+        };
+        match native {
+            Ok(link) => Ok((link, Mode::Driver)),
+            Err(AttachError::Refused { interface, reason }) if self.mode == XdpMode::Native => {
+                Err(AttachError::NativeRefused { interface, reason })
+            }
+            Err(AttachError::Refused { reason, .. }) => {
+                tracing::warn!(
+                    "interface {}: its driver refuses the XDP program ({reason}); the kernel's generic receive path, which \
+                     costs more per packet, is used",
+                    self.name
+                );
+                Ok((self.attach_in(program, Mode::Skb)?, Mode::Skb))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn attach_in(&self, program: &mut Xdp, mode: Mode) -> Result<FdLink, AttachError> {
+        let refused =
+            |error: &ProgramError| AttachError::Refused { interface: self.name.clone(), reason: in_full(error) };
+        let id = match program.attach_to_if_index(self.index, mode) {
+            Ok(id) => id,
+            Err(ProgramError::SyscallError(error))
+                if matches!(error.io_error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) =>
+            {
+                return Err(AttachError::Foreign { interface: self.name.clone(), program: xdp_programs() });
+            }
+            Err(error) => return Err(refused(&error)),
+        };
+        let link = program.take_link(id).map_err(|error| refused(&error))?;
+        // Where the kernel has no links the library attaches in the old way, which ends with the process: dropping that
+        // one takes the program away again.
+        FdLink::try_from(link).map_err(|_| AttachError::NoLink { interface: self.name.clone() })
+    }
+}
+
+fn pin(link: FdLink, path: PathBuf) -> Result<PinnedLink, AttachError> {
+    link.pin(&path).map_err(|error| AttachError::Pin { path, reason: in_full(&error) })
+}
+
+/// The kernel's number for them (include/uapi/linux/bpf.h), which the library does not export.
+const PROGRAM_TYPE_XDP: u32 = 6;
+
+/// The XDP programs of this host that are not ours, for people to find the one at their interface.
+fn xdp_programs() -> String {
+    let programs = loaded_programs().flatten().filter(|program| {
+        program.program_type() as u32 == PROGRAM_TYPE_XDP && program.name_as_str() != Some(super::object::PROGRAM)
+    });
+    let named =
+        programs.map(|program| format!("{} with id {}", program.name_as_str().unwrap_or("nameless"), program.id()));
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { "its name is not known".to_owned() } else { named.join(", ") }
+}

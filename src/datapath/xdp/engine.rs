@@ -1,0 +1,321 @@
+//! The XDP engine: programs at their interfaces, and the tables behind them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aya::maps::Map;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::model::EngineSettings;
+use crate::packet::Plan;
+use crate::packet::sweep::{Census, Patience, Sweep, units};
+use crate::sys::datapath_layout::{Counters, MAX_SERVERS, REASONS, SCHEMA, TIME_SHIFT, Tally, live, server};
+use crate::wire::Mac;
+
+use super::attach::{AttachError, Attachment, Place};
+use super::load::{HashKeys, LoadError, Loaded, Loading, Sizes};
+use super::pins::{PinError, Pins};
+use super::tables::Tables;
+use super::writer::{NextHops, WriteError, Writer};
+
+/// An interface of this host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Interface {
+    pub name: String,
+    pub index: u32,
+    pub mac: Mac,
+}
+
+/// Why the engine does not run. Nothing of it is left in the kernel but what was there before.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Pins(#[from] PinError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error("the kernel gives no random numbers: {0}")]
+    Random(std::io::Error),
+}
+
+/// Programs in the kernel and the tables that they share.
+pub struct XdpEngine {
+    tables: Tables,
+    writer: Writer,
+    loaded: Vec<Loaded>,
+    attached: Vec<Attachment>,
+    cpus: u32,
+    sweep: Progress,
+    /// The affinity records and fragments: held for as long as the tables are.
+    _maps: Vec<Map>,
+    adopted: bool,
+}
+
+/// Where the sweeper is in its pass.
+#[derive(Debug, Default)]
+struct Progress {
+    next: u32,
+    census: Census,
+    /// What the last whole pass found.
+    last: Census,
+    /// Over all passes, by server.
+    ended: Vec<u64>,
+    drift: i64,
+    passes: u64,
+}
+
+/// A pass over the table is made of so many slices.
+const SLICES: u32 = 50;
+/// New connections per second and CPU above which they are no longer remembered, as in Katran; below half of it they are
+/// again.
+const FLOOD: u32 = 125_000;
+/// Affinity records of the kernel's table; each takes some 100 bytes.
+const RECORDS: u32 = 262_144;
+
+impl XdpEngine {
+    /// Loads the program for each interface, with pinned tables where the BPF file system is there. Nothing is attached yet.
+    pub fn load(settings: &EngineSettings, interfaces: &[Interface]) -> Result<Self, EngineError> {
+        let pins = Pins::at(&settings.bpffs)?;
+        let legacy = pins.legacy()?;
+        let cpus = aya::util::nr_cpus().map_or(1, |count| count as u32);
+        let mut sizes = Sizes::of(settings.connections, RECORDS, cpus);
+        let keys = match legacy {
+            Some(legacy) => {
+                if legacy.buckets != sizes.buckets {
+                    tracing::warn!(
+                        "the connection table keeps its size while it is pinned; `tsuji datapath detach` and a start give \
+                         it the new one"
+                    );
+                }
+                sizes.buckets = legacy.buckets;
+                legacy.keys
+            }
+            None => random_keys().map_err(EngineError::Random)?,
+        };
+        let loading =
+            |interface: &Interface| Loading { keys, sizes, mac: interface.mac, pins: Some(pins.maps().to_owned()) };
+        let loaded = interfaces.iter().map(|interface| loading(interface).load());
+        let loaded = loaded.collect::<Result<Vec<_>, _>>().inspect_err(|_| remove_new(&pins, legacy.is_none()))?;
+        Self::over(loaded, cpus, sizes, keys, legacy.is_some())
+    }
+
+    fn over(
+        mut loaded: Vec<Loaded>,
+        cpus: u32,
+        sizes: Sizes,
+        keys: HashKeys,
+        adopted: bool,
+    ) -> Result<Self, EngineError> {
+        let first = loaded.first_mut().ok_or_else(|| LoadError::Other("no interface is named".to_owned()))?;
+        let tables = first.tables()?;
+        let maps = ["affinity", "fragments"].into_iter().filter_map(|name| first.take_map(name)).collect();
+        let writer = if adopted { Writer::adopt(&tables) } else { Writer::new() };
+        let mut live = tables.live.get(0).unwrap_or_default();
+        live.schema = SCHEMA;
+        live.buckets = sizes.buckets;
+        live.keys = keys.0;
+        live.new_limit = flood_limit(FLOOD);
+        let _ = tables.live.set(0, live);
+        let sweep = Progress::default();
+        Ok(Self { tables, writer, loaded, attached: Vec::new(), cpus, sweep, _maps: maps, adopted })
+    }
+
+    /// Whether tables of an earlier process are in use.
+    pub fn is_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Puts the programs at their interfaces. On an error none of those that came new stays.
+    pub fn attach(&mut self, settings: &EngineSettings, interfaces: &[Interface]) -> Result<(), EngineError> {
+        let pins = Pins::at(&settings.bpffs)?;
+        let places = interfaces.iter().map(|interface| Place {
+            name: interface.name.clone(),
+            index: interface.index,
+            mode: settings.xdpmode,
+            pin: Some(pins.link(interface.index)),
+        });
+        let mut new = Vec::new();
+        for (loaded, place) in self.loaded.iter_mut().zip(places) {
+            let is_new = place.pin.as_ref().is_some_and(|pin| !pin.exists());
+            match place.attach(loaded) {
+                Ok(attachment) => self.attached.push(attachment),
+                Err(error) => {
+                    self.attached.clear();
+                    new.iter().for_each(|pin| drop(std::fs::remove_file::<&std::path::PathBuf>(pin)));
+                    remove_new(&pins, !self.adopted);
+                    return Err(error.into());
+                }
+            }
+            new.extend(place.pin.filter(|_| is_new));
+        }
+        Ok(())
+    }
+
+    /// How each interface is served: `native`, `generic`, or `adopted`.
+    pub fn modes(&self) -> Vec<(u32, &'static str)> {
+        let word = |attachment: &Attachment| match attachment.mode {
+            Some(aya::programs::XdpMode::Driver) => "native",
+            Some(_) => "generic",
+            None => "adopted",
+        };
+        self.attached.iter().map(|attachment| (attachment.interface, word(attachment))).collect()
+    }
+
+    /// Brings the tables to this plan.
+    pub fn write(&mut self, plan: &Plan, hops: &NextHops, now: Instant) -> Result<(), WriteError> {
+        self.writer.apply(&self.tables, plan, hops, now)
+    }
+
+    /// Answers echo requests for the cluster addresses from now on, or no longer.
+    pub fn set_active(&self, active: bool) {
+        let Some(mut live) = self.tables.live.get(0) else { return };
+        live.flags = if active { live.flags | live::ACTIVE } else { live.flags & !live::ACTIVE };
+        let _ = self.tables.live.set(0, live);
+    }
+
+    /// Sweeps the next slice of the connection table. `true`: a whole pass is done, and [`census`](Self::census) is new.
+    pub fn sweep(&mut self, patience: &dyn Fn(u32) -> Patience) -> bool {
+        let slots = self.tables.connections.len();
+        let end = (self.sweep.next + slots.div_ceil(SLICES)).min(slots);
+        let words = self.tables.connections.words();
+        let slice = words.get(self.sweep.next as usize * 8..end as usize * 8).unwrap_or_default();
+        let servers = &self.tables.servers;
+        let purged = |number: u16| {
+            let flags = servers.get(u32::from(number)).map_or(0, |server| server.flags);
+            flags & (server::DEAD | server::RESET) == server::DEAD
+        };
+        let sweep =
+            Sweep { now: coarse_units(), patience: &|service| patience(u32::from(service) / 2), purged: &purged };
+        sweep.run(slice, &mut self.sweep.census);
+        self.sweep.next = end;
+        if end == slots {
+            self.end_pass();
+        }
+        end == slots
+    }
+
+    fn end_pass(&mut self) {
+        let census = std::mem::take(&mut self.sweep.census);
+        self.sweep.next = 0;
+        self.sweep.passes += 1;
+        self.sweep.ended.resize(MAX_SERVERS as usize, 0);
+        let mut drift = 0;
+        for (number, ended) in (0..).zip(&mut self.sweep.ended) {
+            let figures = census.of(number as u16);
+            *ended += figures.expired + figures.purged;
+            let counted = sum(&self.tables, self.cpus, number);
+            let derived = counted.opened.wrapping_sub(counted.closed_fin + counted.closed_rst + *ended);
+            let gap = derived.wrapping_sub(figures.active).cast_signed();
+            drift += gap.abs();
+            // What was opened and closed while the pass went by is in the gap too, and comes right with the next one.
+            *ended = ended.wrapping_add(gap.cast_unsigned());
+        }
+        self.sweep.drift = drift;
+        self.sweep.last = census;
+    }
+
+    /// What the last whole pass found; [`Census::default`] before the first.
+    pub fn census(&self) -> &Census {
+        &self.sweep.last
+    }
+
+    /// By how much counters and table differed at the end of the last pass, over all servers. On a quiet table 0; under
+    /// traffic at most what was opened and closed during the pass.
+    pub fn drift(&self) -> i64 {
+        self.sweep.drift
+    }
+
+    /// What was counted of a server; `None` while it is in no plan.
+    pub fn server(&self, name: &str) -> Option<ServerFigures> {
+        let number = self.writer.server(name)?;
+        let counted = sum(&self.tables, self.cpus, number);
+        let ended = self.sweep.ended.get(number as usize).copied().unwrap_or(0);
+        let closed = counted.closed_fin + counted.closed_rst + ended;
+        Some(ServerFigures { counted, active: counted.opened.saturating_sub(closed) })
+    }
+
+    /// How often a rule chose.
+    pub fn rule_hits(&self, service: &str, rule: &str) -> Option<u64> {
+        Some(self.tables.cursors.get(self.writer.rule(service, rule)?)?.hits)
+    }
+
+    /// The service's number, by which [`sweep`](Self::sweep) asks for its patience.
+    pub fn service(&self, name: &str) -> Option<u32> {
+        self.writer.service(name)
+    }
+
+    /// Packets and bytes by reason, in the order of [`super::reason::Reason::ALL`].
+    pub fn reasons(&self) -> Vec<Tally> {
+        let sum = |reason| {
+            (0..self.cpus).filter_map(|cpu| self.tables.reasons.get(cpu * REASONS + reason)).fold(
+                Tally::default(),
+                |sum, tally| Tally { packets: sum.packets + tally.packets, bytes: sum.bytes + tally.bytes },
+            )
+        };
+        (0..REASONS).map(sum).collect()
+    }
+
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+}
+
+/// One server's counters over all CPUs, and what follows from them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ServerFigures {
+    pub counted: Counters,
+    /// Connections opened and neither closed nor expired.
+    pub active: u64,
+}
+
+fn sum(tables: &Tables, cpus: u32, number: u32) -> Counters {
+    let lanes = (0..cpus).filter_map(|cpu| tables.counters.get(cpu * MAX_SERVERS + number));
+    lanes.fold(Counters::default(), |sum, lane| Counters {
+        packets: sum.packets + lane.packets,
+        bytes: sum.bytes + lane.bytes,
+        opened: sum.opened.wrapping_add(lane.opened),
+        closed_fin: sum.closed_fin + lane.closed_fin,
+        closed_rst: sum.closed_rst + lane.closed_rst,
+        picked_up: sum.picked_up + lane.picked_up,
+        sticky: sum.sticky + lane.sticky,
+        resets: sum.resets + lane.resets,
+    })
+}
+
+/// A limit per second as one per window of the program's flood gauge.
+fn flood_limit(per_second: u32) -> u32 {
+    let window = Duration::from_nanos(1 << (TIME_SHIFT + crate::sys::datapath_layout::FLOOD_WINDOW_SHIFT));
+    (u64::from(per_second) * window.as_nanos() as u64 / 1_000_000_000) as u32
+}
+
+/// The clock that the program reads, in its units.
+fn coarse_units() -> u32 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from);
+    (now.as_nanos() >> TIME_SHIFT) as u32
+}
+
+/// A port's patience in the table's units.
+pub fn patience(stale: Duration, fin: Duration) -> Patience {
+    Patience { stale: units(stale), fin: units(fin) }
+}
+
+fn random_keys() -> std::io::Result<HashKeys> {
+    use std::io::Read;
+    let mut bytes = [0; 256];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let mut keys = [0; 32];
+    for (key, chunk) in keys.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *key = u64::from_ne_bytes(*chunk);
+    }
+    Ok(HashKeys(keys))
+}
+
+/// Takes away what this start has pinned, when it comes to nothing.
+fn remove_new(pins: &Pins, new: bool) {
+    let directory: &Path = pins.maps();
+    if new {
+        super::load::PINNED.iter().for_each(|name| drop(std::fs::remove_file(directory.join(name))));
+        drop(std::fs::remove_dir(directory));
+    }
+}

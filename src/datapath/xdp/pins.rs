@@ -1,0 +1,120 @@
+//! What outlives the process: maps and links, pinned in the BPF file system.
+//!
+//! All lies under one directory, `<bpffs>/tsuji/s<schema>`, so that a version with other tables never meets these.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aya::maps::{Map, MapData};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use std::os::fd::AsFd;
+
+use crate::sys::datapath_layout::{Live, SCHEMA};
+use crate::sys::shared_array::SharedArray;
+
+use super::load::{HashKeys, PINNED};
+
+/// The directory of this version's pins.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    directory: PathBuf,
+}
+
+/// Why nothing can be pinned, or what is pinned cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    #[error("{0} is no BPF file system: `mount -t bpf bpf {0}`, or name the right place as `bpffs` of the executor")]
+    NoBpffs(PathBuf),
+    #[error("{path}: {source}")]
+    Files { path: PathBuf, source: io::Error },
+    #[error(
+        "{directory} holds tables that are not whole or not of this version; `tsuji datapath detach` removes them, and \
+         connections are forgotten"
+    )]
+    Unusable { directory: PathBuf },
+}
+
+/// What an earlier process left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Legacy {
+    pub keys: HashKeys,
+    pub buckets: u32,
+}
+
+impl Pins {
+    /// The place of the pins; makes the directories.
+    pub fn at(bpffs: &Path) -> Result<Self, PinError> {
+        let is_bpf = statfs(bpffs).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC);
+        if !is_bpf {
+            return Err(PinError::NoBpffs(bpffs.to_owned()));
+        }
+        let directory = Self::directory(bpffs);
+        fs::create_dir_all(&directory).map_err(|source| PinError::Files { path: directory.clone(), source })?;
+        Ok(Self { directory })
+    }
+
+    fn directory(bpffs: &Path) -> PathBuf {
+        bpffs.join("tsuji").join(format!("s{SCHEMA}"))
+    }
+
+    pub fn maps(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn link(&self, interface: u32) -> PathBuf {
+        self.directory.join(format!("link-{interface}"))
+    }
+
+    /// What is there already; `None`: nothing.
+    pub fn legacy(&self) -> Result<Option<Legacy>, PinError> {
+        let present = PINNED.iter().filter(|name| self.directory.join(name).exists()).count();
+        if present == 0 {
+            return Ok(None);
+        }
+        let unusable = || PinError::Unusable { directory: self.directory.clone() };
+        let live = (present == PINNED.len()).then(|| self.live()).flatten().ok_or_else(unusable)?;
+        let whole = live.schema == SCHEMA && live.buckets >= 2;
+        whole.then_some(Some(Legacy { keys: HashKeys(live.keys), buckets: live.buckets })).ok_or_else(unusable)
+    }
+
+    fn live(&self) -> Option<Live> {
+        let Ok(Map::Array(data)) = Map::from_map_data(MapData::from_pin(self.directory.join("live")).ok()?) else {
+            return None;
+        };
+        let info = data.info().ok()?;
+        (info.value_size() as usize == size_of::<Live>()).then_some(())?;
+        SharedArray::<Live>::map(data.fd().as_fd(), 1).ok()?.get(0)
+    }
+
+    /// Interfaces with a pinned link, by index.
+    pub fn links(&self) -> Vec<u32> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| name.strip_prefix("link-")?.parse().ok()).collect()
+    }
+
+    /// Removes all pins of all versions below this file system: without other users of the program that ends it.
+    pub fn remove_all(bpffs: &Path) -> Result<Vec<PathBuf>, PinError> {
+        let root = bpffs.join("tsuji");
+        let mut removed = Vec::new();
+        for version in entries(&root)? {
+            for pin in entries(&version)? {
+                fs::remove_file(&pin).map_err(|source| PinError::Files { path: pin.clone(), source })?;
+                removed.push(pin);
+            }
+            fs::remove_dir(&version).map_err(|source| PinError::Files { path: version.clone(), source })?;
+        }
+        let _ = fs::remove_dir(&root);
+        Ok(removed)
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, PinError> {
+    let listed = match fs::read_dir(directory) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(PinError::Files { path: directory.to_owned(), source }),
+    };
+    Ok(listed.flatten().map(|entry| entry.path()).collect())
+}
