@@ -1,26 +1,29 @@
 //! Drives the packet engine: a thread of its own gets each forwarding table and each change of the neighbourhood, keeps the
 //! kernel's tables up to date, sweeps them, and carries their counters to where reports look.
 
+pub mod claims;
 pub mod interfaces;
 pub mod neighbours;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::claim::Counts;
 use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
 use crate::datapath::xdp::writer::{NextHop, NextHops};
 use crate::executor::{ForwardingTable, PortTable};
-use crate::model::{EngineSettings, ForwardingMethod};
+use crate::model::{Claim, EngineSettings, ForwardingMethod};
 use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
 use crate::packet::sweep::Patience;
 use crate::sys::datapath_layout::Tally;
 
 use super::clock;
+use claims::Claimants;
 use interfaces::{InterfaceError, interface};
 use neighbours::{Neighbour, Surroundings};
 
@@ -50,6 +53,8 @@ pub struct Status {
     /// Plans that could not be put into the tables.
     pub refused_plans: u64,
     pub neighbours: HashMap<IpAddr, Neighbour>,
+    /// Of ARP and neighbour discovery for cluster addresses.
+    pub claims: Counts,
 }
 
 enum Order {
@@ -67,6 +72,7 @@ pub struct Packets {
     thread: Option<JoinHandle<()>>,
     wanted: tokio::sync::watch::Sender<HashSet<IpAddr>>,
     interfaces: Vec<Interface>,
+    claimants: Claimants,
 }
 
 impl Packets {
@@ -99,7 +105,9 @@ impl Packets {
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || keeper.live(&inbox));
         let thread = Some(thread.map_err(PacketsError::Thread)?);
         let wanted = tokio::sync::watch::Sender::new(HashSet::new());
-        Ok(Some(Self { orders, status, thread, wanted, interfaces }))
+        let claimants = Claimants::start(&interfaces).map_err(PacketsError::Thread)?;
+        claimants.set_active(true);
+        Ok(Some(Self { orders, status, thread, wanted, interfaces, claimants }))
     }
 
     /// The interfaces that clients' packets come in on.
@@ -116,16 +124,20 @@ impl Packets {
             *before = wanted;
             differs
         });
+        let claimed = mac_ports(&table).filter(|port| port.settings.packets.claim == Claim::Auto);
+        let claimed: BTreeSet<IpAddr> = claimed.map(|port| port.listen.ip()).collect();
+        self.claimants.claim(claimed.into_iter().filter(|address| !address.is_unspecified()).collect());
         self.send(Order::Publish(table));
     }
 
     /// Answers for cluster addresses, or no longer.
     pub fn set_active(&self, active: bool) {
+        self.claimants.set_active(active);
         self.send(Order::Active(active));
     }
 
     pub fn status(&self) -> Status {
-        lock(&self.status).clone()
+        Status { claims: self.claimants.counts(), ..lock(&self.status).clone() }
     }
 
     /// Watches the neighbourhood on this thread's runtime, for good.
@@ -290,6 +302,7 @@ impl Keeper {
             drift: self.engine.drift(),
             refused_plans: self.refused,
             neighbours: self.around.neighbours.clone(),
+            claims: Counts::default(),
         };
     }
 }
