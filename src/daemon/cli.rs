@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::datapath::DatapathCommand;
 use super::paths::DEFAULT_CONFIGURATION;
-use super::{check, demo, run};
+use super::{check, datapath, demo, run};
 
 /// A layer-4/layer-7 load balancer: clusters, servers, advisors, rules and affinity, steered with dscontrol.
 #[derive(Debug, Parser)]
@@ -29,6 +30,14 @@ enum Command {
     },
     /// Run a whole site on loopback to play with: three servers, a sorry page, the proxy. Needs no root.
     Demo(DemoOptions),
+    /// Look at what MAC forwarding left in the kernel, or take it away.
+    Datapath {
+        #[command(subcommand)]
+        command: DatapathCommand,
+        /// Where the BPF file system is mounted.
+        #[arg(long, value_name = "PATH", default_value = "/sys/fs/bpf", global = true)]
+        bpffs: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -55,5 +64,6 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run::run(&options.config, || {}),
         Command::Check { files } => check::check(&files),
         Command::Demo(options) => demo::run(options.listen, options.metrics),
+        Command::Datapath { command, bpffs } => datapath::run(&command, &bpffs),
     }
 }

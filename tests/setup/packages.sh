@@ -8,8 +8,9 @@
 set -euo pipefail
 
 # promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would; haproxy and nginx stand
-# before and behind it with the PROXY protocol.
-[ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl haproxy:haproxy nginx:nginx
+# before and behind it with the PROXY protocol. ip and ethtool build the networks of tests/netns, arping asks there.
+[ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl haproxy:haproxy nginx:nginx \
+  ip:iproute2 ethtool:ethtool arping:arping
 who=$1
 wanted=("${@:2}")
 

@@ -54,6 +54,12 @@ impl Pins {
         Ok(Self { directory })
     }
 
+    /// The pins where there are some; makes nothing.
+    pub fn present(bpffs: &Path) -> Result<Option<Self>, PinError> {
+        let directory = Self::directory(bpffs);
+        Ok(directory.is_dir().then_some(Self { directory }))
+    }
+
     fn directory(bpffs: &Path) -> PathBuf {
         bpffs.join("tsuji").join(format!("s{SCHEMA}"))
     }
@@ -94,7 +100,7 @@ impl Pins {
         names.filter_map(|name| name.strip_prefix("link-")?.parse().ok()).collect()
     }
 
-    /// Removes all pins of all versions below this file system: without other users of the program that ends it.
+    /// Removes all pins of all versions below this file system. A program that nobody else holds ends with its pin.
     pub fn remove_all(bpffs: &Path) -> Result<Vec<PathBuf>, PinError> {
         let root = bpffs.join("tsuji");
         let mut removed = Vec::new();

@@ -1,0 +1,63 @@
+//! `tsuji datapath`: what the packet engine left in the kernel, and its end. Needs no running daemon.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use nix::net::if_::if_indextoname;
+
+use crate::datapath::xdp::pins::{PinError, Pins};
+use crate::sys::datapath_layout::SCHEMA;
+
+use super::chain;
+
+#[derive(Debug, Subcommand)]
+pub enum DatapathCommand {
+    /// Say what is pinned: interfaces with the program, and the connection table. 1: there is nothing.
+    Status,
+    /// Take the program away from all interfaces and forget all connections. A running daemon does not put it back.
+    Detach,
+}
+
+/// 0 done, 1 nothing there or failed.
+pub fn run(command: &DatapathCommand, bpffs: &Path) -> ExitCode {
+    let done = match command {
+        DatapathCommand::Status => status(bpffs),
+        DatapathCommand::Detach => detach(bpffs),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tsuji: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn status(bpffs: &Path) -> Result<ExitCode, PinError> {
+    let Some(pins) = Pins::present(bpffs)? else {
+        println!("nothing is pinned in {}", bpffs.display());
+        return Ok(ExitCode::FAILURE);
+    };
+    for index in pins.links() {
+        let name = if_indextoname(index).ok().and_then(|name| name.into_string().ok());
+        println!("interface {}: XDP program attached", name.unwrap_or_else(|| format!("{index} (gone)")));
+    }
+    match pins.legacy()? {
+        Some(legacy) => {
+            println!("connection table: room for {} entries, schema {SCHEMA}", u64::from(legacy.buckets) * 4)
+        }
+        None => println!("no tables of schema {SCHEMA}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn detach(bpffs: &Path) -> Result<ExitCode, PinError> {
+    let removed = Pins::remove_all(bpffs)?;
+    if removed.is_empty() {
+        println!("nothing is pinned in {}", bpffs.display());
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("detached: {} pins removed from {}", removed.len(), bpffs.display());
+    Ok(ExitCode::SUCCESS)
+}

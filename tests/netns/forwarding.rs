@@ -1,0 +1,174 @@
+//! What clients and operators see of MAC forwarding.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::lab::{CLUSTER, CLUSTER6, Daemon, Lab};
+use super::web::{Connection, serve, who, who_by_datagram};
+
+fn site(mode: &str, more: &str) -> String {
+    let server = |number: u32, weight: u32| {
+        format!(
+            "[[cluster.port.server]]\nname = \"s{number}\"\naddress = \"10.77.0.{}\"\nweight = {weight}\nfixedweight = true\n",
+            number + 2
+        )
+    };
+    let servers = server(1, 10) + &server(2, 5) + &server(3, 5);
+    let cluster = |name: &str, address: &str| {
+        format!(
+            "[[cluster]]\nname = \"{name}\"\naddress = \"{address}\"\n[[cluster.port]]\nnumber = 80\nmethod = \"mac\"\n{more}\n{servers}"
+        )
+    };
+    format!(
+        "[executor]\nworkers = 1\ninterfaces = [\"eth0\"]\nbpffs = \"{{bpffs}}\"\nxdpmode = \"{mode}\"\nconnections = 65536\n{}{}",
+        cluster("shop", CLUSTER),
+        cluster("shop6", CLUSTER6)
+    )
+}
+
+fn lab() -> Option<Lab> {
+    let lab = Lab::new()?;
+    ["s1", "s2", "s3"].into_iter().for_each(|server| serve(&lab, server));
+    Some(lab)
+}
+
+/// Servers are known to the kernel, and the addresses are claimed.
+fn settle(lab: &Lab, daemon: &Daemon) {
+    for address in [CLUSTER, CLUSTER6] {
+        daemon.wait_until("servers answer", || who(lab, address, 1)[0].starts_with('s'));
+    }
+}
+
+fn count(answers: &[String]) -> [usize; 3] {
+    ["s1", "s2", "s3"].map(|name| answers.iter().filter(|answer| *answer == name).count())
+}
+
+#[test]
+fn connections_go_to_servers_in_turn_and_answers_come_back_directly() {
+    for mode in ["native", "generic"] {
+        let Some(lab) = lab() else { return };
+        let daemon = lab.start(&site(mode, ""));
+        settle(&lab, &daemon);
+        assert!(daemon.said().contains(&format!("by XDP ({mode})")), "{}", daemon.said());
+        for address in [CLUSTER, CLUSTER6] {
+            let answers = who(&lab, address, 40);
+            assert_eq!(count(&answers), [20, 10, 10], "{mode} {address}: {answers:?}");
+            let answers = who_by_datagram(&lab, address, 40);
+            assert_eq!(count(&answers), [20, 10, 10], "{mode} {address} by UDP: {answers:?}");
+        }
+        daemon.wait_until("connections are counted", || daemon.figure("shop:80:s1", "Total connections") >= 40);
+    }
+}
+
+#[test]
+fn the_address_answers_arp_and_echo_while_the_daemon_is_alive() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", ""));
+    settle(&lab, &daemon);
+    let pings = |address: &str| lab.command("client", "ping").args(["-c1", "-W1", address]).output();
+    if pings(CLUSTER).is_ok() {
+        assert!(pings(CLUSTER).unwrap().status.success(), "{}", daemon.said());
+        assert!(pings(CLUSTER6).unwrap().status.success(), "{}", daemon.said());
+    }
+    daemon.freeze(true);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(who(&lab, CLUSTER, 4).len(), 4, "who knows the way is served");
+    lab.sh("client", &format!("ip neigh flush dev eth0; ip neigh del {CLUSTER} dev eth0 2>/dev/null || true"));
+    let silent = who(&lab, CLUSTER, 1);
+    assert!(!silent[0].starts_with('s'), "nobody answers for the address: {silent:?}");
+    daemon.freeze(false);
+    daemon.wait_until("the address is answered for again", || who(&lab, CLUSTER, 1)[0].starts_with('s'));
+}
+
+#[test]
+fn a_server_that_is_taken_down_gets_nothing_more() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", ""));
+    settle(&lab, &daemon);
+    daemon.dscontrol("server down shop:80:s1");
+    let answers = who(&lab, CLUSTER, 20);
+    assert_eq!(count(&answers), [0, 10, 10], "{answers:?}");
+    daemon.dscontrol("server up shop:80:s1");
+    let answers = who(&lab, CLUSTER, 20);
+    assert_eq!(count(&answers), [10, 5, 5], "{answers:?}");
+}
+
+#[test]
+fn clients_of_a_dead_server_are_told() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", "reset = true"));
+    settle(&lab, &daemon);
+    let (said, heard) = std::sync::mpsc::channel();
+    let (go, went) = std::sync::mpsc::channel::<()>();
+    let client = lab.on("client", move || {
+        let mut connection = Connection::open(CLUSTER).unwrap();
+        said.send(connection.ask().unwrap()).unwrap();
+        went.recv().unwrap();
+        connection.ask()
+    });
+    let server = heard.recv().unwrap();
+    daemon.dscontrol(&format!("server down shop:80:{server}"));
+    go.send(()).unwrap();
+    let error = client.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+}
+
+#[test]
+fn clients_stay_with_their_server() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", "stickytime = 60"));
+    settle(&lab, &daemon);
+    let answers = who(&lab, CLUSTER, 10);
+    assert_eq!(count(&answers).iter().max(), Some(&10), "{answers:?}");
+    daemon.dscontrol(&format!("server down shop:80:{}", answers[0]));
+    let moved = who(&lab, CLUSTER, 10);
+    assert_eq!(count(&moved).iter().max(), Some(&10), "{moved:?}");
+    assert_ne!(moved[0], answers[0]);
+}
+
+#[test]
+fn killing_the_daemon_and_starting_it_again_breaks_no_connection() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", ""));
+    settle(&lab, &daemon);
+    let end = Arc::new(AtomicBool::new(false));
+    let (served, broken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let load = |long: bool| {
+        let (end, served, broken) = (Arc::clone(&end), Arc::clone(&served), Arc::clone(&broken));
+        lab.on("client", move || {
+            while !end.load(Ordering::Relaxed) {
+                let asked = Connection::open(CLUSTER).and_then(|mut connection| {
+                    let first = connection.ask()?;
+                    while long && !end.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(2));
+                        assert_eq!(connection.ask()?, first, "it stays with its server");
+                    }
+                    Ok(())
+                });
+                let counter = if asked.is_ok() { &served } else { &broken };
+                counter.fetch_add(1, Ordering::Relaxed);
+                if !long {
+                    std::thread::sleep(Duration::from_millis(4));
+                }
+            }
+        })
+    };
+    let clients: Vec<_> = (0..8).map(|number| load(number < 4)).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    daemon.kill();
+    std::thread::sleep(Duration::from_millis(1000));
+    let daemon = lab.start(&site("auto", ""));
+    assert!(daemon.said().contains("by XDP (adopted)"), "{}", daemon.said());
+    std::thread::sleep(Duration::from_millis(1000));
+    end.store(true, Ordering::Relaxed);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    assert!(served.load(Ordering::Relaxed) > 200, "{}", served.load(Ordering::Relaxed));
+    assert_eq!(broken.load(Ordering::Relaxed), 0);
+    let status = lab.tsuji(&["datapath", "status"]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("interface eth0: XDP program attached"), "{status:?}");
+    drop(daemon);
+    assert!(lab.tsuji(&["datapath", "detach"]).status.success());
+    assert!(!who(&lab, CLUSTER, 1)[0].starts_with('s'), "detached");
+    assert_eq!(lab.tsuji(&["datapath", "status"]).status.code(), Some(1));
+}

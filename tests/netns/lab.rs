@@ -1,0 +1,225 @@
+//! A bridge with hosts, each in a network namespace of its own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The cluster addresses: nobody's on the link, on the loopback of each server.
+pub const CLUSTER: &str = "10.77.0.100";
+pub const CLUSTER6: &str = "fd77::100";
+
+/// One network: a bridge, a client, a dispatcher, three servers. All of it goes when it is dropped.
+pub struct Lab {
+    prefix: String,
+    scratch: tempfile::TempDir,
+    bpffs: PathBuf,
+}
+
+/// Hosts in the order of their addresses, from 10.77.0.1.
+const HOSTS: [&str; 5] = ["client", "lb", "s1", "s2", "s3"];
+
+impl Lab {
+    /// `None`, with a line that says why: this is not the place for it.
+    pub fn new() -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: network namespaces need root");
+            return None;
+        }
+        if let Some(missing) = ["ip", "ethtool", "nsenter"].into_iter().find(|program| !is_there(program)) {
+            println!("skipped: no {missing} here");
+            return None;
+        }
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("tsuji-{}-{}-", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let scratch = tempfile::tempdir().unwrap();
+        let bpffs = scratch.path().join("bpf");
+        std::fs::create_dir(&bpffs).unwrap();
+        let lab = Self { prefix, scratch, bpffs };
+        sh(&format!("mount -t bpf bpf {}", lab.bpffs.display()));
+        lab.build();
+        Some(lab)
+    }
+
+    fn build(&self) {
+        self.add_namespace("switch");
+        self.sh("switch", "ip link add br0 type bridge && ip link set br0 up");
+        for (place, host) in HOSTS.into_iter().enumerate() {
+            self.add_namespace(host);
+            self.connect(host, place + 1);
+        }
+        for server in ["s1", "s2", "s3"] {
+            self.sh(server, &format!("ip addr add {CLUSTER}/32 dev lo && ip addr add {CLUSTER6}/128 dev lo nodad"));
+            self.sh(
+                server,
+                "for i in all eth0; do echo 1 > /proc/sys/net/ipv4/conf/$i/arp_ignore; echo 2 > /proc/sys/net/ipv4/conf/$i/arp_announce; done",
+            );
+        }
+        // See pass.c.
+        let pass = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
+        self.sh("switch", &format!("ip link set to-lb xdpdrv obj {pass} sec xdp"));
+    }
+
+    fn add_namespace(&self, host: &str) {
+        sh(&format!("ip netns add {}{host}", self.prefix));
+        self.sh(host, "ip link set lo up; echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad");
+    }
+
+    /// A veth pair to the bridge. Frames must leave complete: a program that sends them back knows nothing of checksums
+    /// and segments that are left to a network card.
+    fn connect(&self, host: &str, number: usize) {
+        sh(&format!("ip link add eth0 netns {0}{host} type veth peer name to-{host} netns {0}switch", self.prefix));
+        self.sh("switch", &format!("ip link set to-{host} master br0 up"));
+        self.sh(host, "ip link set eth0 up");
+        self.sh(
+            host,
+            &format!("ip addr add 10.77.0.{number}/24 dev eth0; ip addr add fd77::{number}/64 dev eth0 nodad"),
+        );
+        self.sh(host, "ethtool -K eth0 tx off gso off tso off rxvlan off txvlan off");
+    }
+
+    pub fn namespace(&self, host: &str) -> PathBuf {
+        Path::new("/run/netns").join(format!("{}{host}", self.prefix))
+    }
+
+    /// A command on a host. Not by `ip netns exec`, which gives it a /sys of its own, where pins are lost.
+    pub fn command(&self, host: &str, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.namespace(host).display())).arg(program);
+        command
+    }
+
+    /// A shell line on a host, which must succeed.
+    pub fn sh(&self, host: &str, line: &str) {
+        let output = self.command(host, "sh").args(["-c", line]).output().unwrap();
+        assert!(output.status.success(), "{host}: {line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Runs this on a thread of its own on a host.
+    pub fn on<T: Send + 'static>(
+        &self,
+        host: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> std::thread::JoinHandle<T> {
+        let namespace = File::open(self.namespace(host)).unwrap();
+        std::thread::spawn(move || {
+            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            work()
+        })
+    }
+
+    /// Starts a daemon on the dispatcher. `{bpffs}` in the configuration is this lab's BPF file system.
+    pub fn start(&self, configuration: &str) -> Daemon {
+        let file = self.scratch.path().join("tsuji.toml");
+        let socket = self.scratch.path().join("control.sock");
+        let head = format!(
+            "[control]\nsocket = \"{}\"\nstatedir = \"{}\"\n[metrics]\nlisten = \"\"\n[log]\nloglevel = 3\n",
+            socket.display(),
+            self.scratch.path().join("state").display()
+        );
+        let configuration = configuration.replace("{bpffs}", &self.bpffs.display().to_string());
+        std::fs::write(&file, head + &configuration).unwrap();
+        let log = self.scratch.path().join("log");
+        let child = self
+            .command("lb", env!("CARGO_BIN_EXE_tsuji"))
+            .args(["run", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let daemon = Daemon { child, socket, log };
+        daemon.wait_until("it is ready", || daemon.said().matches(" is ready").count() > daemon.starts_before());
+        daemon
+    }
+
+    /// `tsuji WORDS` on the dispatcher.
+    pub fn tsuji(&self, words: &[&str]) -> Output {
+        let mut command = self.command("lb", env!("CARGO_BIN_EXE_tsuji"));
+        command.args(words).args(["--bpffs", &self.bpffs.display().to_string()]).output().unwrap()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for host in HOSTS.into_iter().chain(["switch"]) {
+            let _ = Command::new("ip").args(["netns", "del", &format!("{}{host}", self.prefix)]).output();
+        }
+        let _ = Command::new("umount").arg(&self.bpffs).output();
+    }
+}
+
+/// A running daemon; it is killed when it is dropped.
+pub struct Daemon {
+    child: Child,
+    socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Daemon {
+    pub fn dscontrol(&self, line: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dscontrol"));
+        let output = command.arg("--socket").arg(&self.socket).args(line.split(' ')).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// The value of a line of a server's report, such as "Total connections".
+    pub fn figure(&self, server: &str, line: &str) -> u64 {
+        let report = self.dscontrol(&format!("server report {server}"));
+        let found = report.lines().find(|text| text.starts_with(line));
+        found.and_then(|text| text.split(' ').next_back()?.parse().ok()).unwrap_or_else(|| panic!("{line}: {report}"))
+    }
+
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// How often a daemon became ready before this one, which shares its log.
+    fn starts_before(&self) -> usize {
+        let pid = format!("pid {} ", self.child.id());
+        let _ = pid;
+        self.said().matches("--- killed").count()
+    }
+
+    /// SIGKILL: nothing is said or tidied up.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let mut log = File::options().append(true).open(&self.log).unwrap();
+        std::io::Write::write_all(&mut log, b"--- killed\n").unwrap();
+    }
+
+    pub fn freeze(&self, frozen: bool) {
+        use nix::sys::signal::{Signal, kill};
+        let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(nix::unistd::Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < patience, "it is not so that {what}; the daemon said:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("the daemon said:\n{}", self.said());
+        }
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().any(|place| Path::new(place).join(program).exists())
+}
+
+fn sh(line: &str) {
+    let output = Command::new("sh").args(["-c", line]).env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,14 @@
+//! MAC forwarding on real interfaces: hosts in network namespaces around a bridge, real ARP, real daemons.
+//!
+//! Needs root, iproute2 and ethtool; each test says in one line that it is skipped where they are missing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets the unexpected should stop right there"
+)]
+
+mod forwarding;
+mod lab;
+mod web;
