@@ -23,6 +23,7 @@ fn scrape(criterion: &mut Criterion) {
             proxy: Vec::new(),
             commands: Vec::new(),
             log_lines_dropped: 0,
+            packets: None,
             access_logs: AccessLogReading::default(),
             alerts: 0,
             started: SystemTime::UNIX_EPOCH,

@@ -95,7 +95,6 @@ impl Heart {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "reports follow")]
     pub fn packets(&self) -> Option<&Packets> {
         self.packets.get()
     }

@@ -40,6 +40,7 @@ impl Readings {
             commands: self.desk.tally().commands(),
             log_lines_dropped: log::dropped(),
             access_logs: self.access_logs(),
+            packets: self.desk.heart().packets().map(|packets| packets.status().reading()),
             // A file that was not loaded is one more, and so is an access log that cannot be written.
             alerts: dispatcher.alerts()
                 + u64::from(self.desk.last_load().is_some_and(|(good, _)| !good))

@@ -8,6 +8,7 @@
 //! is served here and no clock is read; of files only those of this process under `/proc` ([`ProcessReading::take`]).
 
 mod dispatcher;
+mod packets;
 mod page;
 mod ports;
 mod process;
@@ -16,7 +17,8 @@ mod servers;
 
 pub use process::ProcessReading;
 pub use reading::{
-    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, ProxyCounter, Reading, ReloadReading,
+    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, PacketReading, ProxyCounter, Reading,
+    ReloadReading,
 };
 
 use page::Page;
@@ -31,6 +33,9 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 pub fn encode(reading: &Reading) -> Vec<u8> {
     let mut page = Page::default();
     dispatcher::write(&mut page, reading);
+    if let Some(packets) = &reading.packets {
+        packets::write(&mut page, packets);
+    }
     ports::write(&mut page, &reading.table, &reading.reasons);
     servers::write(&mut page, &reading.table);
     dispatcher::write_advisors(&mut page, &reading.advisors);

@@ -25,6 +25,8 @@ pub struct Reading {
     /// Lines that no log took because it was behind.
     pub log_lines_dropped: u64,
     pub access_logs: AccessLogReading,
+    /// Of MAC forwarding, where an interface is named for it.
+    pub packets: Option<PacketReading>,
     /// Alerts that are open now.
     pub alerts: u64,
     /// When the daemon began.
@@ -32,6 +34,22 @@ pub struct Reading {
     /// The daemon's version, `CARGO_PKG_VERSION`.
     pub version: &'static str,
     pub process: ProcessReading,
+}
+
+/// What became of packets.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PacketReading {
+    /// Packets and bytes by reason.
+    pub reasons: Vec<(&'static str, u64, u64)>,
+    /// Entries of the connection table, half-open ones among them, and its places.
+    pub connections: u64,
+    pub half_open: u64,
+    pub room: u64,
+    pub drift: u64,
+    pub refused_plans: u64,
+    pub arp_answers: u64,
+    pub announcements: u64,
+    pub duplicates: u64,
 }
 
 /// What became of the lines of all access logs.

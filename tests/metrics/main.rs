@@ -43,6 +43,7 @@ fn reading(table: ForwardingTable) -> Reading {
         ],
         commands: vec![("done", 5), ("refused", 1), ("misused", 0)],
         log_lines_dropped: 0,
+        packets: None,
         access_logs: AccessLogReading { lines: 7, bytes: 1_200, dropped: 2, errors: 1 },
         alerts: 1,
         started: at(1_700_000_000),

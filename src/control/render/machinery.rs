@@ -3,11 +3,11 @@
 use super::boxed::{Align, Boxed};
 use super::dotted::Dotted;
 use super::objects::defaults;
-use super::spelling::{address, counts, health, limit, overrides, rate, row, span, standing, traffic, yes_no};
+use super::spelling::{Row, address, counts, health, limit, overrides, rate, row, span, standing, traffic, yes_no};
 use crate::control::lookup::plain;
 use crate::control::reply::{
     AdvisorLine, AdvisorReport, AdvisorServer, AdvisorStatus, ExecutorReport, ExecutorStatus, ManagerPort,
-    ManagerReport, ManagerServer, ManagerStatus, StatusReport,
+    ManagerReport, ManagerServer, ManagerStatus, PacketReport, StatusReport,
 };
 
 pub fn status(status: &StatusReport) -> String {
@@ -68,7 +68,30 @@ pub fn executor_report(report: &ExecutorReport) -> String {
         .row("Retried on another server", report.retries)
         .row("Affinity records", report.affinity_records)
         .row("Affinity records given up early", report.affinity_evicted)
+        .rows(report.packets.iter().flat_map(packets))
         .to_string()
+}
+
+fn packets(report: &PacketReport) -> impl Iterator<Item = Row> {
+    let interfaces = report.interfaces.iter().map(|(name, mode)| row(format!("Interface {name}"), mode));
+    let neighbours = report.neighbours.iter().map(|(address, state)| row(format!("Neighbour {address}"), state));
+    let table = [
+        row("Connection table - entries".to_owned(), report.connections),
+        row("Connection table - half open".to_owned(), report.half_open),
+        row("Connection table - places".to_owned(), report.room),
+        row("Connection table - counter drift".to_owned(), report.drift),
+        row("Plans refused".to_owned(), report.refused_plans),
+        row("Cluster addresses - questions answered".to_owned(), report.arp_answers),
+        row("Cluster addresses - announcements".to_owned(), report.announcements),
+        row("Cluster addresses - duplicates".to_owned(), report.duplicates),
+    ];
+    interfaces
+        .chain(counts("Packets sent", &report.sent))
+        .chain(counts("Packets passed to this host", &report.passed))
+        .chain(counts("Packets discarded", &report.dropped))
+        .chain(counts("Packets remarked", &report.remarks))
+        .chain(table)
+        .chain(neighbours)
 }
 
 pub fn manager_status(status: &ManagerStatus) -> String {

@@ -102,6 +102,25 @@ fn executor() {
             retries: 2,
             affinity_records: 10,
             affinity_evicted: 0,
+            packets: Some(PacketReport {
+                interfaces: vec![("eth0".into(), "XDP, native".into())],
+                sent: counts(&[("forwarded", 123_456), ("echo", 7)]),
+                passed: counts(&[("foreign", 99)]),
+                dropped: counts(&[("unserved", 3)]),
+                remarks: counts(&[("table-full", 1)]),
+                connections: 64,
+                half_open: 2,
+                room: 1_572_864,
+                drift: 0,
+                refused_plans: 0,
+                arp_answers: 12,
+                announcements: 9,
+                duplicates: 0,
+                neighbours: vec![
+                    ("192.0.2.21".into(), "02:00:00:00:01:01".into()),
+                    ("192.0.2.22".into(), "no answer".into())
+                ],
+            }),
         })
     );
 }

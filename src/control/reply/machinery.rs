@@ -84,6 +84,34 @@ pub struct ExecutorReport {
     pub affinity_records: u64,
     /// Records that made room for newer ones before their time.
     pub affinity_evicted: u64,
+    /// Of MAC forwarding, where an interface is named for it.
+    #[serde(default)]
+    pub packets: Option<PacketReport>,
+}
+
+/// What became of packets.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct PacketReport {
+    /// Interfaces, each with how it is served.
+    pub interfaces: Vec<(String, String)>,
+    /// By reason, those with any; remarks count packets that are among the others too.
+    pub sent: Vec<Count>,
+    pub passed: Vec<Count>,
+    pub dropped: Vec<Count>,
+    pub remarks: Vec<Count>,
+    /// Entries of the connection table, half-open ones among them, and its places.
+    pub connections: u64,
+    pub half_open: u64,
+    pub room: u64,
+    /// By how much counters and table differed at the last count.
+    pub drift: i64,
+    /// Plans that the tables could not take.
+    pub refused_plans: u64,
+    pub arp_answers: u64,
+    pub announcements: u64,
+    pub duplicates: u64,
+    /// Addresses of servers, each with what is known of its MAC address.
+    pub neighbours: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

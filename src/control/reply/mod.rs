@@ -14,7 +14,7 @@ use crate::config::Refusal;
 
 pub use machinery::{
     AdvisorLine, AdvisorReport, AdvisorServer, AdvisorStatus, Defaults, ExecutorReport, ExecutorStatus, ManagerPort,
-    ManagerReport, ManagerServer, ManagerStatus, StatusReport,
+    ManagerReport, ManagerServer, ManagerStatus, PacketReport, StatusReport,
 };
 pub use objects::{
     AdminState, ClusterReport, ClusterStatus, Count, HealthState, LatencyReport, Listener, Measured, PortReport,

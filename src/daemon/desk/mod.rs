@@ -188,6 +188,7 @@ impl Desk {
             hour: clock::hour(),
             socket: self.socket.display().to_string(),
             state_directory: self.paths.state.display().to_string(),
+            packets: self.heart.packets().map(|packets| packets.status().report()),
             warnings: [self.trouble.borrow().clone(), self.heart.logs().trouble()].concat(),
         }
     }

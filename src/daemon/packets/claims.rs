@@ -118,6 +118,13 @@ struct Claimant {
     end: Arc<AtomicBool>,
 }
 
+/// An interface as its claimant holds it.
+struct Wire {
+    sender: Box<dyn DataLinkSender>,
+    receiver: Box<dyn DataLinkReceiver>,
+    link: NetworkInterface,
+}
+
 /// After an interface went away, or was not there.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -125,10 +132,11 @@ impl Claimant {
     fn live(self) {
         let mut told = false;
         while !self.end.load(Ordering::Relaxed) {
-            match self.open().and_then(|(sender, receiver, link)| {
+            let served = self.open().and_then(|wire| {
                 told = false;
-                self.serve(sender, receiver, &link)
-            }) {
+                self.serve(wire)
+            });
+            match served {
                 Ok(()) => return,
                 Err(error) if !told => {
                     tracing::error!(
@@ -143,7 +151,7 @@ impl Claimant {
         }
     }
 
-    fn open(&self) -> io::Result<(Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>, NetworkInterface)> {
+    fn open(&self) -> io::Result<Wire> {
         let link = datalink::interfaces().into_iter().find(|link| link.index == self.interface.index);
         let link = link.filter(NetworkInterface::is_up).ok_or_else(|| io::Error::other("it is not there or not up"))?;
         // Without a protocol nothing comes in before the filter stands.
@@ -156,24 +164,19 @@ impl Claimant {
             ..datalink::linux::Config::default()
         };
         match datalink::linux::channel(&link, config)? {
-            Channel::Ethernet(sender, receiver) => Ok((sender, receiver, link)),
+            Channel::Ethernet(sender, receiver) => Ok(Wire { sender, receiver, link }),
             _ => Err(io::Error::other("it is no Ethernet")),
         }
     }
 
-    fn serve(
-        &self,
-        mut sender: Box<dyn DataLinkSender>,
-        mut receiver: Box<dyn DataLinkReceiver>,
-        link: &NetworkInterface,
-    ) -> io::Result<()> {
+    fn serve(&self, mut wire: Wire) -> io::Result<()> {
         let mut claims = Claims::new(Instant::now());
         let mut groups = Groups::default();
         let mut ticked = Instant::now();
         let mut known = None;
         while !self.end.load(Ordering::Relaxed) {
-            let mut actions = self.wishes(&mut claims, &mut known, link);
-            match receiver.next() {
+            let mut actions = self.wishes(&mut claims, &mut known, &wire.link);
+            match wire.receiver.next() {
                 Ok(bytes) => {
                     let received = Instant::now();
                     let event = Event::Frame { interface: self.interface.index, received, bytes };
@@ -188,7 +191,7 @@ impl Claimant {
                 actions.extend(claims.handle(Event::Tick, now));
             }
             for action in actions {
-                self.carry_out(action, sender.as_mut(), &mut groups)?;
+                self.carry_out(action, wire.sender.as_mut(), &mut groups)?;
             }
             if let Some(counts) = lock(&self.counts).get_mut(self.place) {
                 *counts = claims.counts();

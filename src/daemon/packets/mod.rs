@@ -13,9 +13,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::claim::Counts;
-use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
+use crate::control::reply::{Count, PacketReport};
+use crate::datapath::xdp::engine::{EngineError, XdpEngine, patience};
+use crate::datapath::xdp::reason::{Fate, Reason};
 use crate::datapath::xdp::writer::{NextHop, NextHops};
 use crate::executor::{ForwardingTable, PortTable};
+use crate::metrics::PacketReading;
 use crate::model::{Claim, EngineSettings, ForwardingMethod};
 use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
@@ -57,10 +60,59 @@ pub struct Status {
     pub claims: Counts,
 }
 
+impl Status {
+    fn counted(&self) -> impl Iterator<Item = (Reason, Tally)> + '_ {
+        Reason::ALL.into_iter().zip(self.reasons.iter().copied())
+    }
+
+    /// For `dscontrol executor report`.
+    pub fn report(&self) -> PacketReport {
+        let of = |fate: Fate| {
+            let counted = self.counted().filter(|(reason, tally)| reason.fate == fate && tally.packets > 0);
+            counted.map(|(reason, tally)| Count { reason: reason.word.to_owned(), count: tally.packets }).collect()
+        };
+        let mut neighbours: Vec<_> = self.neighbours.iter().collect();
+        neighbours.sort_by_key(|(address, _)| **address);
+        PacketReport {
+            interfaces: self.interfaces.iter().map(|(name, mode)| (name.clone(), format!("XDP, {mode}"))).collect(),
+            sent: of(Fate::Sent),
+            passed: of(Fate::Passed),
+            dropped: of(Fate::Dropped),
+            remarks: of(Fate::Remark),
+            connections: self.connections.0,
+            half_open: self.half_open,
+            room: self.connections.1,
+            drift: self.drift,
+            refused_plans: self.refused_plans,
+            arp_answers: self.claims.answers,
+            announcements: self.claims.announcements,
+            duplicates: self.claims.duplicates,
+            neighbours: neighbours
+                .into_iter()
+                .map(|(address, state)| (address.to_string(), state.to_string()))
+                .collect(),
+        }
+    }
+
+    /// For Prometheus.
+    pub fn reading(&self) -> PacketReading {
+        PacketReading {
+            reasons: self.counted().map(|(reason, tally)| (reason.word, tally.packets, tally.bytes)).collect(),
+            connections: self.connections.0,
+            half_open: self.half_open,
+            room: self.connections.1,
+            drift: self.drift.unsigned_abs(),
+            refused_plans: self.refused_plans,
+            arp_answers: self.claims.answers,
+            announcements: self.claims.announcements,
+            duplicates: self.claims.duplicates,
+        }
+    }
+}
+
 enum Order {
     Publish(Arc<ForwardingTable>),
     Around(Surroundings),
-    Active(bool),
     Stop,
 }
 
@@ -71,7 +123,6 @@ pub struct Packets {
     status: Arc<Mutex<Status>>,
     thread: Option<JoinHandle<()>>,
     wanted: tokio::sync::watch::Sender<HashSet<IpAddr>>,
-    interfaces: Vec<Interface>,
     claimants: Claimants,
 }
 
@@ -107,12 +158,7 @@ impl Packets {
         let wanted = tokio::sync::watch::Sender::new(HashSet::new());
         let claimants = Claimants::start(&interfaces).map_err(PacketsError::Thread)?;
         claimants.set_active(true);
-        Ok(Some(Self { orders, status, thread, wanted, interfaces, claimants }))
-    }
-
-    /// The interfaces that clients' packets come in on.
-    pub fn interfaces(&self) -> &[Interface] {
-        &self.interfaces
+        Ok(Some(Self { orders, status, thread, wanted, claimants }))
     }
 
     /// New flows are decided by this table soon after this returns; within a millisecond on an idle machine.
@@ -128,12 +174,6 @@ impl Packets {
         let claimed: BTreeSet<IpAddr> = claimed.map(|port| port.listen.ip()).collect();
         self.claimants.claim(claimed.into_iter().filter(|address| !address.is_unspecified()).collect());
         self.send(Order::Publish(table));
-    }
-
-    /// Answers for cluster addresses, or no longer.
-    pub fn set_active(&self, active: bool) {
-        self.claimants.set_active(active);
-        self.send(Order::Active(active));
     }
 
     pub fn status(&self) -> Status {
@@ -225,7 +265,6 @@ impl Keeper {
                 self.around = around;
                 self.renew(Instant::now());
             }
-            Order::Active(active) => self.engine.set_active(active),
             Order::Stop => {}
         }
     }
@@ -293,7 +332,7 @@ impl Keeper {
 
     fn tell(&self) {
         let named = |(index, mode): (u32, &'static str)| Some((self.names.get(&index)?.clone(), mode));
-        let census = self.engine.census();
+        let census = self.engine.last_census();
         *lock(&self.status) = Status {
             interfaces: self.engine.modes().into_iter().filter_map(named).collect(),
             reasons: self.engine.reasons(),

@@ -45,16 +45,16 @@ pub enum Neighbour {
     NoRoute,
 }
 
-impl Neighbour {
-    /// One word for reports.
-    pub fn word(&self) -> &'static str {
+/// As reports have it.
+impl std::fmt::Display for Neighbour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Resolving { .. } => "resolving",
-            Self::Reachable { .. } => "reachable",
-            Self::Failed { .. } => "failed",
-            Self::Local => "local",
-            Self::BehindRouter { .. } => "behind-router",
-            Self::NoRoute => "no-route",
+            Self::Resolving { .. } => f.write_str("asked for"),
+            Self::Reachable { mac, .. } => mac.fmt(f),
+            Self::Failed { .. } => f.write_str("no answer"),
+            Self::Local => f.write_str("this host"),
+            Self::BehindRouter { router } => write!(f, "behind router {router}: not to be reached by MAC forwarding"),
+            Self::NoRoute => f.write_str("no route"),
         }
     }
 }

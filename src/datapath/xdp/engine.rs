@@ -15,6 +15,7 @@ use crate::wire::Mac;
 use super::attach::{AttachError, Attachment, Place};
 use super::load::{HashKeys, LoadError, Loaded, Loading, Sizes};
 use super::pins::{PinError, Pins};
+use super::reason::Reason;
 use super::tables::Tables;
 use super::writer::{NextHops, WriteError, Writer};
 
@@ -50,6 +51,8 @@ pub struct XdpEngine {
     /// The affinity records and fragments: held for as long as the tables are.
     _maps: Vec<Map>,
     adopted: bool,
+    /// What earlier processes counted: reports and rates begin with this one.
+    before: Vec<Counters>,
 }
 
 /// Where the sweeper is in its pass.
@@ -117,8 +120,14 @@ impl XdpEngine {
         live.keys = keys.0;
         live.new_limit = flood_limit(FLOOD);
         let _ = tables.live.set(0, live);
+        let before = (0..MAX_SERVERS).map(|number| sum(&tables, cpus, number)).collect();
         let sweep = Progress::default();
-        Ok(Self { tables, writer, loaded, attached: Vec::new(), cpus, sweep, _maps: maps, adopted })
+        let mut engine =
+            Self { tables, writer, loaded, attached: Vec::new(), cpus, sweep, _maps: maps, adopted, before };
+        if adopted {
+            engine.count_all();
+        }
+        Ok(engine)
     }
 
     /// Whether tables of an earlier process are in use.
@@ -174,7 +183,7 @@ impl XdpEngine {
         let _ = self.tables.live.set(0, live);
     }
 
-    /// Sweeps the next slice of the connection table. `true`: a whole pass is done, and [`census`](Self::census) is new.
+    /// Sweeps the next slice of the connection table. `true`: a whole pass is done, and [`last_census`](Self::last_census) is new.
     pub fn sweep(&mut self, patience: &dyn Fn(u32) -> Patience) -> bool {
         let slots = self.tables.connections.len();
         let end = (self.sweep.next + slots.div_ceil(SLICES)).min(slots);
@@ -195,6 +204,14 @@ impl XdpEngine {
         end == slots
     }
 
+    /// One whole pass that ends nothing: how many connections there are is in the table alone.
+    fn count_all(&mut self) {
+        let forever = Patience { stale: u32::MAX / 2, fin: u32::MAX / 2 };
+        let sweep = Sweep { now: coarse_units(), patience: &|_| forever, purged: &|_| false };
+        sweep.run(self.tables.connections.words(), &mut self.sweep.census);
+        self.end_pass();
+    }
+
     fn end_pass(&mut self) {
         let census = std::mem::take(&mut self.sweep.census);
         self.sweep.next = 0;
@@ -203,9 +220,10 @@ impl XdpEngine {
         let mut drift = 0;
         for (number, ended) in (0..).zip(&mut self.sweep.ended) {
             let figures = census.of(number as u16);
-            *ended += figures.expired + figures.purged;
+            *ended = ended.wrapping_add(figures.expired + figures.purged);
             let counted = sum(&self.tables, self.cpus, number);
-            let derived = counted.opened.wrapping_sub(counted.closed_fin + counted.closed_rst + *ended);
+            let derived = counted.opened.wrapping_sub(counted.closed_fin);
+            let derived = derived.wrapping_sub(counted.closed_rst).wrapping_sub(*ended);
             let gap = derived.wrapping_sub(figures.active).cast_signed();
             drift += gap.abs();
             // What was opened and closed while the pass went by is in the gap too, and comes right with the next one.
@@ -216,7 +234,7 @@ impl XdpEngine {
     }
 
     /// What the last whole pass found; [`Census::default`] before the first.
-    pub fn census(&self) -> &Census {
+    pub fn last_census(&self) -> &Census {
         &self.sweep.last
     }
 
@@ -231,8 +249,12 @@ impl XdpEngine {
         let number = self.writer.server(name)?;
         let counted = sum(&self.tables, self.cpus, number);
         let ended = self.sweep.ended.get(number as usize).copied().unwrap_or(0);
-        let closed = counted.closed_fin + counted.closed_rst + ended;
-        Some(ServerFigures { counted, active: counted.opened.saturating_sub(closed) })
+        let closed = counted.closed_fin.wrapping_add(counted.closed_rst).wrapping_add(ended);
+        let active = counted.opened.wrapping_sub(closed);
+        // While a pass is under way it may have seen an end that the counters have not, for a moment.
+        let active = if active > u64::MAX / 2 { 0 } else { active };
+        let before = self.before.get(number as usize).copied().unwrap_or_default();
+        Some(ServerFigures { counted: since(before, counted), active })
     }
 
     /// How often a rule chose.
@@ -253,7 +275,30 @@ impl XdpEngine {
                 |sum, tally| Tally { packets: sum.packets + tally.packets, bytes: sum.bytes + tally.bytes },
             )
         };
-        (0..REASONS).map(sum).collect()
+        let mut tallies: Vec<Tally> = (0..REASONS).map(sum).collect();
+        let sent = self.forwarded(&tallies);
+        if let Some(tally) = Reason::ALL.iter().position(|reason| reason.word == "forwarded") {
+            tallies.splice(tally..=tally, [sent]);
+        }
+        tallies
+    }
+
+    /// The program counts what it forwards at each server alone, to touch one cache line and not two; packets that it then
+    /// passes or drops for want of a MAC address are among them.
+    fn forwarded(&self, tallies: &[Tally]) -> Tally {
+        let of = |word: &str| {
+            let place = Reason::ALL.iter().position(|reason| reason.word == word);
+            place.and_then(|place| tallies.get(place)).copied().unwrap_or_default()
+        };
+        let counted = (0..MAX_SERVERS * self.cpus).filter_map(|place| self.tables.counters.get(place));
+        let all = counted.fold(Tally::default(), |sum, one| Tally {
+            packets: sum.packets + one.packets,
+            bytes: sum.bytes + one.bytes,
+        });
+        ["local", "no-neighbour"].into_iter().map(of).fold(all, |left, other| Tally {
+            packets: left.packets.saturating_sub(other.packets),
+            bytes: left.bytes.saturating_sub(other.bytes),
+        })
     }
 
     pub fn tables(&self) -> &Tables {
@@ -281,6 +326,20 @@ fn sum(tables: &Tables, cpus: u32, number: u32) -> Counters {
         sticky: sum.sticky + lane.sticky,
         resets: sum.resets + lane.resets,
     })
+}
+
+/// What was counted since then.
+fn since(before: Counters, now: Counters) -> Counters {
+    Counters {
+        packets: now.packets.wrapping_sub(before.packets),
+        bytes: now.bytes.wrapping_sub(before.bytes),
+        opened: now.opened.wrapping_sub(before.opened),
+        closed_fin: now.closed_fin.wrapping_sub(before.closed_fin),
+        closed_rst: now.closed_rst.wrapping_sub(before.closed_rst),
+        picked_up: now.picked_up.wrapping_sub(before.picked_up),
+        sticky: now.sticky.wrapping_sub(before.sticky),
+        resets: now.resets.wrapping_sub(before.resets),
+    }
 }
 
 /// A limit per second as one per window of the program's flood gauge.

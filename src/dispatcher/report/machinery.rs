@@ -76,6 +76,7 @@ impl Look<'_> {
             retries: sum(|port| port.retries.iter().sum()),
             affinity_records: self.heart.affinity.len() as u64,
             affinity_evicted: self.heart.affinity.evicted(),
+            packets: self.outside.packets.clone(),
         }
     }
 

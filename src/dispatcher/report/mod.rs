@@ -19,6 +19,7 @@ use std::cell::OnceCell;
 use std::time::Instant;
 
 use crate::config::Refusal;
+use crate::control::reply::PacketReport;
 use crate::control::{Body, Command, Reply, help};
 
 use super::Dispatcher;
@@ -45,6 +46,8 @@ pub struct Outside {
     pub socket: String,
     /// Where overrides and the last good configuration are kept.
     pub state_directory: String,
+    /// What became of packets, where they are forwarded.
+    pub packets: Option<PacketReport>,
 }
 
 /// What became of the lines of all access logs.
