@@ -210,6 +210,7 @@ fn plan_of(path: Path) -> Plan {
             pickup: true,
             unserved_pass: false,
             rules: Vec::new(),
+            resting: Vec::new(),
             otherwise: Choice { ring: places, maglev },
             servers,
         }],

@@ -53,6 +53,7 @@ impl Compiler {
         let packets = &settings.packets;
         let sticky = port.affinity_group().filter(|_| packets.selection != SelectionAlgorithm::Connection);
         let number = settings.number.get();
+        let rules = rules(port, hour);
         ServicePlan {
             name: port.key.to_string(),
             address: port.listen.ip(),
@@ -66,7 +67,8 @@ impl Compiler {
             hash: packets.balance == Balance::Hash,
             pickup: packets.pickup,
             unserved_pass: packets.unserved == Unserved::Pass,
-            rules: rules(port, hour),
+            resting: resting(port, &rules),
+            rules,
             otherwise: choice(port, port.otherwise()),
             servers: port.servers.iter().map(|server| self.server(port, server, now)).collect(),
         }
@@ -83,6 +85,7 @@ impl Compiler {
             reset: port.settings.packets.reset,
             local: settings.is_some_and(|settings| settings.collocated),
             sticky_no: !server.sticky,
+            forgotten: out,
         };
         let separator = port.key.separator();
         ServerPlan {
@@ -118,6 +121,11 @@ fn rules(port: &PortTable, hour: u8) -> Vec<RulePlan> {
         }
     }
     plans
+}
+
+fn resting(port: &PortTable, asked: &[RulePlan]) -> Vec<String> {
+    let names = port.rules.iter().map(|rule| rule.name.to_string());
+    names.filter(|name| asked.iter().all(|rule| rule.name != *name)).collect()
 }
 
 /// For whom the rule is true now; `None`: for nobody.

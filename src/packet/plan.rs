@@ -32,6 +32,8 @@ pub struct ServicePlan {
     pub unserved_pass: bool,
     /// In the order in which they are asked.
     pub rules: Vec<RulePlan>,
+    /// Rules that are left out for now: they keep their turn and their count.
+    pub resting: Vec<String>,
     /// Where no rule decides.
     pub otherwise: Choice,
     pub servers: Vec<ServerPlan>,
@@ -97,4 +99,6 @@ pub struct ServerFlags {
     pub local: bool,
     /// It gets no affinity record when a rule chose it.
     pub sticky_no: bool,
+    /// Affinity records to it count no more, not even when it comes back.
+    pub forgotten: bool,
 }

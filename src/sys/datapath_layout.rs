@@ -69,7 +69,7 @@ plain! {
     Cursor[64] { next: u64, hits: u64, identity: u64, pad: [u64; 5], }
     /// Where a server's frames go.
     Server[64] {
-        mac: [u8; 6], source: [u8; 6], ifindex: u32, flags: u16, host: u16, since: u32, identity: u64, machine: u64,
+        mac: [u8; 6], source: [u8; 6], ifindex: u32, flags: u16, host: u16, epoch: u32, identity: u64, machine: u64,
         pad: [u64; 3],
     }
     /// Per CPU and server.
@@ -135,6 +135,7 @@ pub mod server {
     pub const RESET: u16 = 8;
     pub const LOCAL: u16 = 16;
     pub const STICKY_NO: u16 = 32;
+    pub const FORGOTTEN: u16 = 64;
 }
 
 /// One bit each, in [`Live::flags`].

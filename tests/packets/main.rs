@@ -20,6 +20,7 @@
 
 mod bed;
 mod frame;
+mod random;
 mod script;
 
 use bed::Bed;

@@ -89,6 +89,7 @@ impl Run {
             pickup: true,
             unserved_pass: false,
             rules: Vec::new(),
+            resting: Vec::new(),
             otherwise: Choice::default(),
             servers: Vec::new(),
         };

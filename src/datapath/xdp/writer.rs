@@ -190,21 +190,22 @@ impl Writer {
     }
 
     fn write_servers(&self, tables: &Tables, plan: &Plan, hops: &NextHops) {
-        for server in plan.services.iter().flat_map(|service| &service.servers) {
-            let identity = Identity::of(&server.name);
+        for planned in plan.services.iter().flat_map(|service| &service.servers) {
+            let identity = Identity::of(&planned.name);
             let Some(number) = self.servers.get(identity) else { continue };
-            let machine = machine_of(server);
+            let machine = machine_of(planned);
             // A machine that is not resolved just now is most likely where it was: when the kernel asks again, and when a
             // new process has not heard of it yet.
-            let before = tables.servers.get(number).filter(|before| before.machine == machine.0).unwrap_or_default();
-            let hop = server.address.and_then(|address| hops.get(&address));
+            let before = tables.servers.get(number).unwrap_or_default();
+            let here = if before.machine == machine.0 { before } else { Server::default() };
+            let hop = planned.address.and_then(|address| hops.get(&address));
             let entry = Server {
-                mac: hop.map_or(before.mac, |hop| hop.mac.0),
-                source: hop.map_or(before.source, |hop| hop.source.0),
-                ifindex: hop.map_or(before.ifindex, |hop| hop.interface),
-                flags: flags_of(server.flags),
+                mac: hop.map_or(here.mac, |hop| hop.mac.0),
+                source: hop.map_or(here.source, |hop| hop.source.0),
+                ifindex: hop.map_or(here.ifindex, |hop| hop.interface),
+                flags: flags_of(planned.flags),
                 host: self.machines.get(machine).map_or(NO_SERVER, |host| host as u16),
-                since: 0,
+                epoch: before.epoch + u32::from(planned.flags.forgotten && before.flags & server::FORGOTTEN == 0),
                 identity: identity.0,
                 machine: machine.0,
                 pad: [0; 3],
@@ -395,9 +396,16 @@ impl Writer {
         let servers = || plan.services.iter().flat_map(|service| &service.servers);
         let names: HashSet<_> = servers().map(|server| Identity::of(&server.name)).collect();
         let machines: HashSet<_> = servers().map(machine_of).collect();
-        let cursors: HashSet<_> = plan.services.iter().flat_map(cursors_of).collect();
+        let resting = plan
+            .services
+            .iter()
+            .flat_map(|service| service.resting.iter().map(|rule| cursor_of(&service.name, Some(rule))));
+        let cursors: HashSet<_> = plan.services.iter().flat_map(cursors_of).chain(resting).collect();
         for number in self.servers.keep(|owner| names.contains(&owner), now) {
-            let _ = tables.servers.set(number, Server { flags: server::DEAD | server::DOWN, ..Server::default() });
+            // The next owner of the number is not meant by records of this one.
+            let epoch = tables.servers.get(number).map_or(0, |before| before.epoch + 1);
+            let flags = server::DEAD | server::DOWN;
+            let _ = tables.servers.set(number, Server { flags, epoch, ..Server::default() });
         }
         for number in self.services.keep(|owner| services.contains(&owner), now) {
             let _ = tables.selection.set(number, Selection::default());
@@ -449,6 +457,7 @@ fn flags_of(flags: ServerFlags) -> u16 {
         (flags.reset, server::RESET),
         (flags.local, server::LOCAL),
         (flags.sticky_no, server::STICKY_NO),
+        (flags.forgotten, server::FORGOTTEN),
     ];
     bits.iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit)
 }

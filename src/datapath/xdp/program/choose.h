@@ -89,14 +89,18 @@ separate u32 by_record(struct work *work, const struct policy *policy)
 {
 	struct record *record;
 	struct server *server;
-	u32 number;
+	u32 number, noted;
 
 	if (!work || !policy)
 		return NO_SERVER;
 	record = bpf_map_lookup_elem(&affinity, &work->network);
 	if (!record || work->now - READ_ONCE(record->last) >= policy->sticky)
 		return NO_SERVER;
-	number = sibling(policy, READ_ONCE(record->server));
+	noted = READ_ONCE(record->server);
+	server = server_at(noted & 0xffff);
+	if (!server || (u16)server->epoch != noted >> 16)
+		return NO_SERVER;
+	number = sibling(policy, noted & 0xffff);
 	server = server_at(number);
 	if (!server || !(server->flags & SERVER_AFFINITY))
 		return NO_SERVER;
@@ -170,17 +174,20 @@ inline_always void count_hit(const struct target *target)
 /* Notes where the client went. A table that is full gives up its oldest record, so this fails only for want of a node. */
 separate int note(struct work *work, u32 number)
 {
+	struct server *server = server_at(number);
 	struct record *known;
+	u32 noted;
 
-	if (!work)
+	if (!work || !server)
 		return 0;
+	noted = number | server->epoch << 16;
 	known = bpf_map_lookup_elem(&affinity, &work->network);
 	if (known) {
-		WRITE_ONCE(known->server, number);
+		WRITE_ONCE(known->server, noted);
 		WRITE_ONCE(known->last, work->now);
 		return 0;
 	}
-	work->record.server = number;
+	work->record.server = noted;
 	work->record.last = work->now;
 	if (bpf_map_update_elem(&affinity, &work->network, &work->record, BPF_ANY))
 		remark(work->cpu, REASON_AFFINITY_FULL, 0);

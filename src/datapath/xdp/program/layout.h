@@ -154,7 +154,7 @@ struct server {
 	u32 ifindex;  /* that interface; 0: its MAC is not known */
 	u16 flags;
 	u16 host; /* the machine, shared by the servers of all ports that have its address */
-	u32 since; /* it has been gone: time; 0: it is not */
+	u32 epoch; /* records of another one are forgotten */
 	u64 identity;
 	u64 machine;
 	u64 pad[3];
@@ -166,7 +166,8 @@ enum {
 	SERVER_DEAD = 4,      /* its connections have ended */
 	SERVER_RESET = 8,     /* and their clients are told so */
 	SERVER_LOCAL = 16,    /* this host itself */
-	SERVER_STICKY_NO = 32 /* gets no record when a rule chose it */
+	SERVER_STICKY_NO = 32, /* gets no record when a rule chose it */
+	SERVER_FORGOTTEN = 64  /* its epoch has moved on; for user space alone */
 };
 
 /* Per CPU and server, at [cpu * servers + server]; only that CPU writes. */
@@ -183,7 +184,7 @@ struct network {
 };
 
 struct record {
-	u32 server;
+	u32 server; /* number 16 | epoch 16 */
 	u32 last;
 };
 
