@@ -1,7 +1,8 @@
 //! ns per packet of the XDP program, by test run: no network card, no wire.
 //!
 //! Each figure is the time with the program under test minus the time with a bare MAC swap in its place, both behind the
-//! same harness, in alternating rounds of one run. Measures with `--measure`, as root; without it, only says so.
+//! same harness, in alternating rounds of one run. Measures with `--measure`, as root
+//! (`--quick`: fewer rounds, `--only TEXT`: the figures whose names have it); without it, only says so.
 
 mod bed;
 
@@ -53,8 +54,9 @@ fn main() -> ExitCode {
         println!("xdp: run `make bench-xdp` to measure");
         return ExitCode::SUCCESS;
     }
+    let only = std::env::args().skip_while(|argument| argument != "--only").nth(1).unwrap_or_default();
     let rounds = if std::env::args().any(|argument| argument == "--quick") { 3 } else { ROUNDS };
-    match measure(rounds) {
+    match measure(rounds, &only) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xdp: {error}");
@@ -63,10 +65,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(rounds: usize) -> Result<(), Box<dyn std::error::Error>> {
+fn measure(rounds: usize, only: &str) -> Result<(), Box<dyn std::error::Error>> {
     println!("ns per packet, net of harness and bare swap; 100 servers; median of {rounds} rounds (least, most)\n");
     println!("{:<42} {:>22} {:>22} {:>8}", "", "stickytime 0", "stickytime 300", "target");
-    for figure in &FIGURES {
+    for figure in FIGURES.iter().filter(|figure| figure.what.contains(only)) {
         let plain = figure_of(figure.path, rounds)?;
         let sticky = figure_of(figure.path.sticky(), rounds)?;
         let target = figure.target.map_or_else(String::new, |target| format!("<= {target}"));

@@ -325,7 +325,7 @@ impl World {
             }
             _ => &service.otherwise,
         };
-        let at = hash_client(from) as u64 * choice.maglev.len() as u64 >> 32;
+        let at = (u64::from(hash_client(from)) * choice.maglev.len() as u64) >> 32;
         let name = &service.servers[usize::from(choice.maglev[at as usize])].name;
         Some(name.rsplit(':').next().unwrap().to_owned())
     }

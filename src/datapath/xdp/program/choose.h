@@ -194,7 +194,7 @@ separate int note(struct work *work, u32 number)
 	return 0;
 }
 
-separate u32 by_policy(struct work *work, const struct policy *policy)
+inline_always u32 by_policy(struct work *work, const struct policy *policy)
 {
 	const struct target *target;
 	u32 number;

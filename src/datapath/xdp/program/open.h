@@ -62,7 +62,7 @@ inline_always int is_flood(const struct live *live, struct gauge *gauge, u32 now
 }
 
 /* Enters the flow with this server. The server that the flow has then, or NO_SERVER: both buckets are full. */
-separate u32 enter(struct work *work, u32 number)
+inline_always u32 enter(struct work *work, u32 number)
 {
 	struct counters *counters, *others;
 	struct entry mine, other;
@@ -137,7 +137,7 @@ inline_always u32 remember(struct work *work, u32 number)
 }
 
 /* Chooses and remembers. */
-separate u32 open_with_policy(struct work *work, u32 picked_up)
+inline_always u32 open_with_policy(struct work *work, u32 picked_up)
 {
 	struct counters *counters;
 	u32 number = choose(work);
