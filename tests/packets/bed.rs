@@ -53,7 +53,8 @@ impl Bed {
     pub fn new(connections: u32) -> Self {
         let cpus = aya::util::nr_cpus().unwrap() as u32;
         let sizes = Sizes::of(connections, 16_384, cpus);
-        let keys = HashKeys(std::array::from_fn(|place| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * place as u64 + 3)));
+        let mut random = fastrand::Rng::with_seed(7);
+        let keys = HashKeys(std::array::from_fn(|_| random.u64(..)));
         let mut program = Loading { keys, sizes, mac: Mac(OWN), pins: None }.load().unwrap();
         let tables = program.tables().unwrap();
         let bed = Self { program, tables, writer: Writer::new(), cpus, clock: 0, macs: HashMap::new() };
@@ -92,6 +93,10 @@ impl Bed {
             hops.insert(address, NextHop { mac, source: Mac(OWN), interface });
         }
         self.writer.apply(&self.tables, plan, &hops, Instant::now()).unwrap();
+    }
+
+    pub fn program(&mut self) -> &aya::programs::Xdp {
+        self.program.program().unwrap()
     }
 
     pub fn send(&mut self, frame: &[u8]) -> Outcome {

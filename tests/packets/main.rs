@@ -19,6 +19,7 @@
 )]
 
 mod bed;
+mod crowd;
 mod frame;
 mod random;
 mod script;

@@ -29,10 +29,10 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Tables for so many connections: half again as many places, so that a pair of buckets is seldom full before the
-    /// table is.
+    /// Tables for so many connections: twice as many places, so that with all of them there one in some thousands finds
+    /// both of its buckets full.
     pub fn of(connections: u32, records: u32, cpus: u32) -> Self {
-        let buckets = (u64::from(connections) * 3 / 2).div_ceil(u64::from(SLOTS)).max(2);
+        let buckets = (u64::from(connections) * 2).div_ceil(u64::from(SLOTS)).max(2);
         Self { buckets: u32::try_from(buckets).unwrap_or(u32::MAX / SLOTS), records, cpus }
     }
 
@@ -136,7 +136,7 @@ impl Loading {
     }
 
     fn too_big(&self) -> LoadError {
-        let connections = u64::from(self.sizes.buckets) * 4 * 2 / 3;
+        let connections = u64::from(self.sizes.buckets) * 2;
         LoadError::Memory { mib: self.sizes.bytes() >> 20, connections }
     }
 }
@@ -243,7 +243,7 @@ mod tests {
     fn a_million_connections_fit_in_two_hundred_mebibytes() {
         let sizes = Sizes::of(1 << 20, 1 << 18, 2);
         assert!(sizes.bytes() <= 200 << 20, "{} bytes", sizes.bytes());
-        assert_eq!(sizes.buckets, 393_216);
+        assert_eq!(sizes.buckets, 524_288);
     }
 
     #[test]

@@ -78,6 +78,19 @@ inline_always void write_tuple(u32 place, const struct flow *flow)
 	tuple->protocol = flow->protocol;
 }
 
+inline_always u32 free_slots(u32 index)
+{
+	struct bucket *bucket = bpf_map_lookup_elem(&connections, &index);
+	u32 count = 0;
+
+	if (!bucket)
+		return 0;
+#pragma unroll
+	for (u32 i = 0; i < SLOTS; i++)
+		count += READ_ONCE(bucket->slot[i].value) == 0;
+	return count;
+}
+
 /* Puts the flow into a free slot of this bucket, when there is one. */
 inline_always struct entry claim_in(u32 index, u64 key, u64 value, const struct flow *flow, int exact)
 {

@@ -66,6 +66,7 @@ inline_always u32 enter(struct work *work, u32 number)
 {
 	struct counters *counters, *others;
 	struct entry mine, other;
+	u32 one, two;
 	u64 value;
 	int exact;
 
@@ -76,9 +77,19 @@ inline_always u32 enter(struct work *work, u32 number)
 		return NO_SERVER;
 	exact = work->flags & SERVICE_EXACT;
 	value = VALUE_MAKE(number, work->state, ((u64)work->generation << 20) & VALUE_GENERATION, work->now);
-	mine = claim_in(work->first, work->key, value, &work->flow, exact);
+	/*
+	 * The first bucket is the one that packets look at first; its last slot is left to flows whose second bucket is as
+	 * full. With half of all slots in use one flow in some thousands finds no room, and one in ten is in its second bucket.
+	 */
+	one = work->first;
+	two = work->second;
+	if (free_slots(one) < 2 && free_slots(two) > 1) {
+		one = work->second;
+		two = work->first;
+	}
+	mine = claim_in(one, work->key, value, &work->flow, exact);
 	if (!mine.slot)
-		mine = claim_in(work->second, work->key, value, &work->flow, exact);
+		mine = claim_in(two, work->key, value, &work->flow, exact);
 	if (!mine.slot)
 		return NO_SERVER;
 	other = find_other(work->first, work->key, mine.place);
