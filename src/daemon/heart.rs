@@ -88,7 +88,8 @@ impl Heart {
             let heart = Rc::clone(self);
             spawn_local(async move {
                 if let Some(packets) = heart.packets.get() {
-                    packets.watch(|_| {}).await;
+                    let told = Rc::clone(&heart);
+                    packets.watch(|around| told.handle(Event::Unreached(around.unreached()))).await;
                 }
             });
         }

@@ -50,6 +50,7 @@ impl Dispatcher {
         } else {
             adoption.changed.iter().for_each(|&port| self.judge(port, now));
         }
+        self.hear_of_neighbours(now);
         self.publish();
         self.open_listeners();
         self.catch_up(now);

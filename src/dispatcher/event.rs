@@ -1,6 +1,6 @@
 //! What happens to the dispatcher, and what it wants done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub enum Event {
     ProbeFinished { probe: ProbeId, outcome: ProbeOutcome },
     /// A host name was looked up; the error is the resolver's own words.
     Resolved { host: String, answer: Result<Vec<IpAddr>, String> },
+    /// These machines cannot be reached on their link, all others can or may; why, as people say it.
+    Unreached(HashMap<IpAddr, String>),
 }
 
 /// Something to be done outside.

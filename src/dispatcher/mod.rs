@@ -25,7 +25,7 @@ mod watch;
 mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +72,8 @@ pub struct Dispatcher {
     aimed: Instant,
     /// Servers whose running connections end with the next table.
     cuts: Vec<ServerId>,
+    /// Machines that packets cannot be forwarded to, and why.
+    unreached: HashMap<IpAddr, String>,
     /// Where the data paths were told to listen.
     listening: BTreeMap<PortId, SocketAddr>,
     actions: VecDeque<Action>,
@@ -108,6 +110,7 @@ impl Dispatcher {
             new_targets: false,
             aimed: now,
             cuts: Vec::new(),
+            unreached: HashMap::new(),
             listening: BTreeMap::new(),
             actions: VecDeque::new(),
             lookup_at: None,
@@ -155,6 +158,10 @@ impl Dispatcher {
             Event::Due => {}
             Event::ProbeFinished { probe, outcome } => self.probe_finished(probe, outcome, now),
             Event::Resolved { host, answer } => self.resolved(&host, answer, now),
+            Event::Unreached(machines) => {
+                self.unreached = machines;
+                self.hear_of_neighbours(now);
+            }
         }
         self.catch_up(now);
     }

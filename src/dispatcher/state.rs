@@ -8,7 +8,7 @@ use crate::executor::{PortCounters, ServerCounters};
 use crate::manager::reported_weight;
 use crate::message::SorrySite;
 use crate::model::{
-    Health, Port, PortId, PortKey, Proportions, Server, ServerHost, ServerId, ServerKey, Standing, Weight,
+    DownReason, Health, Port, PortId, PortKey, Proportions, Server, ServerHost, ServerId, ServerKey, Standing, Weight,
 };
 
 /// One port in service.
@@ -43,6 +43,11 @@ pub(super) struct ServerState {
     pub lookup: Lookup,
     /// It was said that its name has no address; once is enough.
     pub complained: bool,
+    /// What advisors say.
+    pub advised: Health,
+    /// Why packets cannot be forwarded to it, whatever advisors say (`mac` ports).
+    pub unreached: Option<DownReason>,
+    /// What both amount to.
     pub health: Health,
     /// Since when the health is what it is.
     pub since: Instant,
@@ -78,6 +83,8 @@ impl ServerState {
             address,
             lookup,
             complained: false,
+            advised: Health::Unknown,
+            unreached: None,
             health: Health::Unknown,
             since: now,
             standing: Standing::Usable,

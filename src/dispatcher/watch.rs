@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::advisor::{HealthChange, ProbeId, ProbeOutcome, Target, applying};
 use crate::manager::{PortVerdicts, Verdict};
-use crate::model::{Advisor, Health, OnDown, PortId, PortKey, ProxyVersion, ServerId, Standing};
+use crate::model::{
+    Advisor, DownReason, ForwardingMethod, Health, OnDown, PortId, PortKey, ProxyVersion, ServerId, Standing,
+};
 
 use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice};
@@ -64,13 +66,37 @@ impl Dispatcher {
 
     fn take_health(&mut self, change: HealthChange, now: Instant) {
         let Some(server) = self.servers.get_mut(&change.server) else { return };
-        let another_reason = change.before.is_down() && change.after.is_down();
+        server.advised = change.after;
+        self.reconsider(change.server, now);
+    }
+
+    /// A server of packets that cannot be reached on its link is down, before any advisor has run out of patience.
+    pub(super) fn hear_of_neighbours(&mut self, now: Instant) {
+        let mac = |port: &&PortState| port.settings.method == ForwardingMethod::Mac;
+        let servers: Vec<ServerId> = self.ports.values().filter(mac).flat_map(|port| port.servers.clone()).collect();
+        for id in servers {
+            let Some(server) = self.servers.get_mut(&id) else { continue };
+            let why =
+                server.address.filter(|_| !server.server.collocated).and_then(|address| self.unreached.get(&address));
+            server.unreached = why.map(|why| DownReason::Unreachable(why.clone()));
+            self.reconsider(id, now);
+        }
+    }
+
+    /// What advisors and the neighbourhood say of a server, put together.
+    fn reconsider(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let after = server.unreached.clone().map_or_else(|| server.advised.clone(), Health::Down);
+        if after == server.health {
+            return;
+        }
+        let before = std::mem::replace(&mut server.health, after);
+        let another_reason = before.is_down() && server.health.is_down();
         if !another_reason {
             server.since = now;
         }
-        server.health = change.after;
         let port = server.port;
-        let notice = health_notice(server, &change.before);
+        let notice = health_notice(server, &before);
         self.actions.extend(notice.map(Action::Notice));
         self.dirty.insert(port);
         self.judge(port, now);

@@ -95,6 +95,55 @@ fn a_server_that_is_taken_down_gets_nothing_more() {
 }
 
 #[test]
+fn a_server_that_leaves_the_link_is_down_before_an_advisor_says_so() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", ""));
+    settle(&lab, &daemon);
+    lab.sh("s1", "ip link set eth0 down");
+    lab.sh("lb", "ip neigh flush dev eth0");
+    daemon.wait_until("it is down", || daemon.said().contains("server shop:80:s1: unknown -> down (unreachable"));
+    let answers = who(&lab, CLUSTER, 20);
+    assert_eq!(count(&answers), [0, 10, 10], "{answers:?}");
+    lab.sh("s1", "ip link set eth0 up");
+    daemon.wait_until("it is back", || daemon.said().contains("server shop:80:s1: down -> unknown"));
+    let answers = who(&lab, CLUSTER, 20);
+    assert_eq!(count(&answers), [10, 5, 5], "{answers:?}");
+}
+
+#[test]
+fn a_server_behind_a_router_is_refused_with_its_reason() {
+    let Some(lab) = lab() else { return };
+    lab.sh("lb", "ip route add 10.99.0.0/24 via 10.77.0.1");
+    let daemon = lab.start(&site("auto", "").replace("10.77.0.3", "10.99.0.3"));
+    daemon.wait_until("it is told", || daemon.said().contains("router 10.77.0.1 is in between"));
+    settle(&lab, &daemon);
+    assert_eq!(count(&who(&lab, CLUSTER, 20)), [0, 10, 10]);
+}
+
+#[test]
+fn what_is_wrong_is_said_and_nothing_is_left_behind() {
+    let Some(lab) = lab() else { return };
+    let refused = |configuration: String, words: &str| {
+        let said = lab.refuse(&configuration);
+        assert!(said.contains(words), "{words}: {said}");
+        assert_eq!(lab.tsuji(&["datapath", "status"]).status.code(), Some(1), "{words}");
+    };
+    let site = site("auto", "");
+    refused(site.replace("[\"eth0\"]", "[\"eth9\"]"), "there is no interface eth9 here; there are: eth0, lo");
+    refused(site.replace("[\"eth0\"]", "[\"lo\"]"), "interface lo has no Ethernet address");
+    refused(site.replace("\"{bpffs}\"", "\"/tmp\""), "is no BPF file system: `mount -t bpf bpf /tmp`");
+    // Somebody else's program stays.
+    let pass = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
+    lab.sh("lb", &format!("ip link set eth0 xdpdrv obj {pass} sec xdp"));
+    refused(site.clone(), "another XDP program is there already (pass with id");
+    lab.sh("lb", "ip link show eth0 | grep -q xdp && ip link set eth0 xdp off");
+    // An address of this host.
+    lab.sh("lb", &format!("ip addr add {CLUSTER}/32 dev lo"));
+    let daemon = lab.start(&site);
+    daemon.wait_until("it is told", || daemon.said().contains("10.77.0.100 is an address of lo here"));
+}
+
+#[test]
 fn clients_of_a_dead_server_are_told() {
     let Some(lab) = lab() else { return };
     let daemon = lab.start(&site("auto", "reset = true"));

@@ -111,6 +111,23 @@ impl Lab {
 
     /// Starts a daemon on the dispatcher. `{bpffs}` in the configuration is this lab's BPF file system.
     pub fn start(&self, configuration: &str) -> Daemon {
+        let (mut command, socket) = self.daemon(configuration);
+        let log = self.scratch.path().join("log");
+        let child = command.stderr(File::options().create(true).append(true).open(&log).unwrap()).spawn().unwrap();
+        let daemon = Daemon { child, socket, log };
+        daemon.wait_until("it is ready", || daemon.said().matches(" is ready").count() > daemon.starts_before());
+        daemon
+    }
+
+    /// Starts a daemon that ends by itself; what it said.
+    pub fn refuse(&self, configuration: &str) -> String {
+        let output = self.daemon(configuration).0.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    }
+
+    fn daemon(&self, configuration: &str) -> (Command, PathBuf) {
         let file = self.scratch.path().join("tsuji.toml");
         let socket = self.scratch.path().join("control.sock");
         let head = format!(
@@ -120,18 +137,9 @@ impl Lab {
         );
         let configuration = configuration.replace("{bpffs}", &self.bpffs.display().to_string());
         std::fs::write(&file, head + &configuration).unwrap();
-        let log = self.scratch.path().join("log");
-        let child = self
-            .command("lb", env!("CARGO_BIN_EXE_tsuji"))
-            .args(["run", "--config"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let daemon = Daemon { child, socket, log };
-        daemon.wait_until("it is ready", || daemon.said().matches(" is ready").count() > daemon.starts_before());
-        daemon
+        let mut command = self.command("lb", env!("CARGO_BIN_EXE_tsuji"));
+        command.args(["run", "--config"]).arg(&file).stdin(Stdio::null());
+        (command, socket)
     }
 
     /// `tsuji WORDS` on the dispatcher.
@@ -177,8 +185,6 @@ impl Daemon {
 
     /// How often a daemon became ready before this one, which shares its log.
     fn starts_before(&self) -> usize {
-        let pid = format!("pid {} ", self.child.id());
-        let _ = pid;
         self.said().matches("--- killed").count()
     }
 

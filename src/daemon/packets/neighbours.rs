@@ -66,6 +66,22 @@ pub struct Surroundings {
     pub interfaces: HashMap<u32, Mac>,
 }
 
+impl Surroundings {
+    /// Machines that frames cannot be sent to, and why.
+    pub fn unreached(&self) -> HashMap<IpAddr, String> {
+        let why = |neighbour: &Neighbour| match neighbour {
+            Neighbour::Failed { .. } => Some("it does not answer ARP or neighbour solicitations".to_owned()),
+            Neighbour::BehindRouter { router } => {
+                Some(format!("router {router} is in between, and MAC forwarding ends at a router"))
+            }
+            Neighbour::NoRoute => Some("there is no route to it".to_owned()),
+            Neighbour::Local => Some("it is this host; `collocated` yes would be right".to_owned()),
+            Neighbour::Resolving { .. } | Neighbour::Reachable { .. } => None,
+        };
+        self.neighbours.iter().filter_map(|(address, neighbour)| Some((*address, why(neighbour)?))).collect()
+    }
+}
+
 /// Routes and links change seldom and are looked at this often; neighbours are told at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
