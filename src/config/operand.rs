@@ -147,14 +147,9 @@ pub(super) fn numbers(text: &str) -> Result<Part<PortNumber>, Refusal> {
     part(text, |item| {
         let digits = item.bytes().all(|b| b.is_ascii_digit());
         let number = digits.then(|| item.parse::<u64>().ok()).flatten();
-        if number == Some(0) {
-            return Err(Refusal::refused(
-                "port 0, the wildcard, is not there yet; a port object for each port would be right",
-            ));
-        }
         number
             .and_then(|number| PortNumber::new(number).ok())
-            .ok_or_else(|| Refusal::misuse(format!("port {} is not a whole number from 1 to 65535", quoted(item))))
+            .ok_or_else(|| Refusal::misuse(format!("port {} is not a whole number from 0 to 65535", quoted(item))))
     })
 }
 
@@ -248,10 +243,9 @@ mod tests {
             ("shop:80", 3, "`shop:80` is not of the form CLUSTER:PORT:NAME"),
             ("shop:80:w1:x", 3, "`shop:80:w1:x` has too many parts; an IPv6 address needs `@` or brackets"),
             ("shop@80:w1", 3, "`shop@80:w1` is not of the form CLUSTER:PORT:NAME"),
-            ("shop:http", 2, "port `http` is not a whole number from 1 to 65535"),
-            ("shop:65536", 2, "port `65536` is not a whole number from 1 to 65535"),
-            ("shop:+80", 2, "port `` is not a whole number from 1 to 65535"),
-            ("shop:0", 2, "port 0, the wildcard, is not there yet; a port object for each port would be right"),
+            ("shop:http", 2, "port `http` is not a whole number from 0 to 65535"),
+            ("shop:65536", 2, "port `65536` is not a whole number from 0 to 65535"),
+            ("shop:+80", 2, "port `` is not a whole number from 0 to 65535"),
             ("a++b", 1, "a name must not be empty"),
             ("sh*p", 1, "name `sh*p` contains `*`; letters, digits, `_`, `-` and `.` are allowed"),
         ];

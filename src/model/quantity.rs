@@ -72,13 +72,17 @@ impl WeightBound {
     }
 }
 
-/// A TCP port, 1 to 65535. Port 0, the wildcard, belongs to MAC forwarding.
+/// A TCP or UDP port, 1 to 65535; 0 is the wildcard, all ports that no other port object names, for MAC forwarding alone.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PortNumber(u16);
 
 impl PortNumber {
     pub fn new(value: u64) -> Result<Self, OutOfRange> {
-        within(value, 1, 65535).map(|value| Self(value as u16))
+        within(value, 0, 65535).map(|value| Self(value as u16))
+    }
+
+    pub fn is_wildcard(self) -> bool {
+        self.0 == 0
     }
 
     pub fn get(self) -> u16 {
@@ -127,7 +131,7 @@ mod tests {
         assert_eq!(Weight::new(100).map(Weight::get), Ok(100));
         assert_eq!(Weight::new(101), Err(OutOfRange { value: 101, least: 0, most: 100 }));
         assert!(WeightBound::new(0).is_err() && WeightBound::new(101).is_err());
-        assert!(PortNumber::new(0).is_err() && PortNumber::new(65536).is_err());
+        assert!(PortNumber::new(0).is_ok_and(PortNumber::is_wildcard) && PortNumber::new(65536).is_err());
         assert!(StickyMask::new(0, 64).is_err() && StickyMask::new(24, 129).is_err());
     }
 

@@ -57,7 +57,7 @@ impl Compiler {
         ServicePlan {
             name: port.key.to_string(),
             address: port.listen.ip(),
-            ports: number..=number,
+            ports: if settings.number.is_wildcard() { 0..=u16::MAX } else { number..=number },
             sticky: sticky.map(|group| Sticky {
                 group: name_of(table, port, group),
                 mask: settings.stickymask,

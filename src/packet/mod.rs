@@ -7,5 +7,6 @@ pub mod compile;
 pub mod maglev;
 pub mod plan;
 pub mod sweep;
+pub mod table;
 
 pub use plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};

@@ -111,6 +111,15 @@ fn a_server_that_leaves_the_link_is_down_before_an_advisor_says_so() {
 }
 
 #[test]
+fn the_wildcard_port_takes_what_no_other_port_names() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", "").replace("number = 80", "number = 0"));
+    settle(&lab, &daemon);
+    assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5]);
+    assert!(daemon.dscontrol("server report shop:0:s1").contains("Port number"));
+}
+
+#[test]
 fn a_server_behind_a_router_is_refused_with_its_reason() {
     let Some(lab) = lab() else { return };
     lab.sh("lb", "ip route add 10.99.0.0/24 via 10.77.0.1");

@@ -53,6 +53,15 @@ impl Check {
 
     fn packets_of(&mut self, cluster: &Cluster, port: &Port, root: View<'_>) {
         let path = path_of(cluster, port);
+        if port.number.is_wildcard() && port.method.is_proxy() {
+            let message = format!(
+                "{}: port 0 stands for all ports, which method {} cannot listen on; method mac, or a port object for each \
+                 port, would be right",
+                called(&path),
+                port.method.word()
+            );
+            self.fault(root.at(&path, Kind::Port).place_at("number"), message);
+        }
         for server in &port.servers {
             let path = path.join(Key::named(Kind::Server, server.name.clone()));
             let view = root.at(&path, Kind::Server);

@@ -51,7 +51,7 @@ pub(super) static EXECUTOR: ObjectSchema = ObjectSchema {
             Word("auto"),
             "the program runs in the network driver, or in the kernel's generic receive path; auto: in the driver if it can",
         ),
-        // A million takes some 150 MiB of the kernel's memory.
+        // A million takes some 140 MiB of the kernel's memory.
         Keyword::new(
             "connections",
             whole(1024, 16_777_216),

@@ -49,7 +49,13 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
     word: "port",
     help: "a TCP port of a cluster",
     keywords: &[
-        Keyword::new("number", whole(1, 65535), Told("must be given"), "the TCP port").used(Usage::Identity),
+        Keyword::new(
+            "number",
+            whole(0, 65535),
+            Told("must be given"),
+            "the port; 0, with method mac: all ports that have no object of their own",
+        )
+        .used(Usage::Identity),
         Keyword::new(
             "method",
             ValueKind::Choice { words: &["http", "tcp", "mac"], later: later::METHODS },

@@ -160,7 +160,9 @@ fn faults_say_where_and_what_would_be_right() {
         ),
         (
             "[[cluster.port]]\nnumber = 0\nmethod = \"tcp\"\n",
-            &["8:10: `number` is a whole number from 1 to 65535, not `0`"],
+            &[
+                "7:1: port shop:0: port 0 stands for all ports, which method tcp cannot listen on; method mac, or a port object for each port, would be right",
+            ],
         ),
         ("[[cluster.port]]\nnumber = 81\n", &["7:1: port shop:81 has no `method`; http, tcp or mac would be right"]),
         (
