@@ -118,41 +118,27 @@ inline_always struct entry claim_in(u32 index, u64 key, u64 value, const struct 
 	return entry;
 }
 
-/* An entry of the key at another place than ours. */
-inline_always struct entry find_other(u32 index, u64 key, u32 place)
+/*
+ * LIVE -> DEAD -> without key, whatever refreshes come in between. The sweeper frees the slot when it has rested. 1: it was
+ * us who ended it. The key is taken away by compare-and-swap: who is held up here must not meet the next flow's.
+ */
+inline_always int end(struct slot *slot, u64 key, u64 value, u32 now)
 {
-	struct entry entry = {};
-	struct bucket *bucket = bpf_map_lookup_elem(&connections, &index);
-
-	if (!bucket)
-		return entry;
 #pragma unroll
-	for (u32 i = 0; i < SLOTS; i++) {
-		struct slot *slot = &bucket->slot[i];
-		u64 value;
+	for (int i = 0; i < 3; i++) {
+		u64 dead = (u64)now << 32 | (u64)STATE_DEAD << 16 | (value & 0xfff0ffffull);
+		u64 met;
 
-		if (index * SLOTS + i == place || READ_ONCE(slot->key) != key)
-			continue;
-		value = READ_ONCE(slot->value);
-		if (READ_ONCE(slot->key) != key || !is_live(value))
-			continue;
-		entry.slot = slot;
-		entry.value = value;
-		entry.place = index * SLOTS + i;
-		return entry;
+		if (!is_live(value) || READ_ONCE(slot->key) != key)
+			return 0;
+		met = change(slot, value, dead);
+		if (met == value) {
+			__sync_val_compare_and_swap(&slot->key, key, 0);
+			return 1;
+		}
+		value = met;
 	}
-	return entry;
-}
-
-/* LIVE -> DEAD -> without key. The sweeper frees the slot when it has rested. 1: it was us who ended it. */
-inline_always int end(struct entry entry, u32 now)
-{
-	u64 dead = (u64)now << 32 | (u64)STATE_DEAD << 16 | (entry.value & 0xfff0ffffull);
-
-	if (change(entry.slot, entry.value, dead) != entry.value)
-		return 0;
-	WRITE_ONCE(entry.slot->key, 0);
-	return 1;
+	return 0;
 }
 
 #endif

@@ -61,17 +61,54 @@ inline_always int is_flood(const struct live *live, struct gauge *gauge, u32 now
 	return gauge->stateless || gauge->created > limit || live->flags & LIVE_STATELESS;
 }
 
+/* An entry that this flow shall not have besides: its CPU has counted it, or will. */
+inline_always void displace(struct work *work, struct slot *slot, u64 value)
+{
+	struct counters *counters = counters_of(work->cpu, VALUE_SERVER(value));
+
+	if (end(slot, work->key, value, work->now) && counters)
+		counters->opened--;
+}
+
+/*
+ * Looks at one bucket for entries of our key that others made at the same time: of all the lowest stays. All slots count:
+ * of three entries the first other one may be ended by the third. The server of a lower one, or NO_SERVER.
+ */
+inline_always u32 settle_in(struct work *work, struct entry mine, u32 index)
+{
+	struct bucket *bucket = bpf_map_lookup_elem(&connections, &index);
+
+	if (!bucket)
+		return NO_SERVER;
+#pragma unroll
+	for (u32 i = 0; i < SLOTS; i++) {
+		struct slot *slot = &bucket->slot[i];
+		u32 place = index * SLOTS + i;
+		u64 value;
+
+		if (place == mine.place || READ_ONCE(slot->key) != work->key)
+			continue;
+		value = READ_ONCE(slot->value);
+		if (READ_ONCE(slot->key) != work->key || !is_live(value))
+			continue;
+		if (place < mine.place) {
+			displace(work, mine.slot, mine.value);
+			return VALUE_SERVER(value);
+		}
+		displace(work, slot, value);
+	}
+	return NO_SERVER;
+}
+
 /* Enters the flow with this server. The server that the flow has then, or NO_SERVER: both buckets are full. */
 inline_always u32 enter(struct work *work, u32 number)
 {
-	struct counters *counters, *others;
-	struct entry mine, other;
-	u32 one, two;
+	struct counters *counters;
+	struct entry mine;
+	u32 one, two, winner;
 	u64 value;
 	int exact;
 
-	if (!work)
-		return NO_SERVER;
 	counters = counters_of(work->cpu, number);
 	if (!counters)
 		return NO_SERVER;
@@ -92,19 +129,11 @@ inline_always u32 enter(struct work *work, u32 number)
 		mine = claim_in(two, work->key, value, &work->flow, exact);
 	if (!mine.slot)
 		return NO_SERVER;
-	other = find_other(work->first, work->key, mine.place);
-	if (!other.slot)
-		other = find_other(work->second, work->key, mine.place);
-	if (unlikely(other.slot)) {
-		if (other.place < mine.place && end(mine, work->now))
-			return VALUE_SERVER(other.value);
-		/* Its CPU has counted it, or will. */
-		others = counters_of(work->cpu, VALUE_SERVER(other.value));
-		if (other.place > mine.place && end(other, work->now) && others)
-			others->opened--;
-	}
 	counters->opened++;
-	return number;
+	winner = settle_in(work, mine, work->first);
+	if (winner == NO_SERVER)
+		winner = settle_in(work, mine, work->second);
+	return winner == NO_SERVER ? number : winner;
 }
 
 /* Takes an entry over that has ended, or whose server has. */
