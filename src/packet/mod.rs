@@ -4,6 +4,8 @@
 //! the client's address stays, and each choice is a list to pick from. The engines turn a plan into tables of their own.
 
 pub mod compile;
+pub mod connections;
+pub mod hash;
 pub mod maglev;
 pub mod plan;
 pub mod sweep;

@@ -6,56 +6,10 @@
 //! time stays; then the key goes; the slot is free when it has rested, so that a reader who still held it cannot meet
 //! another flow there.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Units of 2^22 ns, in which the table tells the time.
-pub fn units(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos() >> 22).unwrap_or(u32::MAX).min(u32::MAX / 2)
-}
-
-/// What the words of the table say.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Value(pub u64);
-
-/// A connection as seen from its client's side.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
-    New,
-    Established,
-    Fin,
-    Closed,
-    Udp,
-    Dead,
-}
-
-impl Value {
-    pub fn server(self) -> u16 {
-        self.0 as u16
-    }
-
-    pub fn state(self) -> Option<State> {
-        match self.0 >> 16 & 7 {
-            1 => Some(State::New),
-            2 => Some(State::Established),
-            3 => Some(State::Fin),
-            4 => Some(State::Closed),
-            5 => Some(State::Udp),
-            7 => Some(State::Dead),
-            _ => None,
-        }
-    }
-
-    /// When it was last seen, in units.
-    pub fn last(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    /// The same entry, ended at this moment.
-    fn ended(self, now: u32) -> Self {
-        Self(u64::from(now) << 32 | 7 << 16 | (self.0 & 0xfff0_ffff))
-    }
-}
+pub use super::connections::units;
+use super::connections::{Slot, State, Value, Word};
 
 /// How long a service's connections are kept without a packet, in units.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,10 +22,6 @@ pub struct Patience {
 pub const HALF_OPEN: Duration = Duration::from_secs(30);
 /// After a reset late segments still find their server this long.
 pub const CLOSED: Duration = Duration::from_secs(2);
-/// A slot rests between two flows.
-pub const REST: Duration = Duration::from_millis(100);
-/// A slot that was claimed and got no key: whoever claimed it was done with it within microseconds.
-pub const ABANDONED: Duration = Duration::from_secs(1);
 
 /// What a sweep is told.
 pub struct Sweep<'a> {
@@ -124,29 +74,26 @@ impl Census {
 
 impl Sweep<'_> {
     /// Looks at a run of slots, two words each.
-    pub fn run(&self, slots: &[AtomicU64], census: &mut Census) {
-        for slot in slots.as_chunks::<2>().0 {
-            let [key, value] = slot;
-            let seen = Value(value.load(Ordering::Acquire));
+    pub fn run<W: Word>(&self, slots: &[W], census: &mut Census) {
+        for words in slots.as_chunks::<2>().0 {
+            let slot = Slot::from(words);
+            let seen = slot.value();
             if seen.0 != 0 {
-                self.look(key, value, seen, census);
+                self.look(&slot, seen, census);
             }
         }
     }
 
-    fn look(&self, key: &AtomicU64, value: &AtomicU64, seen: Value, census: &mut Census) {
-        let flow = key.load(Ordering::Acquire);
-        let age = self.now.wrapping_sub(seen.last());
-        // A packet on another CPU may have a later moment than ours.
-        let age = if age > u32::MAX / 2 { 0 } else { age };
+    fn look<W: Word>(&self, slot: &Slot<'_, W>, seen: Value, census: &mut Census) {
+        let flow = slot.key();
         let Some(state) = seen.state().filter(|state| *state != State::Dead && flow != 0) else {
-            return free(key, value, seen, age);
+            return slot.free(seen, self.now);
         };
         let active = !matches!(state, State::Fin | State::Closed);
-        let expired = age >= self.limit(flow, state);
+        let expired = seen.age(self.now) >= self.limit(flow, state);
         let purged = (self.purged)(seen.server());
         if expired || purged {
-            if self.end(key, value, seen) && active {
+            if slot.end(flow, seen, self.now) && active {
                 let figures = census.at(seen.server());
                 *if purged { &mut figures.purged } else { &mut figures.expired } += 1;
             }
@@ -166,31 +113,13 @@ impl Sweep<'_> {
             State::Established | State::Udp | State::Dead => (self.patience)(flow as u16 & !1).stale,
         }
     }
-
-    /// `false`: a packet was quicker, and the entry lives on.
-    fn end(&self, key: &AtomicU64, value: &AtomicU64, seen: Value) -> bool {
-        let ended = value.compare_exchange(seen.0, seen.ended(self.now).0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-        if ended {
-            key.store(0, Ordering::Release);
-        }
-        ended
-    }
-}
-
-/// Gives a slot back that nobody can be looking at any more.
-fn free(key: &AtomicU64, value: &AtomicU64, seen: Value, age: u32) {
-    let dead = seen.state() == Some(State::Dead);
-    let rest = if dead { units(REST) + 1 } else { units(ABANDONED) };
-    if age < rest {
-        return;
-    }
-    // Who ended it stores the key after the value, and may have been held up in between.
-    key.store(0, Ordering::Release);
-    let _ = value.compare_exchange(seen.0, 0, Ordering::SeqCst, Ordering::Relaxed);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::super::connections::{ABANDONED, REST};
     use super::*;
 
     const PATIENCE: Patience = Patience { stale: 1000, fin: 500 };
