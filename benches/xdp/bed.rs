@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use aya::maps::{Array, ProgramArray};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use tsuji::datapath::xdp::load::{HashKeys, Loaded, Loading, Sizes};
+use tsuji::datapath::xdp::load::{Loaded, Loading, Sizes};
 use tsuji::datapath::xdp::tables::Tables;
 use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::model::StickyMask;
+use tsuji::packet::hash::HashKeys;
 use tsuji::packet::{Choice, Plan, ServerFlags, ServerPlan, ServicePlan, Sticky};
 use tsuji::wire::Mac;
 

@@ -9,6 +9,5 @@ pub mod hash;
 pub mod maglev;
 pub mod plan;
 pub mod sweep;
-pub mod table;
 
 pub use plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use aya::programs::{TestRun, TestRunOptions};
-use tsuji::datapath::xdp::load::{HashKeys, Loaded, Loading, Sizes};
+use tsuji::datapath::xdp::load::{Loaded, Loading, Sizes};
 use tsuji::datapath::xdp::reason::Reason;
 use tsuji::datapath::xdp::tables::Tables;
 use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::packet::Plan;
+use tsuji::packet::hash::HashKeys;
 use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::sys::datapath_layout::{Counters, MAX_SERVERS, REASONS, live};
 use tsuji::wire::Mac;
@@ -26,6 +27,7 @@ pub struct Bed {
     pub tables: Tables,
     writer: Writer,
     cpus: u32,
+    pub keys: HashKeys,
     /// Seconds that the clock was put forward.
     clock: u64,
     /// MACs of servers by the last two bytes.
@@ -57,7 +59,7 @@ impl Bed {
         let keys = HashKeys(std::array::from_fn(|_| random.u64(..)));
         let mut program = Loading { keys, sizes, mac: Mac(OWN), pins: None }.load().unwrap();
         let tables = program.tables().unwrap();
-        let bed = Self { program, tables, writer: Writer::new(), cpus, clock: 0, macs: HashMap::new() };
+        let bed = Self { program, tables, writer: Writer::new(), cpus, keys, clock: 0, macs: HashMap::new() };
         bed.change_live(|live| live.new_limit = 1_000_000);
         bed
     }
@@ -156,6 +158,11 @@ impl Bed {
             sticky: sum.sticky + lane.sticky,
             resets: sum.resets + lane.resets,
         })
+    }
+
+    /// As keys have it; UDP is one more.
+    pub fn service_number(&self, service: &str) -> u16 {
+        self.writer.service(service).unwrap() as u16 * 2
     }
 
     pub fn server_number(&self, server: &str) -> u16 {

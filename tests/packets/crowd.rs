@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use aya::programs::{TestRun, TestRunOptions, Xdp};
-use tsuji::packet::sweep::{Patience, Value};
+use tsuji::datapath::xdp::directory::words_of;
+use tsuji::packet::connections::{State, Table, Value};
+use tsuji::packet::hash::Flow;
+use tsuji::packet::sweep::Patience;
 use tsuji::packet::{Choice, Plan, ServerFlags, ServerPlan, ServicePlan};
 
 use super::bed::{Bed, TX};
@@ -164,4 +167,73 @@ fn cpus_take_turns_from_one_ring_exactly() {
     let each = cpus as u64 * u64::from(FLOWS) / u64::from(SERVERS);
     assert_eq!(bed.reason("table-full"), 0);
     assert_eq!(opened(&mut bed), [each; SERVERS as usize]);
+}
+
+/// What the program entered, its twin finds, by the same hashes and keys; exact ones and fingerprints.
+#[test]
+fn the_twin_finds_what_the_program_entered() {
+    if Bed::is_not_here() {
+        return;
+    }
+    let mut plan = plan();
+    let six =
+        ServicePlan { name: "six:80".into(), address: "2001:db8::10".parse().unwrap(), ..plan.services[0].clone() };
+    let server = |server: &ServerPlan| ServerPlan { name: server.name.replace("shop", "six"), ..server.clone() };
+    plan.services.push(ServicePlan { servers: six.servers.iter().map(server).collect(), ..six });
+    let mut bed = Bed::new(65_536);
+    bed.apply(&plan, &[], &[]);
+    let mut flows = Vec::new();
+    for number in 0..2_000_u16 {
+        let tcp = number % 3 != 0;
+        let (from, to) = if number % 2 == 0 {
+            (SocketAddr::from(([203, 0, 113, (number % 251) as u8], 1024 + number)), "192.0.2.10:80")
+        } else {
+            (SocketAddr::from(([0x2001, 0xdb8, number, 0, 0, 0, 0, 7], 1024 + number)), "[2001:db8::10]:80")
+        };
+        let to: SocketAddr = to.parse().unwrap();
+        let wrapping = Wrapping::default();
+        let frame = if tcp { frame::tcp(from, to, "S", &wrapping) } else { frame::udp(from, to, &wrapping) };
+        let outcome = bed.send(&frame);
+        flows.push((from, to, tcp, bed.server_of(&frame, &outcome).unwrap()));
+    }
+    let table = Table::new(bed.tables.connections.words(), &bed.keys).unwrap();
+    for (from, to, tcp, server) in flows {
+        let name = if from.is_ipv4() { "shop:80" } else { "six:80" };
+        let service = bed.service_number(name) + u16::from(!tcp);
+        let flow = Flow {
+            saddr: words_of(from.ip()),
+            daddr: words_of(to.ip()),
+            sport: from.port().to_be(),
+            dport: to.port().to_be(),
+            protocol: if tcp { 6 } else { 17 },
+        };
+        let key = if from.is_ipv4() { flow.exact_key(service) } else { flow.fingerprint_key(service, &bed.keys) };
+        let found = table.find(key).unwrap_or_else(|| panic!("{from} > {to}"));
+        assert_eq!(found.value.server(), bed.server_number(&format!("{name}:{server}")));
+        assert_eq!(found.value.state(), Some(if tcp { State::New } else { State::Udp }));
+        if from.is_ipv6() {
+            let tuple = bed.tables.tuples.get(found.place.0).unwrap();
+            assert_eq!((tuple.saddr, tuple.daddr), (flow.saddr, flow.daddr));
+            assert_eq!((tuple.ports, tuple.protocol), ([flow.sport, flow.dport], flow.protocol));
+        }
+    }
+}
+
+/// The verifier walks so many instructions on the way through the program (kernel 6.18); its own bound is a million. A change
+/// that needs many more shall be noticed here and not on an older kernel.
+const VERIFIED: u32 = 55_420;
+
+#[test]
+fn the_verifier_is_not_given_much_more_to_read() {
+    if Bed::is_not_here() {
+        return;
+    }
+    let mut bed = Bed::new(1024);
+    let info = bed.program().info().unwrap();
+    let Some(verified) = info.verified_instruction_count() else {
+        println!("skipped: this kernel does not tell");
+        return;
+    };
+    println!("the verifier read {verified} instructions");
+    assert!(verified <= VERIFIED + VERIFIED / 4, "{verified} instructions, {VERIFIED} are recorded");
 }

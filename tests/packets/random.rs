@@ -12,6 +12,7 @@ use tsuji::dispatcher::{Dispatcher, Resources};
 use tsuji::executor::{Ask, Decision, ForwardingTable, Moment, PortTable, Session, Tried, Turn, Why, decide};
 use tsuji::message::SorrySite;
 use tsuji::packet::compile::Compiler;
+use tsuji::packet::hash;
 use tsuji::packet::sweep::{CLOSED, HALF_OPEN, Patience, units};
 use tsuji::packet::{Choice, Plan, ServerFlags, ServicePlan};
 
@@ -385,21 +386,9 @@ fn client(place: usize, host: u32) -> IpAddr {
     }
 }
 
-/// `hash_client` of the program, whose keys are part of what partners agree on.
 fn hash_client(from: SocketAddr) -> u32 {
-    const KEYS: [u64; 6] = [
-        0x8f14_e45f_ceea_167a,
-        0x9b74_c989_7bac_770f,
-        0xc2b2_ae3d_27d4_eb4f,
-        0x1656_67b1_9e37_79f9,
-        0x27d4_eb2f_1656_67c5,
-        0xd6e8_feb8_6659_fd93,
-    ];
-    let words = tsuji::datapath::xdp::directory::words_of(from.ip());
-    let ports = u32::from(from.port().to_be()) | u32::from(80_u16.to_be()) << 16;
-    let terms = words.into_iter().chain([ports]).zip(&KEYS[1..]);
-    let sum = terms.fold(KEYS[0], |sum, (word, key)| sum.wrapping_add(key.wrapping_mul(u64::from(word))));
-    (sum >> 32) as u32
+    let saddr = tsuji::datapath::xdp::directory::words_of(from.ip());
+    hash::Flow { saddr, sport: from.port().to_be(), dport: 80_u16.to_be(), ..hash::Flow::default() }.client_hash()
 }
 
 #[test]

@@ -183,7 +183,8 @@ fn port_key(text: &str) -> Result<PortKey, Fault> {
 }
 
 fn port_number(text: &str) -> Result<PortNumber, Fault> {
-    let number = text.parse().ok().and_then(|number| PortNumber::new(number).ok());
+    let number =
+        text.parse().ok().and_then(|number| PortNumber::new(number).ok()).filter(|number| !number.is_wildcard());
     number.ok_or_else(|| format!("`{}` is not a port number from 1 to 65535", shown(text)))
 }
 

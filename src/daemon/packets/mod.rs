@@ -7,8 +7,7 @@ pub mod neighbours;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -110,16 +109,40 @@ impl Status {
     }
 }
 
-enum Order {
-    Publish(Arc<ForwardingTable>),
-    Around(Surroundings),
-    Stop,
+/// What the thread has not seen yet. The newest of each kind is all that counts, so nothing queues up.
+#[derive(Debug, Default)]
+struct News {
+    table: Option<Arc<ForwardingTable>>,
+    around: Option<Surroundings>,
+    stop: bool,
+}
+
+/// Where news are left for the thread, and what wakes it.
+#[derive(Debug, Default)]
+struct Inbox {
+    news: Mutex<News>,
+    left: Condvar,
+}
+
+impl Inbox {
+    fn leave(&self, change: impl FnOnce(&mut News)) {
+        change(&mut lock(&self.news));
+        self.left.notify_one();
+    }
+
+    /// What is new, or nothing when the time has come.
+    fn wait(&self, until: Instant) -> News {
+        let is_empty = |news: &mut News| news.table.is_none() && news.around.is_none() && !news.stop;
+        let patience = until.saturating_duration_since(Instant::now());
+        let waited = self.left.wait_timeout_while(lock(&self.news), patience, is_empty);
+        std::mem::take(&mut *waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
 }
 
 /// The packet engine's thread, as the control thread sees it.
 #[derive(Debug)]
 pub struct Packets {
-    orders: Sender<Order>,
+    inbox: Arc<Inbox>,
     status: Arc<Mutex<Status>>,
     thread: Option<JoinHandle<()>>,
     wanted: tokio::sync::watch::Sender<HashSet<IpAddr>>,
@@ -152,13 +175,14 @@ impl Packets {
         for (name, mode) in &lock(&status).interfaces {
             tracing::info!(target: "tsuji::state", "interface {name}: packets are forwarded by XDP ({mode})");
         }
-        let (orders, inbox) = channel();
-        let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || keeper.live(&inbox));
+        let inbox = Arc::new(Inbox::default());
+        let seen = Arc::clone(&inbox);
+        let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || keeper.live(&seen));
         let thread = Some(thread.map_err(PacketsError::Thread)?);
         let wanted = tokio::sync::watch::Sender::new(HashSet::new());
         let claimants = Claimants::start(&interfaces).map_err(PacketsError::Thread)?;
         claimants.set_active(true);
-        Ok(Some(Self { orders, status, thread, wanted, claimants }))
+        Ok(Some(Self { inbox, status, thread, wanted, claimants }))
     }
 
     /// New flows are decided by this table soon after this returns; within a millisecond on an idle machine.
@@ -173,7 +197,7 @@ impl Packets {
         let claimed = mac_ports(&table).filter(|port| port.settings.packets.claim == Claim::Auto);
         let claimed: BTreeSet<IpAddr> = claimed.map(|port| port.listen.ip()).collect();
         self.claimants.claim(claimed.into_iter().filter(|address| !address.is_unspecified()).collect());
-        self.send(Order::Publish(table));
+        self.leave(|news| news.table = Some(table));
     }
 
     pub fn status(&self) -> Status {
@@ -184,7 +208,7 @@ impl Packets {
     pub async fn watch(&self, changed: impl Fn(&Surroundings)) {
         loop {
             let told = |around: &Surroundings| {
-                self.send(Order::Around(around.clone()));
+                self.leave(|news| news.around = Some(around.clone()));
                 changed(around);
             };
             match neighbours::watch(self.wanted.subscribe(), told).await {
@@ -195,8 +219,9 @@ impl Packets {
         }
     }
 
-    fn send(&self, order: Order) {
-        if self.orders.send(order).is_err() {
+    fn leave(&self, change: impl FnOnce(&mut News)) {
+        self.inbox.leave(change);
+        if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
             tracing::error!("the packet engine's thread has died; the kernel goes on with the last plan");
         }
     }
@@ -205,15 +230,15 @@ impl Packets {
 impl Drop for Packets {
     /// The programs stay where they are and go on by the last plan: that is what pins are for.
     fn drop(&mut self) {
-        let _ = self.orders.send(Order::Stop);
+        self.inbox.leave(|news| news.stop = true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> {
-    status.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn mac_ports(table: &ForwardingTable) -> impl Iterator<Item = &Arc<PortTable>> {
@@ -239,33 +264,29 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn live(mut self, inbox: &Receiver<Order>) {
+    fn live(mut self, inbox: &Inbox) {
         let mut next = Instant::now() + TICK;
         let mut ticks = 0_u32;
         loop {
-            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.tell(),
-                Ok(order) => self.obey(order),
-                Err(RecvTimeoutError::Timeout) => {
-                    ticks = ticks.wrapping_add(1);
-                    self.tick(ticks);
-                    next = Instant::now() + TICK;
-                }
+            let news = inbox.wait(next);
+            if news.stop {
+                return self.tell();
+            }
+            self.hear(news);
+            if Instant::now() >= next {
+                ticks = ticks.wrapping_add(1);
+                self.tick(ticks);
+                next = Instant::now() + TICK;
             }
         }
     }
 
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Publish(table) => {
-                self.table = table;
-                self.renew(Instant::now());
-            }
-            Order::Around(around) => {
-                self.around = around;
-                self.renew(Instant::now());
-            }
-            Order::Stop => {}
+    fn hear(&mut self, news: News) {
+        let is_new = news.table.is_some() || news.around.is_some();
+        self.table = news.table.unwrap_or_else(|| Arc::clone(&self.table));
+        self.around = news.around.unwrap_or_else(|| std::mem::take(&mut self.around));
+        if is_new {
+            self.renew(Instant::now());
         }
     }
 

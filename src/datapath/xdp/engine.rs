@@ -8,12 +8,13 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::model::EngineSettings;
 use crate::packet::Plan;
+use crate::packet::hash::HashKeys;
 use crate::packet::sweep::{Census, Patience, Sweep, units};
 use crate::sys::datapath_layout::{Counters, MAX_SERVERS, REASONS, SCHEMA, TIME_SHIFT, Tally, live, server};
 use crate::wire::Mac;
 
 use super::attach::{AttachError, Attachment, Place};
-use super::load::{HashKeys, LoadError, Loaded, Loading, Sizes};
+use super::load::{LoadError, Loaded, Loading, Sizes};
 use super::pins::{PinError, Pins};
 use super::reason::Reason;
 use super::tables::Tables;

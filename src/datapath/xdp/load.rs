@@ -7,15 +7,12 @@ use aya::maps::Map;
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader, VerifierLogLevel};
 
+use crate::packet::hash::HashKeys;
 use crate::sys::datapath_layout::{MAX_SERVERS, REASONS, SLOTS};
 use crate::wire::Mac;
 
 use super::object::{OBJECT, PROGRAM};
 use super::tables::{TableError, Tables};
-
-/// Secret numbers under which flows are hashed; made anew whenever the connection table is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct HashKeys(pub [u64; 32]);
 
 /// How big the tables are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

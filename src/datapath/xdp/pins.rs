@@ -10,10 +10,11 @@ use aya::maps::{Map, MapData};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use std::os::fd::AsFd;
 
+use crate::packet::hash::HashKeys;
 use crate::sys::datapath_layout::{Live, SCHEMA};
 use crate::sys::shared_array::SharedArray;
 
-use super::load::{HashKeys, PINNED};
+use super::load::PINNED;
 
 /// The directory of this version's pins.
 #[derive(Clone, Debug)]

@@ -464,7 +464,7 @@ inline_always int ipv4(struct packet *packet)
 		return leave(packet, REASON_FOREIGN, XDP_PASS);
 	words = ip->version_words & 15;
 	if (unlikely(ip->version_words >> 4 != 4 || words < 5))
-		return leave(packet, REASON_MALFORMED, XDP_PASS);
+		return leave(packet, REASON_FOREIGN, XDP_PASS);
 	packet->l4 = packet->l3 + words * 4;
 	flow.saddr[3] = ip->source;
 	flow.daddr[3] = ip->destination;
@@ -500,7 +500,7 @@ inline_always int ipv6(struct packet *packet)
 			   flow.protocol != PROTOCOL_OPTIONS && flow.protocol != PROTOCOL_FRAGMENT))
 			break;
 		if (!FITS(extension, packet->end))
-			return leave(packet, REASON_MALFORMED, XDP_PASS);
+			return leave(packet, REASON_FOREIGN, XDP_PASS);
 		if (flow.protocol == PROTOCOL_FRAGMENT) {
 			packet->fragment_id = extension->id;
 			packet->first_fragment = !!(extension->offset & IPV6_MORE);
