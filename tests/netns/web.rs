@@ -82,7 +82,9 @@ pub fn who(lab: &Lab, address: &'static str, count: usize) -> Vec<String> {
 /// Who answers each of `count` datagrams, each from a port of its own.
 pub fn who_by_datagram(lab: &Lab, address: &'static str, count: usize) -> Vec<String> {
     let asked = lab.on("client", move || {
-        let one = |_| -> std::io::Result<String> {
+        // All stay open, so that each has another port.
+        let mut sockets = Vec::new();
+        let mut one = |_| -> std::io::Result<String> {
             let address: IpAddr = address.parse().unwrap();
             let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
             let socket = UdpSocket::bind(any)?;
@@ -91,9 +93,10 @@ pub fn who_by_datagram(lab: &Lab, address: &'static str, count: usize) -> Vec<St
             socket.send(b"?")?;
             let mut bytes = [0; 8];
             let length = socket.recv(&mut bytes)?;
+            sockets.push(socket);
             Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
         };
-        (0..count).map(one).map(|answer| answer.unwrap_or_else(|error| error.to_string())).collect()
+        (0..count).map(&mut one).map(|answer| answer.unwrap_or_else(|error| error.to_string())).collect()
     });
     asked.join().unwrap()
 }
