@@ -71,6 +71,20 @@ fn value(server: u16, state: State, now: u32) -> Value {
     Value::new(server, state, u32::from(server), now)
 }
 
+/// A thread of a model.
+type Actor<T> = Box<dyn FnOnce(&Shared) -> T + Send>;
+
+/// Runs all actors at the same time, each in a thread of its own: the checker does not try every beginning of a thread
+/// that starts others.
+fn together<T: Send + 'static, const N: usize>(shared: &Arc<Shared>, actors: [Actor<T>; N]) -> [T; N] {
+    let threads = actors.map(|actor| {
+        let shared = Arc::clone(shared);
+        thread::spawn(move || actor(&shared))
+    });
+    threads.map(|thread| thread.join().unwrap())
+}
+
+/// With as many switches between threads in the middle of their work as are said: where all of them take minutes.
 fn checked(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -78,28 +92,65 @@ fn checked(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static)
     builder.check(model);
 }
 
-/// Enters the flow with this server. The server that it yielded to, if it did.
-fn enter(shared: &Shared, key: u64, server: u16) -> Option<u16> {
-    match shared.table().enter(key, value(server, State::New, NOW), &mut |_| ()) {
-        Entered::Here(_) => None,
-        Entered::Existing(other) => Some(other.server()),
-        Entered::Full => panic!("there is room"),
-    }
+/// Enters the flow with this server. What became of it, and how many entries were displaced.
+fn entering(key: u64, server: u16, now: u32) -> Actor<(Option<Entered>, usize)> {
+    Box::new(move |shared| {
+        let mut displaced = 0;
+        let entered = shared.table().enter(key, value(server, State::New, now), &mut |_| displaced += 1);
+        (Some(entered), displaced)
+    })
 }
 
-/// One entry is left, and who yielded went to its server.
+fn sweeping(slot: u32, times: &'static [u32], purged: u16) -> Actor<(Option<Entered>, usize)> {
+    Box::new(move |shared| {
+        for &now in times {
+            shared.sweep(slot, now, purged);
+        }
+        (None, 0)
+    })
+}
+
+/// A packet that finds the flow's entry, which must be this server's, and refreshes it.
+fn refreshing(key: u64, servers: &'static [u16]) -> Actor<(Option<Entered>, usize)> {
+    Box::new(move |shared| {
+        if let Some(found) = shared.table().find(key) {
+            assert!(servers.contains(&found.value.server()));
+            let _ = shared.table().change(found, found.value.seen(State::Established, NOW + 1));
+        }
+        (None, 0)
+    })
+}
+
+fn ending(key: u64) -> Actor<(Option<Entered>, usize)> {
+    Box::new(move |shared| {
+        let found = shared.table().find(key).unwrap();
+        assert!(shared.table().end(found, NOW));
+        (None, 0)
+    })
+}
+
+/// When a slot is free whose entry ended at [`NOW`].
+fn rested() -> u32 {
+    NOW + units(REST) + 1
+}
+
 #[test]
-fn two_who_enter_one_flow_leave_one_entry() {
+fn of_two_who_enter_one_flow_the_lower_stays() {
     for free in [[0, 1], [2, 6]] {
-        checked(Some(3), move || {
+        checked(None, move || {
             let shared = Shared::with_free(&free);
-            let other = Arc::clone(&shared);
-            let second = thread::spawn(move || enter(&other, 7, 2));
-            let yielded = [enter(&shared, 7, 1), second.join().unwrap()];
-            let entries = shared.entries(7);
-            assert_eq!(entries.len(), 1);
-            let winner = entries[0].server();
-            assert!(yielded.iter().flatten().all(|server| *server == winner), "{yielded:?} {winner}");
+            let ends = together(&shared, [entering(7, 1, NOW), entering(7, 2, NOW)]);
+            let [entry] = shared.entries(7)[..] else { panic!("{ends:?}") };
+            for (end, _) in ends {
+                match end.unwrap() {
+                    Entered::Existing(winner) => assert_eq!(winner, entry),
+                    // This one was done before the other one began to look.
+                    Entered::Here(place) => assert!(place <= Place(free[1])),
+                    Entered::Full => panic!("there is room"),
+                }
+            }
+            let [(_, first), (_, second)] = ends;
+            assert_eq!(first + second, 1, "two were opened, one is left");
         });
     }
 }
@@ -108,68 +159,35 @@ fn two_who_enter_one_flow_leave_one_entry() {
 fn three_who_enter_one_flow_leave_one_entry() {
     checked(Some(2), || {
         let shared = Shared::with_free(&[1, 2, 5]);
-        let others = [2, 3].map(|server| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || enter(&shared, 7, server))
-        });
-        enter(&shared, 7, 1);
-        for other in others {
-            other.join().unwrap();
-        }
+        let ends = together(&shared, [1, 2, 3].map(|server| entering(7, server, NOW)));
         assert_eq!(shared.entries(7).len(), 1);
+        assert_eq!(ends.iter().map(|(_, displaced)| displaced).sum::<usize>(), 2);
     });
 }
 
-/// A packet of the flow that finds one of two entries, and refreshes it while they come together.
+/// A packet of the flow finds one of two entries, and refreshes it while they come together.
 #[test]
 fn a_refresh_keeps_no_second_entry() {
-    checked(Some(2), || {
+    checked(Some(3), || {
         let shared = Shared::with_free(&[1, 5]);
-        let [second, third] = [(); 2].map(|()| Arc::clone(&shared));
-        let second = thread::spawn(move || enter(&second, 7, 2));
-        let third = thread::spawn(move || {
-            if let Some(found) = third.table().find(7) {
-                let _ = third.table().change(found, found.value.seen(State::Established, NOW + 1));
-            }
-        });
-        enter(&shared, 7, 1);
-        second.join().unwrap();
-        third.join().unwrap();
+        together(&shared, [entering(7, 1, NOW), entering(7, 2, NOW), refreshing(7, &[1, 2])]);
         assert_eq!(shared.entries(7).len(), 1);
     });
 }
 
-#[test]
-fn each_end_is_counted_once() {
-    checked(Some(3), || {
-        let shared = Shared::with_free(&[1, 5]);
-        let other = Arc::clone(&shared);
-        let opened = |shared: &Shared, server| {
-            let mut count = 1;
-            let _ = shared.table().enter(7, value(server, State::New, NOW), &mut |_| count -= 1);
-            count
-        };
-        let second = thread::spawn(move || opened(&other, 2));
-        let first = opened(&shared, 1);
-        assert_eq!(first + second.join().unwrap(), 1);
-    });
-}
-
-/// A reader who finds the key finds the value that was published under it, and nothing of the slot's flow before.
+/// The sweeper, to whom a claimed slot is none of its business, and a reader: the value was there before the key.
 #[test]
 fn no_key_is_seen_without_its_value() {
-    checked(Some(3), || {
+    checked(None, || {
         let shared = Shared::with_free(&[1]);
-        let [inserter, sweeper] = [(); 2].map(|()| Arc::clone(&shared));
-        let inserter = thread::spawn(move || enter(&inserter, 7, 1));
-        let sweeper = thread::spawn(move || sweeper.sweep(1, NOW, 2));
-        let table = shared.table();
-        let slot = table.slot(Place(1)).unwrap();
-        if slot.key() == 7 {
-            assert_eq!(slot.value(), value(1, State::New, NOW));
-        }
-        inserter.join().unwrap();
-        sweeper.join().unwrap();
+        let looking: Actor<_> = Box::new(|shared| {
+            let slot = shared.table().slot(Place(1)).unwrap();
+            if slot.key() == 7 {
+                assert_eq!(slot.value(), value(1, State::New, NOW));
+            }
+            (None, 0)
+        });
+        together(&shared, [entering(7, 1, NOW), sweeping(1, &[NOW], 2), looking]);
         assert_eq!(shared.entries(7), [value(1, State::New, NOW)]);
     });
 }
@@ -180,46 +198,28 @@ fn no_key_is_seen_without_its_value() {
 fn no_refresh_lands_on_another_flow() {
     checked(Some(3), || {
         let shared = Shared::with_free(&[1]);
-        enter(&shared, 7, 1);
-        let [sweeper, inserter] = [(); 2].map(|()| Arc::clone(&shared));
-        let sweeper = thread::spawn(move || {
-            sweeper.sweep(1, NOW + 1, 1);
-            sweeper.sweep(1, NOW + 1 + units(REST) + 1, 1);
-        });
-        let later = NOW + 1 + units(REST) + 1;
-        let inserter = thread::spawn(move || inserter.table().enter(8, value(2, State::New, later), &mut |_| ()));
-        if let Some(found) = shared.table().find(7) {
-            assert_eq!(found.value.server(), 1);
-            let _ = shared.table().change(found, found.value.seen(State::Established, NOW + 1));
-        }
-        sweeper.join().unwrap();
-        let entered = inserter.join().unwrap();
+        together(&shared, [entering(7, 1, NOW)]);
+        let times = &[NOW, NOW + 24];
+        assert_eq!(times[1], rested());
+        let actors = [sweeping(1, times, 1), entering(8, 2, rested()), refreshing(7, &[1])];
+        let [_, (entered, _), _] = together(&shared, actors);
         assert!(shared.entries(7).iter().all(|value| value.server() == 1));
-        match entered {
-            Entered::Here(_) => {
-                assert_eq!(shared.entries(8), [value(2, State::New, later)]);
-                assert_eq!(shared.entries(7), []);
-            }
-            _ => assert_eq!(shared.entries(8), []),
+        if let Some(Entered::Here(_)) = entered {
+            assert_eq!(shared.entries(8), [value(2, State::New, rested())]);
+            assert_eq!(shared.entries(7), []);
         }
     });
 }
 
-/// Whoever ended an entry takes its key away afterwards, and may come late: after the slot was freed and is another flow's.
+/// Whoever ends an entry takes its key away afterwards, and may come late: after the slot was freed and is another flow's.
 #[test]
 fn the_next_flow_keeps_its_key() {
-    checked(Some(3), || {
+    checked(Some(4), || {
         let shared = Shared::with_free(&[1]);
-        enter(&shared, 7, 1);
-        let [killer, sweeper] = [(); 2].map(|()| Arc::clone(&shared));
-        let killer = thread::spawn(move || killer.table().find(7).is_some_and(|found| killer.table().end(found, NOW)));
-        let later = NOW + units(REST) + 1;
-        let sweeper = thread::spawn(move || sweeper.sweep(1, later, 0));
-        let entered = shared.table().enter(8, value(2, State::New, later), &mut |_| ());
-        assert!(killer.join().unwrap());
-        sweeper.join().unwrap();
-        if let Entered::Here(_) = entered {
-            assert_eq!(shared.entries(8), [value(2, State::New, later)]);
+        together(&shared, [entering(7, 1, NOW)]);
+        let [.., (entered, _)] = together(&shared, [ending(7), sweeping(1, &[NOW + 24], 0), entering(8, 2, rested())]);
+        if let Some(Entered::Here(_)) = entered {
+            assert_eq!(shared.entries(8), [value(2, State::New, rested())]);
         }
         assert_eq!(shared.entries(7), []);
     });
