@@ -80,6 +80,6 @@ mod stress;
 mod tests;
 
 pub use slot::{ABANDONED, REST, Slot};
-pub use table::{Entered, Found, NotATable, Place, SLOTS, Table};
+pub use table::{Entered, Found, NotATable, Place, SLOTS, Table, Witness};
 pub use value::{State, TIME_SHIFT, Value, units};
 pub use word::Word;

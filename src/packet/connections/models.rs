@@ -95,10 +95,18 @@ fn checked(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static)
 /// Enters the flow with this server. What became of it, and how many entries were displaced.
 fn entering(key: u64, server: u16, now: u32) -> Actor<(Option<Entered>, usize)> {
     Box::new(move |shared| {
-        let mut displaced = 0;
-        let entered = shared.table().enter(key, value(server, State::New, now), &mut |_| displaced += 1);
-        (Some(entered), displaced)
+        let mut displaced = Displaced(0);
+        let entered = shared.table().enter(key, value(server, State::New, now), &mut displaced);
+        (Some(entered), displaced.0)
     })
+}
+
+struct Displaced(usize);
+
+impl Witness for Displaced {
+    fn displaced(&mut self, _: Value) {
+        self.0 += 1;
+    }
 }
 
 fn sweeping(slot: u32, times: &'static [u32], purged: u16) -> Actor<(Option<Entered>, usize)> {
@@ -158,7 +166,7 @@ fn of_two_who_enter_one_flow_the_lower_stays() {
 #[test]
 fn three_who_enter_one_flow_leave_one_entry() {
     checked(Some(2), || {
-        let shared = Shared::with_free(&[1, 2, 5]);
+        let shared = Shared::with_free(&[0, 1, 2]);
         let ends = together(&shared, [1, 2, 3].map(|server| entering(7, server, NOW)));
         assert_eq!(shared.entries(7).len(), 1);
         assert_eq!(ends.iter().map(|(_, displaced)| displaced).sum::<usize>(), 2);

@@ -55,18 +55,15 @@ impl World {
 
     fn open(&self, table: &Table<'_, AtomicU64>, key: u64, serial: u32) {
         let value = Value::new(key as u16, State::New, serial, self.now());
-        let mut displaced = 0;
-        let entered = table.enter(key, value, &mut |value| {
-            assert_eq!(u64::from(value.server()), key);
-            displaced += 1;
-        });
+        let mut displaced = Displaced { key, count: 0 };
+        let entered = table.enter(key, value, &mut displaced);
         match entered {
             Entered::Full => return,
             Entered::Existing(other) => assert_eq!(u64::from(other.server()), key),
             Entered::Here(_) => (),
         }
         self.opened.fetch_add(1, Ordering::Relaxed);
-        self.ended.fetch_add(displaced, Ordering::Relaxed);
+        self.ended.fetch_add(displaced.count, Ordering::Relaxed);
     }
 
     fn pass(&self, table: &Table<'_, AtomicU64>, found: Found, dice: u8) {
@@ -93,6 +90,18 @@ impl World {
             thread::sleep(Duration::from_millis(2));
         }
         self.done.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Displaced {
+    key: u64,
+    count: u64,
+}
+
+impl Witness for Displaced {
+    fn displaced(&mut self, value: Value) {
+        assert_eq!(u64::from(value.server()), self.key);
+        self.count += 1;
     }
 }
 

@@ -49,6 +49,17 @@ pub enum Entered {
     Full,
 }
 
+/// Who wants to know what happens while an entry is made.
+pub trait Witness {
+    /// The entry will be at this place; nobody finds it there yet. What belongs to it can be written.
+    fn claimed(&mut self, _place: Place) {}
+    /// An entry of the same flow was ended because another one stays. It was, or will be, counted by whoever made it.
+    fn displaced(&mut self, _value: Value) {}
+}
+
+/// Nobody.
+impl Witness for () {}
+
 impl<'a, W: Word> Table<'a, W> {
     /// The table in this memory, eight words to a bucket.
     ///
@@ -69,36 +80,49 @@ impl<'a, W: Word> Table<'a, W> {
     }
 
     /// Makes the flow's entry, unless it has one. Entries of the same flow that others make at this moment come together in
-    /// one, and each entry that this call ended is told to `displaced`, its own one included: all of them were, or will
-    /// be, counted as opened by those who made them.
+    /// one, and each entry that this call ended is told to the witness, its own one included.
     ///
     /// `value` is that of a live entry; the time in it is the present.
-    pub fn insert(&self, key: Key, value: Value, displaced: &mut dyn FnMut(Value)) -> Entered {
+    pub fn insert(&self, key: Key, value: Value, witness: &mut impl Witness) -> Entered {
         if let Some(found) = self.find(key) {
             return Entered::Existing(found.value);
         }
-        self.enter(key, value, displaced)
+        self.enter(key, value, witness)
     }
 
     /// The same for a flow that was looked for just now, and not found.
-    pub fn enter(&self, key: Key, value: Value, displaced: &mut dyn FnMut(Value)) -> Entered {
-        let Some((mine, slot)) = self.candidates(key).find(|(_, slot)| slot.claim(value)) else {
+    pub fn enter(&self, key: Key, value: Value, witness: &mut impl Witness) -> Entered {
+        let mut room = self.buckets_to_fill(key).into_iter().flat_map(|index| self.bucket(index));
+        let Some((mine, slot)) = room.find(|(_, slot)| slot.claim(value)) else {
             return Entered::Full;
         };
+        witness.claimed(mine);
         slot.publish(key);
-        match self.settle(key, mine, value.last(), displaced) {
+        match self.settle(key, mine, value.last(), witness) {
             Some(winner) => Entered::Existing(winner),
             None => Entered::Here(mine),
         }
     }
 
+    /// The flow's buckets in the order in which a place is looked for. The first bucket is the one that packets look at first;
+    /// its last slot is left to flows whose second bucket is as full. So with half of all slots in use one flow in some
+    /// thousands finds no room, and one in ten is in its second bucket.
+    fn buckets_to_fill(&self, key: Key) -> [u32; 2] {
+        let [first, second] = self.keys.buckets_of(key, self.count);
+        if self.free_in(first) < 2 && self.free_in(second) > 1 { [second, first] } else { [first, second] }
+    }
+
+    fn free_in(&self, index: u32) -> usize {
+        self.bucket(index).filter(|(_, slot)| slot.value() == Value(0)).count()
+    }
+
     /// Looks at both buckets again: of all entries of one key the lowest stays. The value of one that is lower than ours.
-    fn settle(&self, key: Key, mine: Place, now: u32, displaced: &mut dyn FnMut(Value)) -> Option<Value> {
+    fn settle(&self, key: Key, mine: Place, now: u32, witness: &mut impl Witness) -> Option<Value> {
         for (place, slot) in self.candidates(key).filter(|(place, _)| *place != mine) {
             let Some(other) = slot.entry(key) else { continue };
             let loser = if place < mine { self.slot(mine)? } else { slot };
             if let Some(ended) = loser.end_as_it_is(key, now) {
-                displaced(ended);
+                witness.displaced(ended);
             }
             if place < mine {
                 return Some(other);

@@ -24,7 +24,16 @@ fn new(server: u16, generation: u32, now: u32) -> Value {
 }
 
 fn insert(table: &Table<'_, AtomicU64>, key: u64, value: Value) -> Entered {
-    table.insert(key, value, &mut |value| panic!("{value:?} was displaced by nobody"))
+    table.insert(key, value, &mut Alone)
+}
+
+/// One thread displaces nothing.
+struct Alone;
+
+impl Witness for Alone {
+    fn displaced(&mut self, value: Value) {
+        panic!("{value:?} was displaced by nobody");
+    }
 }
 
 #[test]
@@ -83,6 +92,22 @@ fn entries_lie_as_in_the_program() {
     // `end` of connections.h.
     table.end(found, 0x8765_4322);
     assert_eq!(memory[place as usize * 2 + 1].load(Ordering::Relaxed), 0x8765_4322_2347_abcd);
+}
+
+/// Of 8,192 flows in 16,384 slots: how many find no room, and how many are in their second bucket.
+#[test]
+fn a_table_that_is_half_full_has_room_for_nearly_all() {
+    let (memory, keys) = (memory(4096), keys(5));
+    let table = Table::new(&memory, &keys).unwrap();
+    let (mut full, mut second) = (0, 0);
+    for flow in 1..=8192_u64 {
+        match insert(&table, flow << 16 | 2, new(1, 1, 1)) {
+            Entered::Here(place) => second += usize::from(place.0 / SLOTS != keys.buckets_of(flow << 16 | 2, 4096)[0]),
+            Entered::Full => full += 1,
+            Entered::Existing(_) => panic!("flow {flow} was not there"),
+        }
+    }
+    assert!(full <= 8 && second <= 1200, "{full} without room, {second} in the second bucket");
 }
 
 #[derive(Clone, Debug)]
