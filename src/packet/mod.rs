@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod connections;
+pub mod forward;
 pub mod hash;
 pub mod maglev;
 pub mod plan;
