@@ -166,6 +166,10 @@ fn clients_of_a_dead_server_are_told() {
         connection.ask()
     });
     let server = heard.recv().unwrap();
+    let listed = daemon.dscontrol("connections 10.77.0.1");
+    assert!(listed.contains("10.77.0.1:") && listed.contains("established"), "{listed}");
+    assert!(daemon.dscontrol(&format!("connections shop:80:{server}")).contains(&server));
+    assert!(daemon.dscontrol("connections 192.0.2.0/24").contains("0 connections"));
     daemon.dscontrol(&format!("server down shop:80:{server}"));
     go.send(()).unwrap();
     let error = client.join().unwrap().unwrap_err();

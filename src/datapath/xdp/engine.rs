@@ -258,6 +258,19 @@ impl XdpEngine {
         Some(ServerFigures { counted: since(before, counted), active })
     }
 
+    /// The number of a server, by which connections know it.
+    pub fn number(&self, server: &str) -> Option<u32> {
+        self.writer.server(server)
+    }
+
+    /// How long ago a moment of the table's clock was.
+    pub fn age(&self, last: u32) -> Duration {
+        let units = coarse_units().wrapping_sub(last);
+        // A packet on another CPU may have a later moment than ours.
+        let units = if units > u32::MAX / 2 { 0 } else { units };
+        Duration::from_nanos(u64::from(units) << TIME_SHIFT)
+    }
+
     /// How often a rule chose.
     pub fn rule_hits(&self, service: &str, rule: &str) -> Option<u64> {
         Some(self.tables.cursors.get(self.writer.rule(service, rule)?)?.hits)
