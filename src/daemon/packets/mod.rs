@@ -6,7 +6,7 @@ pub mod interfaces;
 mod listing;
 pub mod neighbours;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -216,8 +216,11 @@ impl Packets {
             differs
         });
         let claimed = mac_ports(&table).filter(|port| port.settings.packets.claim == Claim::Auto);
-        let claimed: BTreeSet<IpAddr> = claimed.map(|port| port.listen.ip()).collect();
-        self.claimants.claim(claimed.into_iter().filter(|address| !address.is_unspecified()).collect());
+        let mut asked: BTreeMap<IpAddr, bool> = BTreeMap::new();
+        for port in claimed.filter(|port| !port.listen.ip().is_unspecified()) {
+            *asked.entry(port.listen.ip()).or_default() |= port.settings.servers.iter().any(|server| server.collocated);
+        }
+        self.claimants.claim(asked);
         self.leave(|news| news.table = Some(table));
     }
 
