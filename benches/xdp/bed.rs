@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use aya::maps::{Array, ProgramArray};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use nix::time::{ClockId, clock_gettime};
 use tsuji::datapath::xdp::load::{Loaded, Loading, Sizes};
 use tsuji::datapath::xdp::tables::Tables;
 use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::model::StickyMask;
 use tsuji::packet::hash::HashKeys;
+use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::packet::{Choice, Plan, ServerFlags, ServerPlan, ServicePlan, Sticky};
 use tsuji::wire::Mac;
 
@@ -80,7 +82,7 @@ pub struct Bed {
     path: Path,
     program: Loaded,
     harness: Ebpf,
-    _tables: Tables,
+    tables: Tables,
 }
 
 impl Bed {
@@ -98,7 +100,7 @@ impl Bed {
         let mut live = tables.live.get(0).ok_or("no live table")?;
         live.new_limit = u32::MAX;
         let _ = tables.live.set(0, live);
-        let mut bed = Self { path, program, harness: harness_of(path, ACK)?, _tables: tables };
+        let mut bed = Self { path, program, harness: harness_of(path, ACK)?, tables };
         if path.established {
             bed.establish()?;
         } else if !path.foreign {
@@ -115,6 +117,17 @@ impl Bed {
         self.harness = harness_of(self.path, ACK)?;
         self.run(flows, false)?;
         Ok(())
+    }
+
+    /// A whole sweep over the table with all its flows in it, as the daemon does it, in milliseconds of this thread's CPU.
+    pub fn sweep_ms(&self) -> Result<(f64, u64), Failure> {
+        let clock = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+        let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE)?).as_nanos() >> 22;
+        let patience = |_| Patience { stale: u32::MAX / 2, fin: u32::MAX / 2 };
+        let sweep = Sweep { now: now as u32, patience: &patience, purged: &|_| false };
+        let (mut census, start) = (Census::default(), clock()?);
+        sweep.run(self.tables.connections.words(), &mut census);
+        Ok(((clock()? - start).as_secs_f64() * 1000.0, census.entries))
     }
 
     pub fn swap_ns(&mut self) -> Result<f64, Failure> {

@@ -120,6 +120,32 @@ fn the_wildcard_port_takes_what_no_other_port_names() {
 }
 
 #[test]
+fn a_sorry_server_on_the_dispatcher_itself() {
+    let Some(lab) = lab() else { return };
+    // As on a server: the address on lo, and ARP for it left to Tsuji.
+    lab.sh("lb", &format!("ip addr add {CLUSTER}/32 dev lo; ip addr add {CLUSTER6}/128 dev lo nodad"));
+    lab.sh("lb", "for i in all eth0; do echo 1 > /proc/sys/net/ipv4/conf/$i/arp_ignore; echo 2 > /proc/sys/net/ipv4/conf/$i/arp_announce; done");
+    serve(&lab, "lb");
+    let own = "[[cluster.port.server]]\nname = \"own\"\naddress = \"10.77.0.2\"\ncollocated = true\nsticky = false\n";
+    let rules = "[[cluster.port.rule]]\nname = \"normal\"\ntype = \"true\"\nservers = [\"s1\", \"s2\", \"s3\"]\n\
+                 [[cluster.port.rule]]\nname = \"sorry\"\ntype = \"true\"\nservers = [\"own\"]\n";
+    let site = site("auto", "");
+    let site = site.replace("[[cluster]]\nname = \"shop6\"", &format!("{own}{rules}[[cluster]]\nname = \"shop6\""))
+        + own
+        + rules;
+    let daemon = lab.start(&site);
+    settle(&lab, &daemon);
+    assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5]);
+    let every = |verb: &str| {
+        ["s1", "s2", "s3"].iter().for_each(|server| drop(daemon.dscontrol(&format!("server {verb} shop:80:{server}"))));
+    };
+    every("down");
+    assert_eq!(who(&lab, CLUSTER, 3), ["lb", "lb", "lb"]);
+    every("up");
+    assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5]);
+}
+
+#[test]
 fn a_server_behind_a_router_is_refused_with_its_reason() {
     let Some(lab) = lab() else { return };
     lab.sh("lb", "ip route add 10.99.0.0/24 via 10.77.0.1");
@@ -166,6 +192,10 @@ fn clients_of_a_dead_server_are_told() {
         connection.ask()
     });
     let server = heard.recv().unwrap();
+    let listed = daemon.dscontrol("connections 10.77.0.1");
+    assert!(listed.contains("10.77.0.1:") && listed.contains("established"), "{listed}");
+    assert!(daemon.dscontrol(&format!("connections shop:80:{server}")).contains(&server));
+    assert!(daemon.dscontrol("connections 192.0.2.0/24").contains("0 connections"));
     daemon.dscontrol(&format!("server down shop:80:{server}"));
     go.send(()).unwrap();
     let error = client.join().unwrap().unwrap_err();

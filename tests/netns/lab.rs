@@ -31,6 +31,10 @@ impl Lab {
             println!("skipped: no {missing} here");
             return None;
         }
+        if let Err(why) = may_build() {
+            println!("skipped: no networks of namespaces here: {why}");
+            return None;
+        }
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("tsuji-{}-{}-", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let scratch = tempfile::tempdir().unwrap();
@@ -56,9 +60,7 @@ impl Lab {
                 "for i in all eth0; do echo 1 > /proc/sys/net/ipv4/conf/$i/arp_ignore; echo 2 > /proc/sys/net/ipv4/conf/$i/arp_announce; done",
             );
         }
-        // See pass.c.
-        let pass = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
-        self.sh("switch", &format!("ip link set to-lb xdpdrv obj {pass} sec xdp"));
+        self.sh("switch", &format!("ip link set to-lb xdpdrv obj {PASS} sec xdp"));
     }
 
     fn add_namespace(&self, host: &str) {
@@ -220,6 +222,21 @@ impl Drop for Daemon {
         }
     }
 }
+
+/// Whether this machine lets root make namespaces, mount a BPF file system and load programs; containers often do not.
+fn may_build() -> Result<(), String> {
+    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let place = scratch.path().display();
+    // In a mount namespace of its own, where nothing is left behind.
+    let line = format!("mount -t bpf bpf {place} && ip link set lo xdpgeneric obj {PASS} sec xdp && ip link show lo");
+    let output = Command::new("unshare").args(["--net", "--mount", "sh", "-c", &line]).output();
+    let output = output.map_err(|error| format!("unshare: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    output.status.success().then_some(()).ok_or_else(|| said.lines().next().unwrap_or("no reason is given").to_owned())
+}
+
+/// See `pass.c`.
+const PASS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
 
 fn is_there(program: &str) -> bool {
     ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().any(|place| Path::new(place).join(program).exists())

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use aya::programs::{TestRun, TestRunOptions};
-use tsuji::datapath::xdp::load::{Loaded, Loading, Sizes};
+use tsuji::datapath::xdp::load::{LoadError, Loaded, Loading, Sizes};
 use tsuji::datapath::xdp::reason::Reason;
 use tsuji::datapath::xdp::tables::Tables;
 use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
@@ -44,11 +44,17 @@ pub struct Outcome {
 impl Bed {
     /// With a line that says why.
     pub fn is_not_here() -> bool {
-        let not_root = !nix::unistd::geteuid().is_root();
-        if not_root {
+        if !nix::unistd::geteuid().is_root() {
             println!("skipped: the XDP program's test run needs root");
+            return true;
         }
-        not_root
+        let sizes = Sizes { buckets: 2, records: 1, cpus: 1 };
+        let tried = Loading { keys: HashKeys([1; 32]), sizes, mac: Mac(OWN), pins: None }.load();
+        let forbidden = matches!(tried, Err(LoadError::NotPermitted));
+        if forbidden {
+            println!("skipped: this machine lets nobody load BPF programs");
+        }
+        forbidden
     }
 
     /// A table for so many connections.

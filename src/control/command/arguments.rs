@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::Command;
+use super::{Command, ConnectionFilter};
 use crate::config::Operand;
 use crate::control::grammar;
 use crate::control::lookup::{find, shown};
@@ -80,6 +80,16 @@ pub fn operand(words: &[String], depth: usize) -> Result<Operand, Fault> {
 /// `command`, which has no operands.
 pub fn only(words: &[String], command: Command) -> Result<Command, Fault> {
     words.first().map_or(Ok(command), |more| Err(too_much(more)))
+}
+
+/// `[CLIENT|NETWORK|C[:P[:S]]]`
+pub fn connections(words: &[String]) -> Result<Command, Fault> {
+    let filter = match words {
+        [] => ConnectionFilter::All,
+        [one] => one.parse().map_or_else(|_| ConnectionFilter::Object(one.replace('@', ":")), ConnectionFilter::Client),
+        [_, more, ..] => return Err(too_much(more)),
+    };
+    Ok(Command::Connections(filter))
 }
 
 /// `[OBJECT]`

@@ -5,6 +5,7 @@ pub(in crate::control) mod arguments;
 mod tests;
 
 use crate::config::{Change, Operand, Refusal};
+use crate::model::Network;
 
 use super::grammar;
 
@@ -63,9 +64,21 @@ pub enum Command {
     ControlStatus,
     MetricsStatus,
     Explain(Exchange),
+    /// Connections of `mac` ports.
+    Connections(ConnectionFilter),
     /// About one object, or about all.
     Help(Option<&'static str>),
     Version,
+}
+
+/// Which connections are listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConnectionFilter {
+    All,
+    /// Of these clients.
+    Client(Network),
+    /// Of this cluster, port or server, spelled `cluster`, `cluster:port` or `cluster:port:server`.
+    Object(String),
 }
 
 /// What a peer may do. Each level includes the ones before it.

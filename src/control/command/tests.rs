@@ -63,7 +63,7 @@ fn words_may_be_shortened_while_unique() {
         ("serv sta shop:80:w1", "server status shop:80:w1"),
         ("f sa a.toml f", "file save a.toml force"),
         ("l", "logstatus"),
-        ("con st", "control status"),
+        ("cont st", "control status"),
         ("metrics st", "metrics status"),
         ("ad l", ""),
         ("ad li", "advisor list"),

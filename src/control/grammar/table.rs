@@ -5,7 +5,7 @@
 use super::{Object, Understood, Verb};
 use crate::control::command::Command;
 use crate::control::command::arguments::{
-    AdvisorSelection, Exchange, file, file_delete, file_save, help, only, operand,
+    AdvisorSelection, Exchange, connections, file, file_delete, file_save, help, only, operand,
 };
 
 pub const OBJECTS: &[Object] = &[
@@ -305,6 +305,17 @@ pub const OBJECTS: &[Object] = &[
             "Says which server a client would get and why, without sending anything.",
             "203.0.113.7 shop:80 'GET /cart HTTP/1.1' 'Host: shop.example.com'",
             |w| Exchange::parse(w).map(Command::Explain),
+        )],
+    },
+    Object {
+        word: "connections",
+        meaning: "Connections of mac ports.",
+        verbs: &[here(
+            "",
+            "[CLIENT|NETWORK|C[:P[:S]]]",
+            "Lists those that are remembered, with server, state and time since the last packet; the first thousand.",
+            "203.0.113.0/24",
+            connections,
         )],
     },
     Object {

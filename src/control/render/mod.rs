@@ -54,6 +54,7 @@ fn body(body: &Body) -> String {
         Body::ControlStatus(status) => tools::control_status(status),
         Body::MetricsStatus(status) => tools::metrics_status(status),
         Body::Explanation(explanation) => tools::explanation(explanation),
+        Body::Connections(list) => tools::connections(list),
         Body::Help(help) => tools::help(help),
         Body::Version(version) => tools::version(version),
     }

@@ -5,8 +5,8 @@ use super::dotted::Dotted;
 use super::spelling::{overrides, row};
 use crate::control::lookup::plain;
 use crate::control::reply::{
-    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
-    VersionReport,
+    Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry,
+    HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 pub fn changed(changed: &Changed) -> String {
@@ -29,6 +29,23 @@ fn file_entry(file: &FileEntry) -> [String; 3] {
     let time = file.modified.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let time = time.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
     [file.name.clone(), file.bytes.to_string(), time]
+}
+
+pub fn connections(list: &ConnectionList) -> String {
+    use Align::{Left, Right};
+    let table = Boxed::new(&[Left, Left, Left, Left, Left, Right])
+        .head(["CLIENT", "SERVICE", "PROTOCOL", "SERVER", "STATE", "IDLE"])
+        .rows(list.connections.iter().map(connection));
+    let shown = list.connections.len() as u64;
+    let rest = if shown < list.total { format!(", of which these are the first {shown}") } else { String::new() };
+    format!("{table}{} connections{rest}\n", list.total)
+}
+
+fn connection(line: &ConnectionLine) -> [String; 6] {
+    let idle = format!("{} s", line.idle_seconds);
+    let text = [&line.client, &line.service, &line.protocol, &line.server, &line.state];
+    let [client, service, protocol, server, state] = text.map(String::clone);
+    [client, service, protocol, server, state, idle]
 }
 
 pub fn log_status(status: &LogStatus) -> String {

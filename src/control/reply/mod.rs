@@ -21,8 +21,8 @@ pub use objects::{
     PortStatus, Probe, ProbeView, RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    Changed, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
-    VersionReport,
+    Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry,
+    HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 /// The answer to one command.
@@ -87,6 +87,7 @@ pub enum Body {
     ControlStatus(ControlStatus),
     MetricsStatus(MetricsStatus),
     Explanation(Explanation),
+    Connections(ConnectionList),
     Help(Help),
     Version(VersionReport),
 }

@@ -122,3 +122,26 @@ pub struct VersionReport {
     pub program: String,
     pub version: String,
 }
+
+/// Connections of `mac` ports.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ConnectionList {
+    pub connections: Vec<ConnectionLine>,
+    /// How many there are; the list has the first of them.
+    pub total: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ConnectionLine {
+    /// Address and port.
+    pub client: String,
+    /// `cluster:port`.
+    pub service: String,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    pub server: String,
+    /// `new` (a SYN), `established`, `fin`, `closed`, `udp`.
+    pub state: String,
+    /// Since its last packet.
+    pub idle_seconds: u64,
+}

@@ -12,7 +12,7 @@ use crate::config::{Change, Config, Document, Refusal};
 use crate::control::protocol::Request;
 use crate::control::reply::Changed;
 use crate::control::server::Incoming;
-use crate::control::{Body, Command, Outcome, Peer, Reply};
+use crate::control::{Body, Command, ConnectionFilter, Outcome, Peer, Reply};
 use crate::dispatcher::{Outside, Plan};
 
 use super::chain;
@@ -127,6 +127,7 @@ impl Desk {
             Command::FileSave { name, force } => self.save(&name, force).await,
             Command::FileDelete { name } => self.delete(&name).await,
             Command::FileReport => self.file_report().await,
+            Command::Connections(filter) => self.connections(filter).await,
             query => Ok(self.heart.read(|dispatcher| dispatcher.answer(&query, &self.outside(), Instant::now()))),
         };
         outcome.unwrap_or_else(Reply::from)
@@ -176,6 +177,14 @@ impl Desk {
         }
         self.heart.resume().map_err(|error| Refusal::Refused(chain(&error)))?;
         Ok(Reply::done("executor started"))
+    }
+
+    /// Those that the kernel's table remembers.
+    async fn connections(&self, filter: ConnectionFilter) -> Result<Reply, Refusal> {
+        let none = "no packets are forwarded here: no `interfaces` of the executor are named";
+        let packets = self.heart.packets().ok_or_else(|| Refusal::Refused(none.to_owned()))?;
+        let list = packets.connections(filter).await.map_err(|error| Refusal::Refused(error.to_string()))?;
+        Ok(Reply::report(Body::Connections(list)))
     }
 
     /// What the dispatcher cannot know itself.

@@ -1,7 +1,7 @@
 //! Speaks for cluster addresses on the wire: a thread for each interface drives a machine of [`crate::claim`] over a packet
 //! socket that sees ARP and neighbour discovery alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::os::fd::IntoRawFd;
@@ -19,6 +19,8 @@ use crate::datapath::xdp::engine::Interface;
 /// What the threads are to claim.
 #[derive(Debug, Default)]
 struct Wish {
+    /// What was asked for last, and whether each may be an address of this host.
+    asked: BTreeMap<IpAddr, bool>,
     addresses: BTreeSet<IpAddr>,
     active: bool,
 }
@@ -55,11 +57,12 @@ impl Claimants {
         Ok(Self { wish, counts, end, threads })
     }
 
-    /// Claims these addresses from now on, each on the interface whose network it belongs to, else on the first one. An
+    /// Claims these addresses from now on, each on the interface whose network it belongs to, else on the first one. Those
+    /// that may be this host's own have a collocated server, and its kernel is told not to answer for them. Any other
     /// address of this host is left to its kernel, which answers for it anyway, and that is told.
-    pub fn claim(&self, addresses: BTreeSet<IpAddr>) {
+    pub fn claim(&self, asked: BTreeMap<IpAddr, bool>) {
         let mut wish = lock(&self.wish);
-        if wish.addresses == addresses {
+        if wish.asked == asked {
             return;
         }
         let local: Vec<_> = datalink::interfaces()
@@ -68,7 +71,7 @@ impl Claimants {
                 let name = interface.name;
                 interface.ips.into_iter().map(move |network| (network.ip(), name.clone()))
             })
-            .filter(|(address, _)| addresses.contains(address))
+            .filter(|(address, _)| asked.get(address) == Some(&false))
             .collect();
         for (address, interface) in &local {
             tracing::error!(
@@ -77,8 +80,9 @@ impl Claimants {
                  claim = \"none\""
             );
         }
-        wish.addresses =
-            addresses.into_iter().filter(|address| local.iter().all(|(local, _)| local != address)).collect();
+        let free = |address: &IpAddr| local.iter().all(|(local, _)| local != address);
+        wish.addresses = asked.keys().copied().filter(free).collect();
+        wish.asked = asked;
     }
 
     /// Speaks for the addresses, or no longer.

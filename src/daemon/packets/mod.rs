@@ -3,16 +3,18 @@
 
 pub mod claims;
 pub mod interfaces;
+mod listing;
 pub mod neighbours;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::claim::Counts;
-use crate::control::reply::{Count, PacketReport};
+use crate::control::ConnectionFilter;
+use crate::control::reply::{ConnectionList, Count, PacketReport};
 use crate::datapath::xdp::engine::{EngineError, XdpEngine, patience};
 use crate::datapath::xdp::reason::{Fate, Reason};
 use crate::datapath::xdp::writer::{NextHop, NextHops};
@@ -23,6 +25,8 @@ use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
 use crate::packet::sweep::Patience;
 use crate::sys::datapath_layout::Tally;
+
+use tokio::sync::oneshot;
 
 use super::clock;
 use claims::Claimants;
@@ -114,8 +118,24 @@ impl Status {
 struct News {
     table: Option<Arc<ForwardingTable>>,
     around: Option<Surroundings>,
+    questions: Vec<Question>,
     stop: bool,
 }
+
+/// Somebody wants to see connections.
+#[derive(Debug)]
+struct Question {
+    filter: ConnectionFilter,
+    answer: oneshot::Sender<ConnectionList>,
+}
+
+/// Questions that wait at one time: more than operators ask.
+const QUESTIONS: usize = 16;
+
+/// Why connections cannot be listed.
+#[derive(Debug, thiserror::Error)]
+#[error("the packet engine is too busy to list connections; a moment later would be right")]
+pub struct Busy;
 
 /// Where news are left for the thread, and what wakes it.
 #[derive(Debug, Default)]
@@ -132,7 +152,8 @@ impl Inbox {
 
     /// What is new, or nothing when the time has come.
     fn wait(&self, until: Instant) -> News {
-        let is_empty = |news: &mut News| news.table.is_none() && news.around.is_none() && !news.stop;
+        let is_empty =
+            |news: &mut News| news.table.is_none() && news.around.is_none() && news.questions.is_empty() && !news.stop;
         let patience = until.saturating_duration_since(Instant::now());
         let waited = self.left.wait_timeout_while(lock(&self.news), patience, is_empty);
         std::mem::take(&mut *waited.unwrap_or_else(PoisonError::into_inner).0)
@@ -195,9 +216,24 @@ impl Packets {
             differs
         });
         let claimed = mac_ports(&table).filter(|port| port.settings.packets.claim == Claim::Auto);
-        let claimed: BTreeSet<IpAddr> = claimed.map(|port| port.listen.ip()).collect();
-        self.claimants.claim(claimed.into_iter().filter(|address| !address.is_unspecified()).collect());
+        let mut asked: BTreeMap<IpAddr, bool> = BTreeMap::new();
+        for port in claimed.filter(|port| !port.listen.ip().is_unspecified()) {
+            *asked.entry(port.listen.ip()).or_default() |= port.settings.servers.iter().any(|server| server.collocated);
+        }
+        self.claimants.claim(asked);
         self.leave(|news| news.table = Some(table));
+    }
+
+    /// Connections that the table remembers, the first thousand of those that the filter lets through.
+    pub async fn connections(&self, filter: ConnectionFilter) -> Result<ConnectionList, Busy> {
+        let (answer, awaited) = oneshot::channel();
+        let question = Question { filter, answer };
+        self.leave(|news| {
+            if news.questions.len() < QUESTIONS {
+                news.questions.push(question);
+            }
+        });
+        awaited.await.map_err(|_| Busy)
     }
 
     pub fn status(&self) -> Status {
@@ -287,6 +323,10 @@ impl Keeper {
         self.around = news.around.unwrap_or_else(|| std::mem::take(&mut self.around));
         if is_new {
             self.renew(Instant::now());
+        }
+        for Question { filter, answer } in news.questions {
+            // Who asked may have gone.
+            let _ = answer.send(listing::list(&self.engine, &self.plan, &filter));
         }
     }
 

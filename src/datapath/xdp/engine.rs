@@ -231,7 +231,25 @@ impl XdpEngine {
             *ended = ended.wrapping_add(gap.cast_unsigned());
         }
         self.sweep.drift = drift;
+        self.guard_room(&census);
         self.sweep.last = census;
+    }
+
+    /// Too many half-open connections are a flood that stays below the rate of a single CPU's gauge: while they fill a quarter
+    /// of the table, which is as many as half of the connections it is made for, SYNs are not remembered. It is left below
+    /// half of that.
+    fn guard_room(&self, census: &Census) {
+        let Some(mut state) = self.tables.live.get(0) else { return };
+        let places = u64::from(self.tables.connections.len()) * 4;
+        let stateless = state.flags & live::STATELESS != 0;
+        let level = if stateless { places / 8 } else { places / 4 };
+        let wanted = census.half_open > level;
+        if wanted != stateless {
+            state.flags ^= live::STATELESS;
+            let _ = self.tables.live.set(0, state);
+            let words = if wanted { "are no longer remembered" } else { "are remembered again" };
+            tracing::warn!(target: "tsuji::state", "{} half-open connections: new ones {words}", census.half_open);
+        }
     }
 
     /// What the last whole pass found; [`Census::default`] before the first.
@@ -256,6 +274,19 @@ impl XdpEngine {
         let active = if active > u64::MAX / 2 { 0 } else { active };
         let before = self.before.get(number as usize).copied().unwrap_or_default();
         Some(ServerFigures { counted: since(before, counted), active })
+    }
+
+    /// The number of a server, by which connections know it.
+    pub fn number(&self, server: &str) -> Option<u32> {
+        self.writer.server(server)
+    }
+
+    /// How long ago a moment of the table's clock was.
+    pub fn age(&self, last: u32) -> Duration {
+        let units = coarse_units().wrapping_sub(last);
+        // A packet on another CPU may have a later moment than ours.
+        let units = if units > u32::MAX / 2 { 0 } else { units };
+        Duration::from_nanos(u64::from(units) << TIME_SHIFT)
     }
 
     /// How often a rule chose.

@@ -118,6 +118,7 @@ impl Look<'_> {
             | Command::FileNewload { .. }
             | Command::FileAppendload { .. }
             | Command::FileReport
+            | Command::Connections(_)
             | Command::FileDelete { .. } => return Err(not_a_question(query)),
         };
         Ok(Reply::report(body))
