@@ -23,6 +23,8 @@ mod crowd;
 mod frame;
 mod random;
 mod script;
+mod traffic;
+mod twin;
 
 use bed::Bed;
 
