@@ -6,6 +6,7 @@
 //! no server is probed.
 
 pub mod listen;
+pub mod packet_socket;
 pub mod proxy;
 pub mod record_queue;
 pub mod xdp;

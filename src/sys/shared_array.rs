@@ -60,6 +60,30 @@ impl<T: Plain> SharedArray<T> {
         Ok(Self { memory, words, elements, _element: PhantomData })
     }
 
+    /// The same in memory of this process alone, all zero; for engines outside the kernel.
+    pub fn anonymous(elements: u32) -> io::Result<Self> {
+        const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() <= 8, "elements are made of words") };
+        let words = (elements as usize * Self::WORDS).max(1);
+        // NEED: the standard library's allocations cannot be given back as a mapping, which `Drop` does.
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        #[expect(unsafe_code, reason = "see SAFETY")]
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                words * 8,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let memory = NonNull::new(memory.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        Ok(Self { memory, words, elements, _element: PhantomData })
+    }
+
     /// How many elements there are.
     pub fn len(&self) -> u32 {
         self.elements

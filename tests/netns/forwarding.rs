@@ -20,8 +20,10 @@ fn site(mode: &str, more: &str) -> String {
             "[[cluster]]\nname = \"{name}\"\naddress = \"{address}\"\n[[cluster.port]]\nnumber = 80\nmethod = \"mac\"\n{more}\n{servers}"
         )
     };
+    let engine = if mode == "packet_socket" { "packet_socket" } else { "xdp" };
+    let mode = if mode == "packet_socket" { "auto" } else { mode };
     format!(
-        "[executor]\nworkers = 1\ninterfaces = [\"eth0\"]\nbpffs = \"{{bpffs}}\"\nxdpmode = \"{mode}\"\nconnections = 65536\n{}{}",
+        "[executor]\nengine = \"{engine}\"\nworkers = 1\ninterfaces = [\"eth0\"]\nbpffs = \"{{bpffs}}\"\nxdpmode = \"{mode}\"\nconnections = 65536\n{}{}",
         cluster("shop", CLUSTER),
         cluster("shop6", CLUSTER6)
     )
@@ -46,11 +48,12 @@ fn count(answers: &[String]) -> [usize; 3] {
 
 #[test]
 fn connections_go_to_servers_in_turn_and_answers_come_back_directly() {
-    for mode in ["native", "generic"] {
+    for mode in ["native", "generic", "packet_socket"] {
         let Some(lab) = lab() else { return };
         let daemon = lab.start(&site(mode, ""));
         settle(&lab, &daemon);
-        assert!(daemon.said().contains(&format!("by XDP ({mode})")), "{}", daemon.said());
+        let how = if mode == "packet_socket" { "packet socket".to_owned() } else { format!("XDP ({mode})") };
+        assert!(daemon.said().contains(&format!("forwarded by {how}")), "{}", daemon.said());
         for address in [CLUSTER, CLUSTER6] {
             let answers = who(&lab, address, 40);
             assert_eq!(count(&answers), [20, 10, 10], "{mode} {address}: {answers:?}");
@@ -108,6 +111,23 @@ fn a_server_that_leaves_the_link_is_down_before_an_advisor_says_so() {
     daemon.wait_until("it is back", || daemon.said().contains("server shop:80:s1: down -> unknown"));
     let answers = who(&lab, CLUSTER, 20);
     assert_eq!(count(&answers), [10, 5, 5], "{answers:?}");
+}
+
+#[test]
+fn where_bpf_is_not_to_be_had_packet_sockets_forward() {
+    let Some(lab) = lab() else { return };
+    let site = site("auto", "stickytime = 60")
+        .replace("engine = \"xdp\"", "engine = \"auto\"")
+        .replace("\"{bpffs}\"", "\"/tmp\"");
+    let daemon = lab.start(&site);
+    assert!(daemon.said().contains("interface eth0: packets are forwarded by packet socket"), "{}", daemon.said());
+    settle(&lab, &daemon);
+    let answers = who(&lab, CLUSTER, 10);
+    assert_eq!(count(&answers).iter().max(), Some(&10), "{answers:?}");
+    daemon.wait_until("packets are reported", || {
+        daemon.dscontrol("executor report").contains("Packets sent - forwarded")
+    });
+    assert!(daemon.dscontrol("connections 10.77.0.1").contains("10.77.0.1:"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tsuji::datapath::xdp::reason::Reason;
 use tsuji::datapath::xdp::tables::Tables;
 use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::packet::Plan;
+use tsuji::packet::forward::{Forwarder, Memory, Verdict};
 use tsuji::packet::hash::HashKeys;
 use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::sys::datapath_layout::{Counters, MAX_SERVERS, REASONS, live};
@@ -32,6 +33,16 @@ pub struct Bed {
     clock: u64,
     /// MACs of servers by the last two bytes.
     macs: HashMap<[u8; 6], String>,
+    twin: Twin,
+    /// All frames went through both.
+    pub both: bool,
+}
+
+/// The same decisions in Rust, over tables of its own: each frame goes through both, and both must agree.
+struct Twin {
+    tables: Tables,
+    writer: Writer,
+    memory: Memory,
 }
 
 /// What became of a frame.
@@ -65,15 +76,32 @@ impl Bed {
         let keys = HashKeys(std::array::from_fn(|_| random.u64(..)));
         let mut program = Loading { keys, sizes, mac: Mac(OWN), pins: None }.load().unwrap();
         let tables = program.tables().unwrap();
-        let bed = Self { program, tables, writer: Writer::new(), cpus, keys, clock: 0, macs: HashMap::new() };
+        let twin = Twin {
+            tables: Tables::in_process(&sizes).unwrap(),
+            writer: Writer::new(),
+            memory: Memory::new(16_384, 16_384),
+        };
+        let bed = Self {
+            program,
+            tables,
+            writer: Writer::new(),
+            cpus,
+            keys,
+            clock: 0,
+            macs: HashMap::new(),
+            twin,
+            both: true,
+        };
         bed.change_live(|live| live.new_limit = 1_000_000);
         bed
     }
 
-    pub fn change_live(&self, change: impl FnOnce(&mut tsuji::sys::datapath_layout::Live)) {
-        let mut state = self.tables.live.get(0).unwrap();
-        change(&mut state);
-        assert!(self.tables.live.set(0, state));
+    pub fn change_live(&self, change: impl Fn(&mut tsuji::sys::datapath_layout::Live)) {
+        for tables in [&self.tables, &self.twin.tables] {
+            let mut state = tables.live.get(0).unwrap();
+            change(&mut state);
+            assert!(tables.live.set(0, state));
+        }
     }
 
     pub fn set_active(&self) {
@@ -101,6 +129,7 @@ impl Bed {
             hops.insert(address, NextHop { mac, source: Mac(OWN), interface });
         }
         self.writer.apply(&self.tables, plan, &hops, Instant::now()).unwrap();
+        self.twin.writer.apply(&self.twin.tables, plan, &hops, Instant::now()).unwrap();
     }
 
     pub fn program(&mut self) -> &aya::programs::Xdp {
@@ -114,7 +143,53 @@ impl Bed {
             TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), repeat: 1, ..TestRunOptions::default() };
         let result = program.test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
-        Outcome { verdict: result.return_value, frame: out }
+        let outcome = Outcome { verdict: result.return_value, frame: out };
+        if self.both {
+            assert_eq!(self.send_to_twin(frame), outcome, "the twin (left) says otherwise");
+        }
+        outcome
+    }
+
+    fn send_to_twin(&mut self, frame: &[u8]) -> Outcome {
+        let (mut frame, now) = (frame.to_vec(), self.now());
+        let words = self.twin.tables.words();
+        let forwarder = Forwarder::new(words, &self.keys, Mac(OWN), 0, &mut self.twin.memory);
+        let outcome = forwarder.unwrap().forward(&mut frame, LOOPBACK, now);
+        frame.truncate(outcome.length);
+        let verdict = match outcome.verdict {
+            Verdict::Drop => DROP,
+            Verdict::Pass => PASS,
+            Verdict::Transmit => TX,
+            Verdict::Redirect(_) => REDIRECT,
+        };
+        Outcome { verdict, frame }
+    }
+
+    /// The tables' clock.
+    fn now(&self) -> u32 {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE).unwrap();
+        let now = std::time::Duration::from(now).as_nanos() as u64 + self.clock * 1_000_000_000;
+        (now >> 22) as u32
+    }
+
+    /// What both have counted is the same, and so is what their tables hold.
+    fn compare_with_twin(&self, census: &Census, of_twin: &Census) {
+        assert_eq!((census.entries, census.half_open), (of_twin.entries, of_twin.half_open));
+        for number in 0..MAX_SERVERS {
+            let lanes = (0..self.cpus).map(|cpu| self.tables.counters.get(cpu * MAX_SERVERS + number).unwrap());
+            let sum =
+                lanes.fold([0_u64; 8], |sum, lane| std::array::from_fn(|at| sum[at].wrapping_add(figures(&lane)[at])));
+            assert_eq!(figures(&self.twin.tables.counters.get(number).unwrap()), sum, "server {number}");
+            assert_eq!(census.of(number as u16), of_twin.of(number as u16), "server {number}");
+        }
+        for (place, reason) in Reason::ALL.iter().enumerate() {
+            let twin = self.twin.tables.reasons.get(place as u32).unwrap().packets;
+            assert_eq!(twin, self.reason(reason.word), "{}", reason.word);
+        }
+        for cursor in 0..64 {
+            let [one, other] = [&self.tables, &self.twin.tables].map(|tables| tables.cursors.get(cursor).unwrap());
+            assert_eq!((one.next, one.hits), (other.next, other.hits), "cursor {cursor}");
+        }
     }
 
     /// The server that a forwarded frame went to; the rest of it must be as it was.
@@ -139,14 +214,19 @@ impl Bed {
 
     /// A whole sweep as the daemon does it, twice, so that slots which have rested are free.
     pub fn sweep(&mut self, patience: Patience) -> Census {
-        let mut census = Census::default();
+        let mut census = [Census::default(), Census::default()];
         for _ in 0..2 {
-            census = Census::default();
-            let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE).unwrap();
-            let now = std::time::Duration::from(now).as_nanos() as u64 + self.clock * 1_000_000_000;
-            let sweep = Sweep { now: (now >> 22) as u32, patience: &|_| patience, purged: &|_| false };
-            sweep.run(self.tables.connections.words(), &mut census);
+            census = [&self.tables, &self.twin.tables].map(|tables| {
+                let mut census = Census::default();
+                let sweep = Sweep { now: self.now(), patience: &|_| patience, purged: &|_| false };
+                sweep.run(tables.connections.words(), &mut census);
+                census
+            });
             self.pass_time(1);
+        }
+        let [census, of_twin] = census;
+        if self.both {
+            self.compare_with_twin(&census, &of_twin);
         }
         census
     }
@@ -188,3 +268,8 @@ impl Bed {
 
 /// Where the test run's frames come in.
 const LOOPBACK: u32 = 1;
+
+fn figures(counters: &Counters) -> [u64; 8] {
+    let Counters { packets, bytes, opened, closed_fin, closed_rst, picked_up, sticky, resets } = *counters;
+    [packets, bytes, opened, closed_fin, closed_rst, picked_up, sticky, resets]
+}

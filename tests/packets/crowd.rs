@@ -97,6 +97,7 @@ fn a_table_of_its_size_takes_as_many_connections() {
 
 /// Sends flows from several CPUs at one time: `flow_of` says which the n-th of a CPU is.
 fn send_from_cpus(bed: &mut Bed, cpus: usize, flow_of: impl Fn(usize, u32) -> u32 + Sync) {
+    bed.both = false;
     let program: &Xdp = bed.program();
     let send = |cpu: usize| {
         let mut set = nix::sched::CpuSet::new();

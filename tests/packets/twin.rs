@@ -137,7 +137,9 @@ struct World {
 
 impl World {
     fn new(seed: u64, lane: u32) -> Self {
-        let bed = Bed::new(CONNECTIONS);
+        let mut bed = Bed::new(CONNECTIONS);
+        // The twin here is another one.
+        bed.both = false;
         let twin = Twin::of(&bed.tables);
         let mut traffic = Traffic::new(seed);
         let start = traffic.random.u32(..).into();

@@ -103,7 +103,7 @@ fn executor() {
             affinity_records: 10,
             affinity_evicted: 0,
             packets: Some(PacketReport {
-                interfaces: vec![("eth0".into(), "XDP, native".into())],
+                interfaces: vec![("eth0".into(), "XDP (native)".into())],
                 sent: counts(&[("forwarded", 123_456), ("echo", 7)]),
                 passed: counts(&[("foreign", 99)]),
                 dropped: counts(&[("unserved", 3)]),

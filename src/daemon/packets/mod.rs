@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 use crate::claim::Counts;
 use crate::control::ConnectionFilter;
 use crate::control::reply::{ConnectionList, Count, PacketReport};
-use crate::datapath::xdp::engine::{EngineError, XdpEngine, patience};
+use crate::datapath::packet_socket::PacketSockets;
+use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
+use crate::datapath::xdp::pins::PinError;
 use crate::datapath::xdp::reason::{Fate, Reason};
 use crate::datapath::xdp::writer::{NextHop, NextHops};
 use crate::executor::{ForwardingTable, PortTable};
 use crate::metrics::PacketReading;
-use crate::model::{Claim, EngineSettings, ForwardingMethod};
+use crate::model::{Claim, Engine, EngineSettings, ForwardingMethod};
 use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
 use crate::packet::sweep::Patience;
@@ -77,7 +79,7 @@ impl Status {
         let mut neighbours: Vec<_> = self.neighbours.iter().collect();
         neighbours.sort_by_key(|(address, _)| **address);
         PacketReport {
-            interfaces: self.interfaces.iter().map(|(name, mode)| (name.clone(), format!("XDP, {mode}"))).collect(),
+            interfaces: self.interfaces.iter().map(|(name, mode)| (name.clone(), (*mode).to_owned())).collect(),
             sent: of(Fate::Sent),
             passed: of(Fate::Passed),
             dropped: of(Fate::Dropped),
@@ -177,7 +179,7 @@ impl Packets {
             return Ok(None);
         }
         let interfaces = settings.interfaces.iter().map(|name| interface(name)).collect::<Result<Vec<_>, _>>()?;
-        let engine = XdpEngine::load(settings, &interfaces)?;
+        let engine = engine(settings, &interfaces)?;
         let status = Arc::new(Mutex::new(Status::default()));
         let mut keeper = Keeper {
             engine,
@@ -188,13 +190,14 @@ impl Packets {
             status: Arc::clone(&status),
             names: interfaces.iter().map(|interface| (interface.index, interface.name.clone())).collect(),
             refused: 0,
+            _sockets: None,
         };
         keeper.renew(Instant::now());
-        keeper.engine.attach(settings, &interfaces)?;
+        keeper.begin(settings, &interfaces)?;
         keeper.engine.set_active(true);
         keeper.tell();
         for (name, mode) in &lock(&status).interfaces {
-            tracing::info!(target: "tsuji::state", "interface {name}: packets are forwarded by XDP ({mode})");
+            tracing::info!(target: "tsuji::state", "interface {name}: packets are forwarded by {mode}");
         }
         let inbox = Arc::new(Inbox::default());
         let seen = Arc::clone(&inbox);
@@ -297,9 +300,41 @@ struct Keeper {
     status: Arc<Mutex<Status>>,
     names: HashMap<u32, String>,
     refused: u64,
+    /// The engine in this process, where the kernel's is not used.
+    _sockets: Option<PacketSockets>,
+}
+
+/// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us.
+fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngine, EngineError> {
+    let here = || XdpEngine::in_process(settings, interfaces.len());
+    if settings.engine == Engine::PacketSocket {
+        return here();
+    }
+    match XdpEngine::load(settings, interfaces) {
+        Err(error @ (EngineError::Load(_) | EngineError::Pins(PinError::NoBpffs(_))))
+            if settings.engine == Engine::Auto =>
+        {
+            tracing::warn!(
+                "packets are forwarded by packet sockets, at many times the cost: {error} (engine = \"xdp\" would refuse to \
+                 start instead)"
+            );
+            here()
+        }
+        loaded => loaded,
+    }
 }
 
 impl Keeper {
+    /// From here on packets are forwarded.
+    fn begin(&mut self, settings: &EngineSettings, interfaces: &[Interface]) -> Result<(), EngineError> {
+        if self.engine.is_in_kernel() {
+            return self.engine.attach(settings, interfaces);
+        }
+        let sockets = PacketSockets::start(self.engine.tables(), self.engine.keys(), interfaces);
+        self._sockets = Some(sockets.map_err(EngineError::Sockets)?);
+        Ok(())
+    }
+
     fn live(mut self, inbox: &Inbox) {
         let mut next = Instant::now() + TICK;
         let mut ticks = 0_u32;
@@ -391,11 +426,18 @@ impl Keeper {
         }
     }
 
-    fn tell(&self) {
+    fn modes(&self) -> Vec<(String, &'static str)> {
+        if !self.engine.is_in_kernel() {
+            return self.names.values().map(|name| (name.clone(), "packet socket")).collect();
+        }
         let named = |(index, mode): (u32, &'static str)| Some((self.names.get(&index)?.clone(), mode));
+        self.engine.modes().into_iter().filter_map(named).collect()
+    }
+
+    fn tell(&self) {
         let census = self.engine.last_census();
         *lock(&self.status) = Status {
-            interfaces: self.engine.modes().into_iter().filter_map(named).collect(),
+            interfaces: self.modes(),
             reasons: self.engine.reasons(),
             connections: (census.entries, u64::from(self.engine.tables().connections.len()) * 4),
             half_open: census.half_open,

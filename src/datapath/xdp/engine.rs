@@ -1,6 +1,7 @@
 //! The XDP engine: programs at their interfaces, and the tables behind them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aya::maps::Map;
@@ -37,13 +38,18 @@ pub enum EngineError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Attach(#[from] AttachError),
+    #[error("no memory for the tables: {0}; fewer `connections` would be right")]
+    Memory(std::io::Error),
+    #[error("packet sockets: {0}")]
+    Sockets(std::io::Error),
     #[error("the kernel gives no random numbers: {0}")]
     Random(std::io::Error),
 }
 
 /// Programs in the kernel and the tables that they share.
 pub struct XdpEngine {
-    tables: Tables,
+    tables: Arc<Tables>,
+    keys: HashKeys,
     writer: Writer,
     loaded: Vec<Loaded>,
     attached: Vec<Attachment>,
@@ -114,6 +120,24 @@ impl XdpEngine {
         let first = loaded.first_mut().ok_or_else(|| LoadError::Other("no interface is named".to_owned()))?;
         let tables = first.tables()?;
         let maps = ["affinity", "fragments"].into_iter().filter_map(|name| first.take_map(name)).collect();
+        Ok(Self::with(Arc::new(tables), loaded, maps, cpus, (sizes, keys, adopted)))
+    }
+
+    /// Tables in this process, for packet sockets: no program, nothing pinned, nothing that outlives the process.
+    pub fn in_process(settings: &EngineSettings, lanes: usize) -> Result<Self, EngineError> {
+        let sizes = Sizes::of(settings.connections, RECORDS, lanes as u32);
+        let keys = random_keys().map_err(EngineError::Random)?;
+        let tables = Tables::in_process(&sizes).map_err(EngineError::Memory)?;
+        Ok(Self::with(Arc::new(tables), Vec::new(), Vec::new(), lanes as u32, (sizes, keys, false)))
+    }
+
+    fn with(
+        tables: Arc<Tables>,
+        loaded: Vec<Loaded>,
+        maps: Vec<Map>,
+        cpus: u32,
+        (sizes, keys, adopted): (Sizes, HashKeys, bool),
+    ) -> Self {
         let writer = if adopted { Writer::adopt(&tables) } else { Writer::new() };
         let mut live = tables.live.get(0).unwrap_or_default();
         live.schema = SCHEMA;
@@ -124,11 +148,11 @@ impl XdpEngine {
         let before = (0..MAX_SERVERS).map(|number| sum(&tables, cpus, number)).collect();
         let sweep = Progress::default();
         let mut engine =
-            Self { tables, writer, loaded, attached: Vec::new(), cpus, sweep, _maps: maps, adopted, before };
+            Self { tables, keys, writer, loaded, attached: Vec::new(), cpus, sweep, _maps: maps, adopted, before };
         if adopted {
             engine.count_all();
         }
-        Ok(engine)
+        engine
     }
 
     /// Whether tables of an earlier process are in use.
@@ -162,12 +186,17 @@ impl XdpEngine {
         Ok(())
     }
 
-    /// How each interface is served: `native`, `generic`, or `adopted`.
+    /// Whether programs of the kernel forward; else somebody in this process has to, by [`tables`](Self::tables).
+    pub fn is_in_kernel(&self) -> bool {
+        !self.loaded.is_empty()
+    }
+
+    /// How each interface is served.
     pub fn modes(&self) -> Vec<(u32, &'static str)> {
         let word = |attachment: &Attachment| match attachment.mode {
-            Some(aya::programs::XdpMode::Driver) => "native",
-            Some(_) => "generic",
-            None => "adopted",
+            Some(aya::programs::XdpMode::Driver) => "XDP (native)",
+            Some(_) => "XDP (generic)",
+            None => "XDP (adopted)",
         };
         self.attached.iter().map(|attachment| (attachment.interface, word(attachment))).collect()
     }
@@ -333,8 +362,13 @@ impl XdpEngine {
         })
     }
 
-    pub fn tables(&self) -> &Tables {
+    pub fn tables(&self) -> &Arc<Tables> {
         &self.tables
+    }
+
+    /// Secret: what flows are hashed with.
+    pub fn keys(&self) -> HashKeys {
+        self.keys
     }
 }
 

@@ -5,10 +5,14 @@ use std::os::fd::AsFd;
 
 use aya::maps::{Map, MapData};
 
+use crate::packet::forward;
 use crate::sys::datapath_layout::{
     Bucket, Counters, Cursor, Gauge, Line, Live, Selection, Server, Service, Tally, Tuple, Work,
 };
+use crate::sys::datapath_layout::{CURSORS, MAX_SERVERS, MAX_SERVICES, PLAN_LINES, REASONS, SERVICE_BANK, SLOTS};
 use crate::sys::shared_array::{Plain, SharedArray};
+
+use super::load::Sizes;
 
 /// The arrays. What the program writes here is seen at once, and the other way round.
 #[derive(Debug)]
@@ -58,6 +62,43 @@ impl Tables {
             works: array("works", maps)?,
             live: array("live", maps)?,
         })
+    }
+}
+
+impl Tables {
+    /// Tables of the same layout in this process's memory.
+    pub fn in_process(sizes: &Sizes) -> io::Result<Self> {
+        Ok(Self {
+            connections: SharedArray::anonymous(sizes.buckets)?,
+            tuples: SharedArray::anonymous(sizes.buckets.saturating_mul(SLOTS))?,
+            services: SharedArray::anonymous(2 * SERVICE_BANK)?,
+            selection: SharedArray::anonymous(MAX_SERVICES)?,
+            plan: SharedArray::anonymous(PLAN_LINES)?,
+            cursors: SharedArray::anonymous(CURSORS)?,
+            servers: SharedArray::anonymous(MAX_SERVERS)?,
+            counters: SharedArray::anonymous(MAX_SERVERS * sizes.cpus)?,
+            reasons: SharedArray::anonymous(REASONS * sizes.cpus)?,
+            gauges: SharedArray::anonymous(sizes.cpus)?,
+            works: SharedArray::anonymous(sizes.cpus)?,
+            live: SharedArray::anonymous(1)?,
+        })
+    }
+
+    /// The words of all of them, as decisions in this process take them.
+    pub fn words(&self) -> forward::Tables<'_> {
+        forward::Tables {
+            connections: self.connections.words(),
+            tuples: self.tuples.words(),
+            services: self.services.words(),
+            selection: self.selection.words(),
+            plan: self.plan.words(),
+            cursors: self.cursors.words(),
+            servers: self.servers.words(),
+            counters: self.counters.words(),
+            reasons: self.reasons.words(),
+            gauges: self.gauges.words(),
+            live: self.live.words(),
+        }
     }
 }
 

@@ -170,7 +170,7 @@ impl<'a> Forwarder<'a> {
             return self.transport(packet);
         }
         let is_ours = self.is_cluster(&packet.flow.daddr, packet.family);
-        if !is_ours && !(later && self.has_wildcard(packet.family)) {
+        if !(is_ours || (later && self.has_wildcard(packet.family))) {
             return self.leave(packet, Reason::Foreign, Verdict::Pass);
         }
         if later {
