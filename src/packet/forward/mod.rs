@@ -18,6 +18,8 @@ mod recent;
 mod service;
 mod tables;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -169,8 +171,8 @@ impl<'a> Forwarder<'a> {
         if !later && (packet.is_tcp() || packet.is_udp()) {
             return self.transport(packet);
         }
-        let is_ours = self.is_cluster(&packet.flow.daddr, packet.family);
-        if !is_ours && !(later && self.has_wildcard(packet.family)) {
+        let is_ours = self.is_cluster(&packet.flow.daddr, packet.family) || later && self.has_wildcard(packet.family);
+        if !is_ours {
             return self.leave(packet, Reason::Foreign, Verdict::Pass);
         }
         if later {
