@@ -18,6 +18,8 @@ mod recent;
 mod service;
 mod tables;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
