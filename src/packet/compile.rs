@@ -69,7 +69,7 @@ impl Compiler {
             unserved_pass: packets.unserved == Unserved::Pass,
             resting: resting(port, &rules),
             rules,
-            otherwise: choice(port, port.otherwise()),
+            otherwise: choice(port, (0..port.servers.len()).map(|place| ServerIndex(place as u16)), port.otherwise()),
             servers: port.servers.iter().map(|server| self.server(port, server, now)).collect(),
         }
     }
@@ -115,7 +115,11 @@ fn rules(port: &PortTable, hour: u8) -> Vec<RulePlan> {
             Some(clients) if rule.servers.is_empty() || !rule.ring.is_empty() => clients,
             _ => continue,
         };
-        plans.push(RulePlan { name: rule.name.to_string(), clients, choice: choice(port, &rule.ring) });
+        plans.push(RulePlan {
+            name: rule.name.to_string(),
+            clients,
+            choice: choice(port, rule.servers.iter().copied(), &rule.ring),
+        });
         if clients == Clients::All {
             break;
         }
@@ -143,8 +147,10 @@ fn clients_of(port: &PortTable, rule: &RuleEntry, hour: u8) -> Option<Clients> {
     }
 }
 
-fn choice(port: &PortTable, ring: &Ring) -> Choice {
-    let mut shares: HashMap<ServerIndex, u32> = HashMap::new();
+/// What to choose from: the servers in the ring's order, and the consistent hash over all that could be in it, so that the
+/// table keeps its size when one of them goes down.
+fn choice(port: &PortTable, members: impl Iterator<Item = ServerIndex>, ring: &Ring) -> Choice {
+    let mut shares: HashMap<ServerIndex, u32> = members.map(|member| (member, 0)).collect();
     for &place in ring.places() {
         *shares.entry(place).or_default() += 1;
     }

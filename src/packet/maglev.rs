@@ -14,15 +14,18 @@ const PLACES_A_SERVER: usize = 100;
 pub struct Candidate {
     pub place: u16,
     pub name_hash: u64,
-    /// 0: it gets nothing.
+    /// 0: it gets nothing, for now.
     pub weight: u32,
 }
 
 /// For each place of the table the place of its server. Empty when no candidate has a weight.
+///
+/// Candidates without weight count for the table's size. Who leaves out a server that is down for a while gets a table of
+/// another size at some numbers of servers, and there nearly all clients move.
 pub fn table(candidates: &[Candidate]) -> Vec<u16> {
     let mut walkers: Vec<_> = candidates.iter().filter(|candidate| candidate.weight > 0).copied().collect();
     walkers.sort_by_key(|candidate| (candidate.name_hash, candidate.place));
-    let size = size_for(walkers.len());
+    let size = size_for(candidates.len());
     let heaviest = walkers.iter().map(|candidate| candidate.weight).max().unwrap_or(0);
     let mut walkers: Vec<_> = walkers.into_iter().map(|candidate| Walker::new(candidate, size)).collect();
     if walkers.is_empty() {
@@ -135,12 +138,12 @@ mod tests {
         fn few_clients_move_when_a_server_goes(servers in 2..30_usize, gone in any::<prop::sample::Index>()) {
             let gone = gone.index(servers) as u16;
             let all = candidates(&vec![1; servers]);
-            let rest: Vec<_> = all.iter().copied().filter(|candidate| candidate.place != gone).collect();
+            let mut rest = all.clone();
+            rest[usize::from(gone)].weight = 0;
             let (before, after) = (table(&all), table(&rest));
-            if before.len() == after.len() {
-                let moved = before.iter().zip(&after).filter(|(a, b)| a != b && **a != gone).count();
-                prop_assert!(moved as f64 <= before.len() as f64 * 0.12, "{moved} of {}", before.len());
-            }
+            prop_assert_eq!(before.len(), after.len());
+            let moved = before.iter().zip(&after).filter(|(a, b)| a != b && **a != gone).count();
+            prop_assert!(moved as f64 <= before.len() as f64 * 0.12, "{moved} of {}", before.len());
         }
     }
 
