@@ -310,11 +310,12 @@ fn read_ipv6(packet: &mut Packet<'_>) -> Option<bool> {
         if !matches!(packet.flow.protocol, HOP | ROUTING | FRAGMENT | OPTIONS) {
             break;
         }
-        let [next, length, _, low, ..] = packet.bytes::<8>(at & REACH)?;
+        (at <= REACH).then_some(())?;
+        let [next, length, _, low, ..] = packet.bytes::<8>(at)?;
         if packet.flow.protocol == FRAGMENT {
-            packet.fragment_id = packet.native32((at & REACH) + 4)?;
+            packet.fragment_id = packet.native32(at + 4)?;
             packet.first_fragment = low & 1 != 0;
-            later = packet.number16((at & REACH) + 2)? & 0xfff8 != 0;
+            later = packet.number16(at + 2)? & 0xfff8 != 0;
             at += 8;
         } else {
             at += (usize::from(length) + 1) * 8;
@@ -324,7 +325,8 @@ fn read_ipv6(packet: &mut Packet<'_>) -> Option<bool> {
             break;
         }
     }
-    packet.l4 = at & REACH;
+    (at <= REACH).then_some(())?;
+    packet.l4 = at;
     packet.first_fragment &= !later;
     Some(later)
 }

@@ -499,7 +499,7 @@ inline_always int ipv6(struct packet *packet)
 		if (likely(flow.protocol != PROTOCOL_HOP && flow.protocol != PROTOCOL_ROUTING &&
 			   flow.protocol != PROTOCOL_OPTIONS && flow.protocol != PROTOCOL_FRAGMENT))
 			break;
-		if (!FITS(extension, packet->end))
+		if (at > 1023 || !FITS(extension, packet->end))
 			return leave(packet, REASON_FOREIGN, XDP_PASS);
 		if (flow.protocol == PROTOCOL_FRAGMENT) {
 			packet->fragment_id = extension->id;
@@ -513,6 +513,9 @@ inline_always int ipv6(struct packet *packet)
 		if (later)
 			break;
 	}
+	/* Further than the program looks: nobody sends so many options, and ports must not be read from the wrong place. */
+	if (unlikely(at > 1023))
+		return leave(packet, REASON_FOREIGN, XDP_PASS);
 	packet->l4 = at & 1023;
 	if (later)
 		packet->first_fragment = 0;
