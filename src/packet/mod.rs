@@ -7,6 +7,7 @@ pub mod compile;
 pub mod connections;
 pub mod forward;
 pub mod hash;
+pub mod layout;
 pub mod maglev;
 pub mod plan;
 pub mod sweep;

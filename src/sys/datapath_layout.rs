@@ -1,30 +1,12 @@
-//! The tables that the XDP program shares with this process: `datapath/xdp/program/layout.h` in Rust.
+//! The structures that the XDP program shares with this process: `datapath/xdp/program/layout.h` in Rust.
 //!
-//! A test compares size and place of every field with the type information of the object.
+//! Mapping a table fails when the kernel's elements have another size; that each field is at its place is shown by
+//! `tests/packets`, which fills the tables from here and lets the program and its twin decide by them.
 
 use super::shared_array::Plain;
 
 /// Of the layout and of what its fields mean. A daemon never adopts tables with another number.
 pub const SCHEMA: u32 = 1;
-
-pub const SLOTS: u32 = 4;
-pub const SERVICE_BANK: u32 = 8192;
-pub const SERVICE_PROBES: u32 = 4;
-pub const SERVICE_MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-pub const SERVICE_HASH_SHIFT: u32 = 51;
-pub const RANGES_A_LINE: usize = 8;
-pub const RANGES: usize = 16;
-pub const WORDS_A_LINE: usize = 32;
-pub const RULES: usize = 16;
-pub const NO_SERVER: u16 = 0xffff;
-pub const PARTNERS: usize = 4;
-pub const MAX_SERVERS: u32 = 4096;
-pub const MAX_SERVICES: u32 = 4096;
-pub const PLAN_LINES: u32 = 65536;
-pub const CURSORS: u32 = 16384;
-pub const REASONS: u32 = 32;
-pub const TIME_SHIFT: u32 = 22;
-pub const FLOOD_WINDOW_SHIFT: u32 = 2;
 
 /// Declares structures that are plain in the sense of [`Plain`], which the sizes at their ends prove half of.
 macro_rules! plain {
@@ -110,39 +92,4 @@ impl Default for Gate {
     fn default() -> Self {
         Self([0; 1024])
     }
-}
-
-/// One bit each, in [`Service::flags`] and [`Range::flags`].
-pub mod service {
-    pub const EXACT: u8 = 1;
-    pub const STICKY: u8 = 2;
-    pub const UNRECORDED: u8 = 4;
-    pub const UNSERVED_PASS: u8 = 8;
-}
-
-/// One bit each, in [`Policy::flags`].
-pub mod policy {
-    pub const HASH: u16 = 1;
-    pub const PICKUP: u16 = 2;
-    pub const CROSSPORT: u16 = 4;
-}
-
-/// One bit each, in [`Server::flags`].
-pub mod server {
-    pub const AFFINITY: u16 = 1;
-    pub const DOWN: u16 = 2;
-    pub const DEAD: u16 = 4;
-    pub const RESET: u16 = 8;
-    pub const LOCAL: u16 = 16;
-    pub const STICKY_NO: u16 = 32;
-    pub const FORGOTTEN: u16 = 64;
-}
-
-/// One bit each, in [`Live::flags`].
-pub mod live {
-    pub const ACTIVE: u32 = 1;
-    pub const STATELESS: u32 = 2;
-    pub const WILDCARD4: u32 = 4;
-    pub const WILDCARD6: u32 = 8;
-    pub const IPV6: u32 = 16;
 }

@@ -12,8 +12,9 @@ use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::packet::Plan;
 use tsuji::packet::forward::{Forwarder, Memory, Verdict};
 use tsuji::packet::hash::HashKeys;
+use tsuji::packet::layout::{MAX_SERVERS, REASONS, live};
 use tsuji::packet::sweep::{Census, Patience, Sweep};
-use tsuji::sys::datapath_layout::{Counters, MAX_SERVERS, REASONS, live};
+use tsuji::sys::datapath_layout::Counters;
 use tsuji::wire::Mac;
 
 use super::frame::{OWN, ROUTER};

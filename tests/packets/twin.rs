@@ -9,8 +9,8 @@ use tsuji::datapath::xdp::tables::Tables as Mapped;
 use tsuji::packet::Plan;
 use tsuji::packet::forward::{Forwarder, Memory, Tables, Verdict};
 use tsuji::packet::hash::HashKeys;
+use tsuji::packet::layout::live;
 use tsuji::packet::sweep::{Census, Patience, Sweep};
-use tsuji::sys::datapath_layout::live;
 use tsuji::wire::Mac;
 
 use super::bed::{Bed, DROP, PASS, REDIRECT, TX};

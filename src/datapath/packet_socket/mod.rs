@@ -16,9 +16,9 @@ use nix::time::{ClockId, clock_gettime};
 use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender};
 use socket2::{Domain, Socket, Type};
 
+use crate::packet::connections::TIME_SHIFT;
 use crate::packet::forward::{Forwarder, Memory, Verdict};
 use crate::packet::hash::HashKeys;
-use crate::sys::datapath_layout::TIME_SHIFT;
 
 use super::xdp::engine::Interface;
 use super::xdp::tables::Tables;

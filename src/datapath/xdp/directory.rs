@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::sys::datapath_layout::{SERVICE_BANK, SERVICE_HASH_SHIFT, SERVICE_MIX, SERVICE_PROBES, Service};
+use crate::packet::layout::{SERVICE_BANK, SERVICE_MIX, SERVICE_PROBES, service_place};
+use crate::sys::datapath_layout::Service;
 
 /// One bank of the table with its entries in place.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,7 +41,7 @@ impl Directory {
     fn with_salt(services: &[Service], salt: u64) -> Option<Self> {
         let mut entries = vec![Service::default(); SERVICE_BANK as usize];
         for service in services {
-            let start = place_of(&service.address, service.port, salt);
+            let start = service_place(&service.address, service.port, salt);
             let mut places = (0..SERVICE_PROBES).map(|probe| (start + probe) % SERVICE_BANK);
             let free = |place: &u32| entries.get(*place as usize).is_some_and(|entry| entry.family == 0);
             let place = places.find(free)?;
@@ -48,14 +49,6 @@ impl Directory {
         }
         Some(Self { salt, entries })
     }
-}
-
-/// `hash_service` of the program.
-fn place_of(address: &[u32; 4], port: u16, salt: u64) -> u32 {
-    let [a, b, c, d] = address.map(u64::from);
-    let (high, low) = (b << 32 | a, d << 32 | c);
-    let mixed = high.wrapping_mul(SERVICE_MIX) ^ low ^ u64::from(port);
-    (mixed.wrapping_mul(salt) >> SERVICE_HASH_SHIFT) as u32
 }
 
 /// Odd numbers with their bits well mixed.
@@ -85,7 +78,7 @@ mod tests {
         let wanted = services(2048);
         let directory = Directory::of(&wanted).unwrap();
         for service in wanted {
-            let start = place_of(&service.address, service.port, directory.salt);
+            let start = service_place(&service.address, service.port, directory.salt);
             let found = (0..SERVICE_PROBES)
                 .map(|probe| directory.entries[((start + probe) % SERVICE_BANK) as usize])
                 .take_while(|entry| entry.family != 0)

@@ -9,9 +9,11 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::model::EngineSettings;
 use crate::packet::Plan;
+use crate::packet::connections::TIME_SHIFT;
 use crate::packet::hash::HashKeys;
+use crate::packet::layout::{FLOOD_WINDOW_SHIFT, MAX_SERVERS, REASONS, live, server};
 use crate::packet::sweep::{Census, Patience, Sweep, units};
-use crate::sys::datapath_layout::{Counters, MAX_SERVERS, REASONS, SCHEMA, TIME_SHIFT, Tally, live, server};
+use crate::sys::datapath_layout::{Counters, SCHEMA, Tally};
 use crate::wire::Mac;
 
 use super::attach::{AttachError, Attachment, Place};
@@ -410,7 +412,7 @@ fn since(before: Counters, now: Counters) -> Counters {
 
 /// A limit per second as one per window of the program's flood gauge.
 fn flood_limit(per_second: u32) -> u32 {
-    let window = Duration::from_nanos(1 << (TIME_SHIFT + crate::sys::datapath_layout::FLOOD_WINDOW_SHIFT));
+    let window = Duration::from_nanos(1 << (TIME_SHIFT + FLOOD_WINDOW_SHIFT));
     (u64::from(per_second) * window.as_nanos() as u64 / 1_000_000_000) as u32
 }
 

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::packet::connections::TIME_SHIFT;
+use crate::packet::layout::{NO_SERVER, RULES, WORDS_A_LINE, policy};
 use crate::packet::{Choice, Clients, RulePlan, ServicePlan};
-use crate::sys::datapath_layout::{Line, NO_SERVER, Policy, RULES, Rule, TIME_SHIFT, Target, WORDS_A_LINE, policy};
+use crate::sys::datapath_layout::{Line, Policy, Rule, Target};
 use crate::sys::shared_array::bits_of;
 
 /// What a service's lines need to know from outside.

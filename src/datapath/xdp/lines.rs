@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sys::datapath_layout::PLAN_LINES;
+use crate::packet::layout::PLAN_LINES;
 
 /// Lines of the plan that nobody uses, and those that a packet on its way might still read.
 #[derive(Debug)]

@@ -7,8 +7,10 @@ use aya::maps::Map;
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader, VerifierLogLevel};
 
+use crate::packet::connections::SLOTS;
 use crate::packet::hash::HashKeys;
-use crate::sys::datapath_layout::{MAX_SERVERS, REASONS, SLOTS};
+use crate::packet::layout::{CURSORS, MAX_SERVERS, MAX_SERVICES, PLAN_LINES, REASONS, SERVICE_BANK};
+use crate::sys::datapath_layout::Live;
 use crate::wire::Mac;
 
 use super::object::{OBJECT, PROGRAM};
@@ -141,14 +143,13 @@ impl Loading {
 impl Sizes {
     /// Memory of all maps. Of an LRU map's entry the kernel keeps some 64 bytes besides key and value.
     pub fn bytes(&self) -> u64 {
-        use crate::sys::datapath_layout as layout;
-        let fixed = 2 * u64::from(layout::SERVICE_BANK) * 32
-            + u64::from(layout::MAX_SERVICES) * 16
-            + u64::from(layout::PLAN_LINES) * 64
-            + u64::from(layout::CURSORS) * 64
-            + u64::from(layout::MAX_SERVERS) * 64
-            + size_of::<layout::Live>() as u64;
-        let cpus = u64::from(self.cpus) * (u64::from(layout::MAX_SERVERS) * 64 + u64::from(REASONS) * 16 + 64 + 192);
+        let fixed = 2 * u64::from(SERVICE_BANK) * 32
+            + u64::from(MAX_SERVICES) * 16
+            + u64::from(PLAN_LINES) * 64
+            + u64::from(CURSORS) * 64
+            + u64::from(MAX_SERVERS) * 64
+            + size_of::<Live>() as u64;
+        let cpus = u64::from(self.cpus) * (u64::from(MAX_SERVERS) * 64 + u64::from(REASONS) * 16 + 64 + 192);
         let connections = u64::from(self.buckets) * (64 + 4 * 40);
         fixed + cpus + connections + u64::from(self.records) * (64 + 24 + 8) + u64::from(FRAGMENTS) * (64 + 40 + 8)
     }

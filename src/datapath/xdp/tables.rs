@@ -5,11 +5,12 @@ use std::os::fd::AsFd;
 
 use aya::maps::{Map, MapData};
 
+use crate::packet::connections::SLOTS;
 use crate::packet::forward;
+use crate::packet::layout::{CURSORS, MAX_SERVERS, MAX_SERVICES, PLAN_LINES, REASONS, SERVICE_BANK};
 use crate::sys::datapath_layout::{
     Bucket, Counters, Cursor, Gauge, Line, Live, Selection, Server, Service, Tally, Tuple, Work,
 };
-use crate::sys::datapath_layout::{CURSORS, MAX_SERVERS, MAX_SERVICES, PLAN_LINES, REASONS, SERVICE_BANK, SLOTS};
 use crate::sys::shared_array::{Plain, SharedArray};
 
 use super::load::Sizes;

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::packet::{Plan, ServerFlags, ServerPlan, ServicePlan};
-use crate::sys::datapath_layout::{
-    CURSORS, Line, Live, MAX_SERVERS, MAX_SERVICES, NO_SERVER, RANGES, RANGES_A_LINE, RULES, Range, Selection, Server,
-    Service, live, server, service,
+use crate::packet::layout::{
+    CURSORS, MAX_SERVERS, MAX_SERVICES, NO_SERVER, RANGES, RANGES_A_LINE, RULES, SERVICE_BANK, live, server, service,
 };
+use crate::packet::{Plan, ServerFlags, ServerPlan, ServicePlan};
+use crate::sys::datapath_layout::{Line, Live, Range, Selection, Server, Service};
 use crate::sys::shared_array::bits_of;
 use crate::wire::Mac;
 
@@ -135,8 +135,8 @@ impl Writer {
     }
 
     fn adopt_ranges(&mut self, tables: &Tables) {
-        let bank = self.bank * crate::sys::datapath_layout::SERVICE_BANK;
-        for place in 0..crate::sys::datapath_layout::SERVICE_BANK {
+        let bank = self.bank * SERVICE_BANK;
+        for place in 0..SERVICE_BANK {
             let Some(entry) = tables.services.get(bank + place) else { continue };
             if entry.family != 0 && entry.ranges > 0 {
                 let length = usize::from(entry.ranges).div_ceil(RANGES_A_LINE) as u32;
@@ -288,7 +288,7 @@ impl Writer {
         }
         self.rest_bank(now);
         let bank = self.bank ^ 1;
-        let first = bank * crate::sys::datapath_layout::SERVICE_BANK;
+        let first = bank * SERVICE_BANK;
         for (place, entry) in (first..).zip(&directory.entries) {
             let _ = tables.services.set(place, *entry);
         }

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use super::Forwarder;
 use super::open::{Hashed, Work};
 use super::packet::Packet;
-use super::tables::{NO_SERVER, Policy, Rule, Target, element, policy, server, service};
+use super::tables::{Policy, Rule, Target, element};
 use super::tally::Reason;
 use crate::packet::hash::in_range;
+use crate::packet::layout::{NO_SERVER, RULES, policy, server, service};
 
 /// Whose affinity record it is: the group of ports, and the client's network.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -31,9 +32,6 @@ pub(super) struct Chosen {
     pub server: u16,
     pub by_affinity: bool,
 }
-
-/// Rules that are asked.
-const RULES: u32 = 16;
 
 pub(super) fn network_of(packet: &Packet<'_>, policy: &Policy) -> Network {
     let [a, b, c, d] = packet.flow.saddr;
@@ -107,7 +105,7 @@ impl Forwarder<'_> {
         let holds = |rule: &Rule| {
             rule.family == 0 || rule.family == packet.family && (rule.first..=rule.last).contains(&client)
         };
-        let places = 0..policy.rules.min(RULES);
+        let places = 0..policy.rules.min(RULES as u32);
         let rules = places.filter_map(|place| self.tables.rule(line.wrapping_add(1 + place)));
         rules.into_iter().find(holds).map_or((policy.target, false), |rule| (rule.target, true))
     }

@@ -1,9 +1,9 @@
 //! ICMP: echo requests for a cluster address, and errors about packets that its servers sent.
 
 use super::packet::{ICMP, IPV4, IPV6, PORTS, PROTOCOL_TCP, PROTOCOL_UDP, Packet};
-use super::tables::{live, service};
 use super::tally::Reason;
 use super::{Forwarder, Outcome, Verdict};
+use crate::packet::layout::{NO_SERVER, live, service};
 
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST6: u8 = 128;
@@ -49,7 +49,7 @@ impl Forwarder<'_> {
         };
         let known = self.table.find(key).map(|found| found.value.server());
         match known.or_else(|| self.hashed_server(packet, wanted.service)) {
-            Some(number) if number != super::tables::NO_SERVER => self.send_to(packet, number),
+            Some(number) if number != NO_SERVER => self.send_to(packet, number),
             _ => self.leave(packet, Reason::IcmpUnknown, Verdict::Drop),
         }
     }

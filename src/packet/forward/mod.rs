@@ -30,10 +30,11 @@ pub use tally::{Count, Reason};
 
 use self::packet::{ETHERNET, IPV4, IPV6, PROTOCOL_ICMP, PROTOCOL_ICMP6, Packet, TCP, UDP};
 use self::service::Wanted;
-use self::tables::{Server, live, server};
+use self::tables::Server;
 use self::tally::Tally;
 use super::connections::{Found, NotATable, Place, Table};
 use super::hash::{Flow, HashKeys, Key};
+use super::layout::{live, server};
 use crate::wire::Mac;
 
 /// Where a frame goes.

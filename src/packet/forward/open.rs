@@ -4,10 +4,11 @@ use super::Forwarder;
 use super::choose::network_of;
 use super::packet::{ACK, FIN, Packet, RST, SYN};
 use super::service::Wanted;
-use super::tables::{Policy, live, policy, service};
+use super::tables::Policy;
 use super::tally::{Count, Gauge, Reason, Tally};
 use crate::packet::connections::{Entered, Found, Place, State, Value, Witness};
 use crate::packet::hash::{Flow, Key};
+use crate::packet::layout::{live, policy, service};
 
 /// Whether the answer is to be the one that needs no memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

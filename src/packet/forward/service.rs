@@ -1,8 +1,9 @@
 //! Finding the service that a packet is for.
 
 use super::Forwarder;
-use super::tables::{Service, live, service};
+use super::tables::Service;
 use super::tally::Reason;
+use crate::packet::layout::{live, service};
 
 /// The service of an address and port, as a packet's decision needs it.
 #[derive(Clone, Copy, Debug)]

@@ -3,18 +3,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::packet::layout::{
+    MAX_SERVERS, NO_SERVER, RANGES, RANGES_A_LINE, SERVICE_BANK, SERVICE_PROBES, WORDS_A_LINE, service_place,
+};
 use crate::wire::Mac;
-
-pub const NO_SERVER: u16 = 0xffff;
-pub const SERVERS: u32 = 4096;
-pub const REASONS: u32 = 32;
-const SERVICE_BANK: u32 = 8192;
-const SERVICE_PROBES: u32 = 4;
-const SERVICE_MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-const SERVICE_HASH_SHIFT: u32 = 51;
-const WORDS_A_LINE: u32 = 32;
-const RANGES_A_LINE: u32 = 8;
-const RANGES: u32 = 16;
 
 /// The words of all arrays. Each is a map of the kernel's, mapped into this process, or memory of our own of the same size.
 #[derive(Clone, Copy, Debug)]
@@ -30,40 +22,6 @@ pub struct Tables<'a> {
     pub reasons: &'a [AtomicU64],
     pub gauges: &'a [AtomicU64],
     pub live: &'a [AtomicU64],
-}
-
-/// One bit each, in what a service's entry says.
-pub mod service {
-    pub const EXACT: u8 = 1;
-    pub const STICKY: u8 = 2;
-    pub const UNRECORDED: u8 = 4;
-    pub const UNSERVED_PASS: u8 = 8;
-}
-
-/// One bit each, in [`Policy::flags`].
-pub mod policy {
-    pub const HASH: u16 = 1;
-    pub const PICKUP: u16 = 2;
-    pub const CROSSPORT: u16 = 4;
-}
-
-/// One bit each, in [`Server::flags`].
-pub mod server {
-    pub const AFFINITY: u16 = 1;
-    pub const DOWN: u16 = 2;
-    pub const DEAD: u16 = 4;
-    pub const RESET: u16 = 8;
-    pub const LOCAL: u16 = 16;
-    pub const STICKY_NO: u16 = 32;
-}
-
-/// One bit each, in [`Tables::live_flags`].
-pub mod live {
-    pub const ACTIVE: u32 = 1;
-    pub const STATELESS: u32 = 2;
-    pub const WILDCARD4: u32 = 4;
-    pub const WILDCARD6: u32 = 8;
-    pub const IPV6: u32 = 16;
 }
 
 /// An entry of the service table.
@@ -189,7 +147,7 @@ impl Tables<'_> {
     /// The entry of an address with this port, or with 0 for what the address has besides.
     pub fn service(&self, address: &[u32; 4], port: u16, family: u32) -> Option<Service> {
         let bank = low(self.live_word(0)) & 1;
-        let start = hash_service(address, port, self.live_word(2 + bank as usize));
+        let start = service_place(address, port, self.live_word(2 + bank as usize));
         for probe in 0..SERVICE_PROBES {
             let at = bank * SERVICE_BANK + ((start + probe) & (SERVICE_BANK - 1));
             let [upper, lower, rest, more] = values::<4>(self.services, at)?;
@@ -213,9 +171,9 @@ impl Tables<'_> {
 
     /// The run of ports, of `count` from this line on, that a port in host order is in.
     pub fn range(&self, line: u32, count: u32, port: u16) -> Option<Range> {
-        for place in 0..count.min(RANGES) {
-            let words = element::<8>(self.plan, line.wrapping_add(place / RANGES_A_LINE))?;
-            let word = words.get((place % RANGES_A_LINE) as usize).map_or(0, read);
+        for place in 0..(count as usize).min(RANGES) {
+            let words = element::<8>(self.plan, line.wrapping_add((place / RANGES_A_LINE) as u32))?;
+            let word = words.get(place % RANGES_A_LINE).map_or(0, read);
             if (quarter(word, 0)..=quarter(word, 1)).contains(&port) {
                 return Some(Range { service: quarter(word, 2), flags: byte(word, 6), touch: byte(word, 7) });
             }
@@ -251,14 +209,15 @@ impl Tables<'_> {
 
     /// A server number of the list that begins at this line.
     pub fn word(&self, line: u32, place: u32) -> u16 {
-        let words = element::<8>(self.plan, line.wrapping_add(place / WORDS_A_LINE));
-        let place = place % WORDS_A_LINE;
+        const A_LINE: u32 = WORDS_A_LINE as u32;
+        let words = element::<8>(self.plan, line.wrapping_add(place / A_LINE));
+        let place = place % A_LINE;
         let word = words.and_then(|words| words.get((place / 4) as usize));
         word.map_or(NO_SERVER, |word| quarter(read(word), place % 4))
     }
 
     pub fn server(&self, number: u16) -> Option<Server> {
-        let [a, b, c, ..] = values::<8>(self.servers, u32::from(number)).filter(|_| u32::from(number) < SERVERS)?;
+        let [a, b, c, ..] = values::<8>(self.servers, u32::from(number)).filter(|_| u32::from(number) < MAX_SERVERS)?;
         let bytes = [a.to_ne_bytes(), b.to_ne_bytes()];
         let [[m0, m1, m2, m3, m4, m5, s0, s1], [s2, s3, s4, s5, ..]] = bytes;
         Some(Server {
@@ -280,11 +239,4 @@ fn target(ring: u64, maglev: u64, rest: u64) -> Target {
         maglev_length: high(maglev),
         cursor: low(rest),
     }
-}
-
-fn hash_service(address: &[u32; 4], port: u16, salt: u64) -> u32 {
-    let [a, b, c, d] = address.map(u64::from);
-    let (upper, lower) = (b << 32 | a, d << 32 | c);
-    let mixed = upper.wrapping_mul(SERVICE_MIX) ^ lower ^ u64::from(port);
-    (mixed.wrapping_mul(salt) >> SERVICE_HASH_SHIFT) as u32
 }

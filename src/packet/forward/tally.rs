@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::tables::{REASONS, SERVERS, Tables, element};
+use super::tables::{Tables, element};
 use crate::packet::connections::State;
+use crate::packet::layout::{MAX_SERVERS, REASONS};
 
 /// Why a packet went where it went, by its number in `layout.h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,7 +87,7 @@ impl<'a> Tally<'a> {
     }
 
     pub fn add(&self, server: u16, count: Count, amount: u64) {
-        let place = self.lane * SERVERS + u32::from(server) % SERVERS;
+        let place = self.lane * MAX_SERVERS + u32::from(server) % MAX_SERVERS;
         let words = element::<8>(self.tables.counters, place);
         if let Some(word) = words.and_then(|words| words.get(count as usize)) {
             add(word, amount);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables that this program shares with user space. `layout.rs` has the same structures, and a test holds both
- * together. A change of anything here needs another SCHEMA: a daemon never adopts tables of another one.
+ * The tables that this program shares with user space. `sys/datapath_layout.rs` has the same structures and
+ * `packet/layout.rs` the same numbers and bits; tests/packets runs this program over tables that were filled by them. A
+ * change of anything here needs another SCHEMA: a daemon never adopts tables of another one.
  */
 #ifndef TSUJI_LAYOUT_H
 #define TSUJI_LAYOUT_H
