@@ -10,6 +10,7 @@ pub mod hash;
 pub mod layout;
 pub mod maglev;
 pub mod plan;
+pub mod reason;
 pub mod sweep;
 
 pub use plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};

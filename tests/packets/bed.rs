@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use aya::programs::{TestRun, TestRunOptions};
 use tsuji::datapath::xdp::load::{LoadError, Loaded, Loading, Sizes};
-use tsuji::datapath::xdp::reason::Reason;
 use tsuji::datapath::xdp::tables::Tables;
 use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::packet::Plan;
 use tsuji::packet::forward::{Forwarder, Memory, Verdict};
 use tsuji::packet::hash::HashKeys;
 use tsuji::packet::layout::{MAX_SERVERS, REASONS, live};
+use tsuji::packet::reason::Reason;
 use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::sys::datapath_layout::Counters;
 use tsuji::wire::Mac;
@@ -185,7 +185,7 @@ impl Bed {
         }
         for (place, reason) in Reason::ALL.iter().enumerate() {
             let twin = self.twin.tables.reasons.get(place as u32).unwrap().packets;
-            assert_eq!(twin, self.reason(reason.word), "{}", reason.word);
+            assert_eq!(twin, self.reason(reason.word()), "{}", reason.word());
         }
         for cursor in 0..64 {
             let [one, other] = [&self.tables, &self.twin.tables].map(|tables| tables.cursors.get(cursor).unwrap());
@@ -257,7 +257,7 @@ impl Bed {
     }
 
     pub fn reason(&self, word: &str) -> u64 {
-        let place = Reason::ALL.iter().position(|reason| reason.word == word).unwrap_or_else(|| panic!("no {word}"));
+        let place = Reason::ALL.iter().position(|reason| reason.word() == word).unwrap_or_else(|| panic!("no {word}"));
         let lanes = (0..self.cpus).map(|cpu| self.tables.reasons.get(cpu * REASONS + place as u32).unwrap().packets);
         lanes.sum()
     }

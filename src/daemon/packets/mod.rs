@@ -18,13 +18,13 @@ use crate::control::reply::{ConnectionList, Count, PacketReport};
 use crate::datapath::packet_socket::PacketSockets;
 use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
 use crate::datapath::xdp::pins::PinError;
-use crate::datapath::xdp::reason::{Fate, Reason};
 use crate::datapath::xdp::writer::{NextHop, NextHops};
 use crate::executor::{ForwardingTable, PortTable};
 use crate::metrics::PacketReading;
 use crate::model::{Claim, Engine, EngineSettings, ForwardingMethod};
 use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
+use crate::packet::reason::{Fate, Reason};
 use crate::packet::sweep::Patience;
 use crate::sys::datapath_layout::Tally;
 
@@ -51,7 +51,7 @@ pub enum PacketsError {
 pub struct Status {
     /// Interfaces with the mode in which each is served.
     pub interfaces: Vec<(String, &'static str)>,
-    /// In the order of [`Reason::ALL`](crate::datapath::xdp::reason::Reason::ALL).
+    /// In the order of [`Reason::ALL`].
     pub reasons: Vec<Tally>,
     /// Connections in the table, and how many it has room for.
     pub connections: (u64, u64),
@@ -73,8 +73,8 @@ impl Status {
     /// For `dscontrol executor report`.
     pub fn report(&self) -> PacketReport {
         let of = |fate: Fate| {
-            let counted = self.counted().filter(|(reason, tally)| reason.fate == fate && tally.packets > 0);
-            counted.map(|(reason, tally)| Count { reason: reason.word.to_owned(), count: tally.packets }).collect()
+            let counted = self.counted().filter(|(reason, tally)| reason.fate() == fate && tally.packets > 0);
+            counted.map(|(reason, tally)| Count { reason: reason.word().to_owned(), count: tally.packets }).collect()
         };
         let mut neighbours: Vec<_> = self.neighbours.iter().collect();
         neighbours.sort_by_key(|(address, _)| **address);
@@ -102,7 +102,7 @@ impl Status {
     /// For Prometheus.
     pub fn reading(&self) -> PacketReading {
         PacketReading {
-            reasons: self.counted().map(|(reason, tally)| (reason.word, tally.packets, tally.bytes)).collect(),
+            reasons: self.counted().map(|(reason, tally)| (reason.word(), tally.packets, tally.bytes)).collect(),
             connections: self.connections.0,
             half_open: self.half_open,
             room: self.connections.1,

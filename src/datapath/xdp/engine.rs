@@ -12,6 +12,7 @@ use crate::packet::Plan;
 use crate::packet::connections::TIME_SHIFT;
 use crate::packet::hash::HashKeys;
 use crate::packet::layout::{FLOOD_WINDOW_SHIFT, MAX_SERVERS, REASONS, live, server};
+use crate::packet::reason::Reason;
 use crate::packet::sweep::{Census, Patience, Sweep, units};
 use crate::sys::datapath_layout::{Counters, SCHEMA, Tally};
 use crate::wire::Mac;
@@ -19,7 +20,6 @@ use crate::wire::Mac;
 use super::attach::{AttachError, Attachment, Place};
 use super::load::{LoadError, Loaded, Loading, Sizes};
 use super::pins::{PinError, Pins};
-use super::reason::Reason;
 use super::tables::Tables;
 use super::writer::{NextHops, WriteError, Writer};
 
@@ -330,7 +330,7 @@ impl XdpEngine {
         self.writer.service(name)
     }
 
-    /// Packets and bytes by reason, in the order of [`super::reason::Reason::ALL`].
+    /// Packets and bytes by reason, in the order of [`Reason::ALL`].
     pub fn reasons(&self) -> Vec<Tally> {
         let sum = |reason| {
             (0..self.cpus).filter_map(|cpu| self.tables.reasons.get(cpu * REASONS + reason)).fold(
@@ -340,8 +340,8 @@ impl XdpEngine {
         };
         let mut tallies: Vec<Tally> = (0..REASONS).map(sum).collect();
         let sent = self.forwarded(&tallies);
-        if let Some(tally) = Reason::ALL.iter().position(|reason| reason.word == "forwarded") {
-            tallies.splice(tally..=tally, [sent]);
+        if let Some(tally) = tallies.get_mut(Reason::Forwarded as usize) {
+            *tally = sent;
         }
         tallies
     }
@@ -349,16 +349,13 @@ impl XdpEngine {
     /// The program counts what it forwards at each server alone, to touch one cache line and not two; packets that it then
     /// passes or drops for want of a MAC address are among them.
     fn forwarded(&self, tallies: &[Tally]) -> Tally {
-        let of = |word: &str| {
-            let place = Reason::ALL.iter().position(|reason| reason.word == word);
-            place.and_then(|place| tallies.get(place)).copied().unwrap_or_default()
-        };
+        let of = |reason: Reason| tallies.get(reason as usize).copied().unwrap_or_default();
         let counted = (0..MAX_SERVERS * self.cpus).filter_map(|place| self.tables.counters.get(place));
         let all = counted.fold(Tally::default(), |sum, one| Tally {
             packets: sum.packets + one.packets,
             bytes: sum.bytes + one.bytes,
         });
-        ["local", "no-neighbour"].into_iter().map(of).fold(all, |left, other| Tally {
+        [Reason::Local, Reason::NoNeighbour].into_iter().map(of).fold(all, |left, other| Tally {
             packets: left.packets.saturating_sub(other.packets),
             bytes: left.bytes.saturating_sub(other.bytes),
         })

@@ -15,6 +15,5 @@ pub mod load;
 pub mod numbers;
 pub mod object;
 pub mod pins;
-pub mod reason;
 pub mod tables;
 pub mod writer;

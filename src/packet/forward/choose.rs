@@ -6,9 +6,9 @@ use super::Forwarder;
 use super::open::{Hashed, Work};
 use super::packet::Packet;
 use super::tables::{Policy, Rule, Target, element};
-use super::tally::Reason;
 use crate::packet::hash::in_range;
 use crate::packet::layout::{NO_SERVER, RULES, policy, server, service};
+use crate::packet::reason::Reason;
 
 /// Whose affinity record it is: the group of ports, and the client's network.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -1,9 +1,9 @@
 //! ICMP: echo requests for a cluster address, and errors about packets that its servers sent.
 
 use super::packet::{ICMP, IPV4, IPV6, PORTS, PROTOCOL_TCP, PROTOCOL_UDP, Packet};
-use super::tally::Reason;
 use super::{Forwarder, Outcome, Verdict};
 use crate::packet::layout::{NO_SERVER, live, service};
+use crate::packet::reason::Reason;
 
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST6: u8 = 128;

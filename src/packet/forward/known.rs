@@ -4,10 +4,11 @@ use super::open::state_after;
 use super::packet::{Packet, RST};
 use super::service::Wanted;
 use super::tables::Server;
-use super::tally::{Count, Reason};
+use super::tally::Count;
 use super::{Forwarder, Outcome, Verdict};
 use crate::packet::connections::{Found, State};
 use crate::packet::layout::{server, service};
+use crate::packet::reason::Reason;
 
 /// A connection to a server that may not have this packet: its server is dead, or this is a SYN and begins another one.
 fn is_over(state: State, server: &Server, packet: &Packet<'_>) -> bool {

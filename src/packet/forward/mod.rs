@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use choose::{Network, Record};
 pub use recent::Recent;
 pub use tables::Tables;
-pub use tally::{Count, Reason};
+pub use tally::Count;
 
 use self::packet::{ETHERNET, IPV4, IPV6, PROTOCOL_ICMP, PROTOCOL_ICMP6, Packet, TCP, UDP};
 use self::service::Wanted;
@@ -35,6 +35,7 @@ use self::tally::Tally;
 use super::connections::{Found, NotATable, Place, Table};
 use super::hash::{Flow, HashKeys, Key};
 use super::layout::{live, server};
+use super::reason::Reason;
 use crate::wire::Mac;
 
 /// Where a frame goes.

@@ -5,10 +5,11 @@ use super::choose::network_of;
 use super::packet::{ACK, FIN, Packet, RST, SYN};
 use super::service::Wanted;
 use super::tables::Policy;
-use super::tally::{Count, Gauge, Reason, Tally};
+use super::tally::{Count, Gauge, Tally};
 use crate::packet::connections::{Entered, Found, Place, State, Value, Witness};
 use crate::packet::hash::{Flow, Key};
 use crate::packet::layout::{live, policy, service};
+use crate::packet::reason::Reason;
 
 /// Whether the answer is to be the one that needs no memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

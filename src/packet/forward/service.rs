@@ -2,8 +2,8 @@
 
 use super::Forwarder;
 use super::tables::Service;
-use super::tally::Reason;
 use crate::packet::layout::{live, service};
+use crate::packet::reason::Reason;
 
 /// The service of an address and port, as a packet's decision needs it.
 #[derive(Clone, Copy, Debug)]

@@ -5,38 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::tables::{Tables, element};
 use crate::packet::connections::State;
 use crate::packet::layout::{MAX_SERVERS, REASONS};
-
-/// Why a packet went where it went, by its number in `layout.h`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u32)]
-pub enum Reason {
-    Foreign,
-    OtherMac,
-    NotIp,
-    Protocol,
-    Partner,
-    UnservedPass,
-    Local,
-    Forwarded,
-    Redirected,
-    Echo,
-    Reset,
-    IcmpPass,
-    Malformed,
-    Unserved,
-    NoServer,
-    NoNeighbour,
-    StrayFin,
-    StrayAck,
-    StrayRst,
-    StrayOther,
-    Fragment,
-    IcmpUnknown,
-    BrokenPlan,
-    TableFull,
-    Stateless,
-    AffinityFull,
-}
+use crate::packet::reason::Reason;
 
 /// What is counted of a server, by its place among the counters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -81,18 +81,6 @@ fn echoes_keep_their_checksums() {
     }
 }
 
-/// The header is the specification: `REASON_NO_SERVER` is [`Reason::NoServer`].
-#[test]
-fn reasons_have_the_numbers_of_the_program() {
-    let header = include_str!("../../datapath/xdp/program/layout.h");
-    let names = header.lines().filter_map(|line| line.trim().strip_prefix("REASON_")?.strip_suffix(','));
-    let names: Vec<String> = names.map(|name| name.replace('_', "").to_lowercase()).collect();
-    assert_eq!(names.len(), Reason::AffinityFull as usize + 1);
-    for reason in [Reason::Foreign, Reason::Forwarded, Reason::Malformed, Reason::BrokenPlan, Reason::AffinityFull] {
-        assert_eq!(names[reason as usize], format!("{reason:?}").to_lowercase());
-    }
-}
-
 /// Tables in which anything may stand.
 fn tables_of(seed: u64) -> [Vec<AtomicU64>; 11] {
     let mut random = fastrand::Rng::with_seed(seed);
