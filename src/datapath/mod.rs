@@ -5,6 +5,7 @@
 //! this room only sees the next table; [`xdp`] rewrites the frames of `mac` ports in the kernel; records of access logs leave by [`record_queue`]. No configuration is read here and
 //! no server is probed.
 
+mod coarse_clock;
 pub mod listen;
 pub mod packet_socket;
 pub mod proxy;

@@ -93,3 +93,30 @@ impl Default for Gate {
         Self([0; 1024])
     }
 }
+
+impl Counters {
+    /// Field by field, wrapping.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.each(other, u64::wrapping_add)
+    }
+
+    /// Field by field, wrapping.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        self.each(other, u64::wrapping_sub)
+    }
+
+    fn each(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            packets: of(self.packets, other.packets),
+            bytes: of(self.bytes, other.bytes),
+            opened: of(self.opened, other.opened),
+            closed_fin: of(self.closed_fin, other.closed_fin),
+            closed_rst: of(self.closed_rst, other.closed_rst),
+            picked_up: of(self.picked_up, other.picked_up),
+            sticky: of(self.sticky, other.sticky),
+            resets: of(self.resets, other.resets),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tsuji::datapath::xdp::writer::{NextHop, NextHops, Writer};
 use tsuji::packet::Plan;
 use tsuji::packet::forward::{Forwarder, Memory, Verdict};
 use tsuji::packet::hash::HashKeys;
-use tsuji::packet::layout::{MAX_SERVERS, REASONS, live};
+use tsuji::packet::layout::{MAX_SERVERS, live};
 use tsuji::packet::reason::Reason;
 use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::sys::datapath_layout::Counters;
@@ -28,7 +28,6 @@ pub struct Bed {
     program: Loaded,
     pub tables: Tables,
     writer: Writer,
-    cpus: u32,
     pub keys: HashKeys,
     /// Seconds that the clock was put forward.
     clock: u64,
@@ -82,17 +81,8 @@ impl Bed {
             writer: Writer::new(),
             memory: Memory::new(16_384, 16_384),
         };
-        let bed = Self {
-            program,
-            tables,
-            writer: Writer::new(),
-            cpus,
-            keys,
-            clock: 0,
-            macs: HashMap::new(),
-            twin,
-            both: true,
-        };
+        let bed =
+            Self { program, tables, writer: Writer::new(), keys, clock: 0, macs: HashMap::new(), twin, both: true };
         bed.change_live(|live| live.new_limit = 1_000_000);
         bed
     }
@@ -177,10 +167,7 @@ impl Bed {
     fn compare_with_twin(&self, census: &Census, of_twin: &Census) {
         assert_eq!((census.entries, census.half_open), (of_twin.entries, of_twin.half_open));
         for number in 0..MAX_SERVERS {
-            let lanes = (0..self.cpus).map(|cpu| self.tables.counters.get(cpu * MAX_SERVERS + number).unwrap());
-            let sum =
-                lanes.fold([0_u64; 8], |sum, lane| std::array::from_fn(|at| sum[at].wrapping_add(figures(&lane)[at])));
-            assert_eq!(figures(&self.twin.tables.counters.get(number).unwrap()), sum, "server {number}");
+            assert_eq!(self.twin.tables.counted(number), self.tables.counted(number), "server {number}");
             assert_eq!(census.of(number as u16), of_twin.of(number as u16), "server {number}");
         }
         for (place, reason) in Reason::ALL.iter().enumerate() {
@@ -234,17 +221,7 @@ impl Bed {
 
     pub fn counters(&self, server: &str) -> Counters {
         let number = self.writer.server(server).unwrap_or_else(|| panic!("no server {server}"));
-        let lanes = (0..self.cpus).map(|cpu| self.tables.counters.get(cpu * MAX_SERVERS + number).unwrap());
-        lanes.fold(Counters::default(), |sum, lane| Counters {
-            packets: sum.packets + lane.packets,
-            bytes: sum.bytes + lane.bytes,
-            opened: sum.opened.wrapping_add(lane.opened),
-            closed_fin: sum.closed_fin + lane.closed_fin,
-            closed_rst: sum.closed_rst + lane.closed_rst,
-            picked_up: sum.picked_up + lane.picked_up,
-            sticky: sum.sticky + lane.sticky,
-            resets: sum.resets + lane.resets,
-        })
+        self.tables.counted(number)
     }
 
     /// As keys have it; UDP is one more.
@@ -258,8 +235,7 @@ impl Bed {
 
     pub fn reason(&self, word: &str) -> u64 {
         let place = Reason::ALL.iter().position(|reason| reason.word() == word).unwrap_or_else(|| panic!("no {word}"));
-        let lanes = (0..self.cpus).map(|cpu| self.tables.reasons.get(cpu * REASONS + place as u32).unwrap().packets);
-        lanes.sum()
+        self.tables.tallied(place as u32).packets
     }
 
     pub fn rule_hits(&self, service: &str, rule: &str) -> u64 {
@@ -269,8 +245,3 @@ impl Bed {
 
 /// Where the test run's frames come in.
 const LOOPBACK: u32 = 1;
-
-fn figures(counters: &Counters) -> [u64; 8] {
-    let Counters { packets, bytes, opened, closed_fin, closed_rst, picked_up, sticky, resets } = *counters;
-    [packets, bytes, opened, closed_fin, closed_rst, picked_up, sticky, resets]
-}

@@ -71,7 +71,7 @@ impl<'p> Names<'p> {
             udp: number & 1 == 1,
             server: self.servers.get(&value.server()).copied().unwrap_or("(removed)"),
             state,
-            idle: engine.age(value.last()),
+            idle: engine.age(value),
         })
     }
 }

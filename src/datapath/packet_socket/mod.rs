@@ -12,14 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender};
 use socket2::{Domain, Socket, Type};
 
-use crate::packet::connections::TIME_SHIFT;
 use crate::packet::forward::{Forwarder, Memory, Verdict};
 use crate::packet::hash::HashKeys;
 
+use super::coarse_clock::coarse_units;
 use super::xdp::engine::Interface;
 use super::xdp::tables::Tables;
 
@@ -150,10 +149,4 @@ fn open(index: u32) -> io::Result<(Box<dyn DataLinkSender>, Box<dyn DataLinkRece
         Channel::Ethernet(sender, receiver) => Ok((sender, receiver)),
         _ => Err(io::Error::other("it is no Ethernet")),
     }
-}
-
-/// The clock that the XDP program reads too, in the tables' units.
-fn coarse_units() -> u32 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from);
-    (now.as_nanos() >> TIME_SHIFT) as u32
 }

@@ -10,19 +10,14 @@ use crate::model::XdpMode;
 
 use super::load::{LoadError, Loaded, in_full};
 
-/// The program at an interface. Without a pin, dropping it takes the program away.
+/// The program at an interface. It stays there when this is dropped while its link is pinned, and no longer otherwise.
 #[derive(Debug)]
 pub struct Attachment {
     pub interface: u32,
     /// What this process itself attached; an adopted link tells no mode.
     pub mode: Option<Mode>,
-    _link: Link,
-}
-
-#[derive(Debug)]
-enum Link {
-    Pinned(#[expect(dead_code, reason = "held for its descriptor")] PinnedLink),
-    Held(#[expect(dead_code, reason = "held: dropping it detaches")] FdLink),
+    /// Held for its descriptor, so that a pin which somebody takes away by mistake does not take the program with it.
+    _link: FdLink,
 }
 
 /// Why the program is not at the interface. Nothing is left there.
@@ -52,7 +47,7 @@ pub struct Place {
     pub index: u32,
     pub mode: XdpMode,
     /// Where its link is pinned.
-    pub pin: Option<PathBuf>,
+    pub pin: PathBuf,
 }
 
 impl Place {
@@ -60,25 +55,23 @@ impl Place {
     /// not one packet goes without.
     pub fn attach(&self, loaded: &mut Loaded) -> Result<Attachment, AttachError> {
         let program = loaded.program()?;
-        if let Some(pin) = self.pin.as_ref().filter(|pin| pin.exists()) {
-            return self.replace(program, pin.clone());
+        if self.pin.exists() {
+            return self.replace(program);
         }
         let (link, mode) = self.climb(program)?;
-        let link = match &self.pin {
-            Some(path) => Link::Pinned(pin(link, path.clone())?),
-            None => Link::Held(link),
-        };
-        Ok(Attachment { interface: self.index, mode: Some(mode), _link: link })
+        let refused = |error| AttachError::Pin { path: self.pin.clone(), reason: in_full(&error) };
+        let link = link.pin(&self.pin).map_err(refused)?;
+        Ok(Attachment { interface: self.index, mode: Some(mode), _link: link.into() })
     }
 
-    fn replace(&self, program: &mut Xdp, pin: PathBuf) -> Result<Attachment, AttachError> {
+    fn replace(&self, program: &mut Xdp) -> Result<Attachment, AttachError> {
         let refused = |reason: String| AttachError::Refused { interface: self.name.clone(), reason };
-        let pinned = PinnedLink::from_pin(&pin).map_err(|error| refused(in_full(&error)))?;
+        let pinned = PinnedLink::from_pin(&self.pin).map_err(|error| refused(in_full(&error)))?;
         let link = XdpLink::try_from(FdLink::from(pinned)).map_err(|error| refused(in_full(&error)))?;
         let id = program.attach_to_link(link).map_err(|error| refused(in_full(&error)))?;
         let link = program.take_link(id).map_err(|error| refused(in_full(&error)))?;
         let link = FdLink::try_from(link).map_err(|error| refused(in_full(&error)))?;
-        Ok(Attachment { interface: self.index, mode: None, _link: Link::Held(link) })
+        Ok(Attachment { interface: self.index, mode: None, _link: link })
     }
 
     /// The driver first, the generic path where it refuses and that is allowed.
@@ -121,10 +114,6 @@ impl Place {
         // one takes the program away again.
         FdLink::try_from(link).map_err(|_| AttachError::NoLink { interface: self.name.clone() })
     }
-}
-
-fn pin(link: FdLink, path: PathBuf) -> Result<PinnedLink, AttachError> {
-    link.pin(&path).map_err(|error| AttachError::Pin { path, reason: in_full(&error) })
 }
 
 /// The kernel's number for them (include/uapi/linux/bpf.h), which the library does not export.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aya::maps::Map;
-use nix::time::{ClockId, clock_gettime};
 
 use crate::model::EngineSettings;
 use crate::packet::Plan;
-use crate::packet::connections::TIME_SHIFT;
+use crate::packet::connections::{TIME_SHIFT, Value};
 use crate::packet::hash::HashKeys;
 use crate::packet::layout::{FLOOD_WINDOW_SHIFT, MAX_SERVERS, REASONS, live, server};
 use crate::packet::reason::Reason;
@@ -17,6 +16,7 @@ use crate::packet::sweep::{Census, Patience, Sweep, units};
 use crate::sys::datapath_layout::{Counters, SCHEMA, Tally};
 use crate::wire::Mac;
 
+use super::super::coarse_clock::coarse_units;
 use super::attach::{AttachError, Attachment, Place};
 use super::load::{LoadError, Loaded, Loading, Sizes};
 use super::pins::{PinError, Pins};
@@ -55,7 +55,6 @@ pub struct XdpEngine {
     writer: Writer,
     loaded: Vec<Loaded>,
     attached: Vec<Attachment>,
-    cpus: u32,
     sweep: Progress,
     /// The affinity records and fragments: held for as long as the tables are.
     _maps: Vec<Map>,
@@ -74,7 +73,6 @@ struct Progress {
     /// Over all passes, by server.
     ended: Vec<u64>,
     drift: i64,
-    passes: u64,
 }
 
 /// A pass over the table is made of so many slices.
@@ -109,20 +107,14 @@ impl XdpEngine {
             |interface: &Interface| Loading { keys, sizes, mac: interface.mac, pins: Some(pins.maps().to_owned()) };
         let loaded = interfaces.iter().map(|interface| loading(interface).load());
         let loaded = loaded.collect::<Result<Vec<_>, _>>().inspect_err(|_| remove_new(&pins, legacy.is_none()))?;
-        Self::over(loaded, cpus, sizes, keys, legacy.is_some())
+        Self::over(loaded, sizes, keys, legacy.is_some())
     }
 
-    fn over(
-        mut loaded: Vec<Loaded>,
-        cpus: u32,
-        sizes: Sizes,
-        keys: HashKeys,
-        adopted: bool,
-    ) -> Result<Self, EngineError> {
+    fn over(mut loaded: Vec<Loaded>, sizes: Sizes, keys: HashKeys, adopted: bool) -> Result<Self, EngineError> {
         let first = loaded.first_mut().ok_or_else(|| LoadError::Other("no interface is named".to_owned()))?;
         let tables = first.tables()?;
         let maps = ["affinity", "fragments"].into_iter().filter_map(|name| first.take_map(name)).collect();
-        Ok(Self::with(Arc::new(tables), loaded, maps, cpus, (sizes, keys, adopted)))
+        Ok(Self::with(tables, loaded, maps, (sizes, keys, adopted)))
     }
 
     /// Tables in this process, for packet sockets: no program, nothing pinned, nothing that outlives the process.
@@ -130,14 +122,13 @@ impl XdpEngine {
         let sizes = Sizes::of(settings.connections, RECORDS, lanes as u32);
         let keys = random_keys().map_err(EngineError::Random)?;
         let tables = Tables::in_process(&sizes).map_err(EngineError::Memory)?;
-        Ok(Self::with(Arc::new(tables), Vec::new(), Vec::new(), lanes as u32, (sizes, keys, false)))
+        Ok(Self::with(tables, Vec::new(), Vec::new(), (sizes, keys, false)))
     }
 
     fn with(
-        tables: Arc<Tables>,
+        tables: Tables,
         loaded: Vec<Loaded>,
         maps: Vec<Map>,
-        cpus: u32,
         (sizes, keys, adopted): (Sizes, HashKeys, bool),
     ) -> Self {
         let writer = if adopted { Writer::adopt(&tables) } else { Writer::new() };
@@ -147,19 +138,23 @@ impl XdpEngine {
         live.keys = keys.0;
         live.new_limit = flood_limit(FLOOD);
         let _ = tables.live.set(0, live);
-        let before = (0..MAX_SERVERS).map(|number| sum(&tables, cpus, number)).collect();
+        let before = (0..MAX_SERVERS).map(|number| tables.counted(number)).collect();
         let sweep = Progress::default();
-        let mut engine =
-            Self { tables, keys, writer, loaded, attached: Vec::new(), cpus, sweep, _maps: maps, adopted, before };
+        let mut engine = Self {
+            tables: Arc::new(tables),
+            keys,
+            writer,
+            loaded,
+            attached: Vec::new(),
+            sweep,
+            _maps: maps,
+            adopted,
+            before,
+        };
         if adopted {
             engine.count_all();
         }
         engine
-    }
-
-    /// Whether tables of an earlier process are in use.
-    pub fn is_adopted(&self) -> bool {
-        self.adopted
     }
 
     /// Puts the programs at their interfaces. On an error none of those that came new stays.
@@ -169,11 +164,11 @@ impl XdpEngine {
             name: interface.name.clone(),
             index: interface.index,
             mode: settings.xdpmode,
-            pin: Some(pins.link(interface.index)),
+            pin: pins.link(interface.index),
         });
         let mut new = Vec::new();
         for (loaded, place) in self.loaded.iter_mut().zip(places) {
-            let is_new = place.pin.as_ref().is_some_and(|pin| !pin.exists());
+            let is_new = !place.pin.exists();
             match place.attach(loaded) {
                 Ok(attachment) => self.attached.push(attachment),
                 Err(error) => {
@@ -183,7 +178,7 @@ impl XdpEngine {
                     return Err(error.into());
                 }
             }
-            new.extend(place.pin.filter(|_| is_new));
+            new.extend(is_new.then_some(place.pin));
         }
         Ok(())
     }
@@ -247,13 +242,12 @@ impl XdpEngine {
     fn end_pass(&mut self) {
         let census = std::mem::take(&mut self.sweep.census);
         self.sweep.next = 0;
-        self.sweep.passes += 1;
         self.sweep.ended.resize(MAX_SERVERS as usize, 0);
         let mut drift = 0;
         for (number, ended) in (0..).zip(&mut self.sweep.ended) {
             let figures = census.of(number as u16);
             *ended = ended.wrapping_add(figures.expired + figures.purged);
-            let counted = sum(&self.tables, self.cpus, number);
+            let counted = self.tables.counted(number);
             let derived = counted.opened.wrapping_sub(counted.closed_fin);
             let derived = derived.wrapping_sub(counted.closed_rst).wrapping_sub(*ended);
             let gap = derived.wrapping_sub(figures.active).cast_signed();
@@ -297,14 +291,14 @@ impl XdpEngine {
     /// What was counted of a server; `None` while it is in no plan.
     pub fn server(&self, name: &str) -> Option<ServerFigures> {
         let number = self.writer.server(name)?;
-        let counted = sum(&self.tables, self.cpus, number);
+        let counted = self.tables.counted(number);
         let ended = self.sweep.ended.get(number as usize).copied().unwrap_or(0);
         let closed = counted.closed_fin.wrapping_add(counted.closed_rst).wrapping_add(ended);
         let active = counted.opened.wrapping_sub(closed);
         // While a pass is under way it may have seen an end that the counters have not, for a moment.
         let active = if active > u64::MAX / 2 { 0 } else { active };
         let before = self.before.get(number as usize).copied().unwrap_or_default();
-        Some(ServerFigures { counted: since(before, counted), active })
+        Some(ServerFigures { counted: counted.minus(before), active })
     }
 
     /// The number of a server, by which connections know it.
@@ -312,12 +306,9 @@ impl XdpEngine {
         self.writer.server(server)
     }
 
-    /// How long ago a moment of the table's clock was.
-    pub fn age(&self, last: u32) -> Duration {
-        let units = coarse_units().wrapping_sub(last);
-        // A packet on another CPU may have a later moment than ours.
-        let units = if units > u32::MAX / 2 { 0 } else { units };
-        Duration::from_nanos(u64::from(units) << TIME_SHIFT)
+    /// How long ago an entry was seen.
+    pub fn age(&self, value: Value) -> Duration {
+        Duration::from_nanos(u64::from(value.age(coarse_units())) << TIME_SHIFT)
     }
 
     /// How often a rule chose.
@@ -332,13 +323,7 @@ impl XdpEngine {
 
     /// Packets and bytes by reason, in the order of [`Reason::ALL`].
     pub fn reasons(&self) -> Vec<Tally> {
-        let sum = |reason| {
-            (0..self.cpus).filter_map(|cpu| self.tables.reasons.get(cpu * REASONS + reason)).fold(
-                Tally::default(),
-                |sum, tally| Tally { packets: sum.packets + tally.packets, bytes: sum.bytes + tally.bytes },
-            )
-        };
-        let mut tallies: Vec<Tally> = (0..REASONS).map(sum).collect();
+        let mut tallies: Vec<Tally> = (0..REASONS).map(|reason| self.tables.tallied(reason)).collect();
         let sent = self.forwarded(&tallies);
         if let Some(tally) = tallies.get_mut(Reason::Forwarded as usize) {
             *tally = sent;
@@ -350,11 +335,9 @@ impl XdpEngine {
     /// passes or drops for want of a MAC address are among them.
     fn forwarded(&self, tallies: &[Tally]) -> Tally {
         let of = |reason: Reason| tallies.get(reason as usize).copied().unwrap_or_default();
-        let counted = (0..MAX_SERVERS * self.cpus).filter_map(|place| self.tables.counters.get(place));
-        let all = counted.fold(Tally::default(), |sum, one| Tally {
-            packets: sum.packets + one.packets,
-            bytes: sum.bytes + one.bytes,
-        });
+        let counted = (0..MAX_SERVERS).map(|number| self.tables.counted(number));
+        let all = counted.fold(Counters::default(), Counters::plus);
+        let all = Tally { packets: all.packets, bytes: all.bytes };
         [Reason::Local, Reason::NoNeighbour].into_iter().map(of).fold(all, |left, other| Tally {
             packets: left.packets.saturating_sub(other.packets),
             bytes: left.bytes.saturating_sub(other.bytes),
@@ -379,44 +362,10 @@ pub struct ServerFigures {
     pub active: u64,
 }
 
-fn sum(tables: &Tables, cpus: u32, number: u32) -> Counters {
-    let lanes = (0..cpus).filter_map(|cpu| tables.counters.get(cpu * MAX_SERVERS + number));
-    lanes.fold(Counters::default(), |sum, lane| Counters {
-        packets: sum.packets + lane.packets,
-        bytes: sum.bytes + lane.bytes,
-        opened: sum.opened.wrapping_add(lane.opened),
-        closed_fin: sum.closed_fin + lane.closed_fin,
-        closed_rst: sum.closed_rst + lane.closed_rst,
-        picked_up: sum.picked_up + lane.picked_up,
-        sticky: sum.sticky + lane.sticky,
-        resets: sum.resets + lane.resets,
-    })
-}
-
-/// What was counted since then.
-fn since(before: Counters, now: Counters) -> Counters {
-    Counters {
-        packets: now.packets.wrapping_sub(before.packets),
-        bytes: now.bytes.wrapping_sub(before.bytes),
-        opened: now.opened.wrapping_sub(before.opened),
-        closed_fin: now.closed_fin.wrapping_sub(before.closed_fin),
-        closed_rst: now.closed_rst.wrapping_sub(before.closed_rst),
-        picked_up: now.picked_up.wrapping_sub(before.picked_up),
-        sticky: now.sticky.wrapping_sub(before.sticky),
-        resets: now.resets.wrapping_sub(before.resets),
-    }
-}
-
 /// A limit per second as one per window of the program's flood gauge.
 fn flood_limit(per_second: u32) -> u32 {
     let window = Duration::from_nanos(1 << (TIME_SHIFT + FLOOD_WINDOW_SHIFT));
     (u64::from(per_second) * window.as_nanos() as u64 / 1_000_000_000) as u32
-}
-
-/// The clock that the program reads, in its units.
-fn coarse_units() -> u32 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from);
-    (now.as_nanos() >> TIME_SHIFT) as u32
 }
 
 /// A port's patience in the table's units.

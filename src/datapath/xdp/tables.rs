@@ -85,6 +85,23 @@ impl Tables {
         })
     }
 
+    /// What was counted of a server, over all lanes.
+    pub fn counted(&self, server: u32) -> Counters {
+        let lanes = 0..self.counters.len() / MAX_SERVERS;
+        let of_lanes = lanes.filter_map(|lane| self.counters.get(lane * MAX_SERVERS + server));
+        of_lanes.fold(Counters::default(), Counters::plus)
+    }
+
+    /// What was counted for the reason of this number, over all lanes.
+    pub fn tallied(&self, reason: u32) -> Tally {
+        let lanes = 0..self.reasons.len() / REASONS;
+        let of_lanes = lanes.filter_map(|lane| self.reasons.get(lane * REASONS + reason));
+        of_lanes.fold(Tally::default(), |sum, tally| Tally {
+            packets: sum.packets + tally.packets,
+            bytes: sum.bytes + tally.bytes,
+        })
+    }
+
     /// The words of all of them, as decisions in this process take them.
     pub fn words(&self) -> forward::Tables<'_> {
         forward::Tables {
