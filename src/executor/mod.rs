@@ -25,5 +25,6 @@ pub use decide::{
 };
 pub use ring::{Cursor, Ring};
 pub use table::{
-    Affinity, ForwardingTable, PortPlan, PortTable, RuleEntry, ServerEntry, ServerIndex, ServerPlan, Takes, name_hash,
+    Affinity, ForwardingTable, PortPlan, PortTable, RuleEntry, ServerEntry, ServerIndex, ServerPlan, Takes, fnv1a,
+    name_hash,
 };

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::message::SorrySite;
 use crate::model::{
-    AccessLogFormat, AccessLogId, AdministrativeState, AllDown, Health, Name, Port, PortId, PortKey, Rule, RuleType,
-    Server, ServerId, Standing, Weight,
+    AccessLogFormat, AccessLogId, AdministrativeState, AllDown, ForwardingMethod, Health, Name, Port, PortId, PortKey,
+    Rule, RuleType, Server, ServerId, ServerKey, Standing, Weight,
 };
 
 use super::affinity::Slot;
@@ -34,6 +34,11 @@ impl ForwardingTable {
 
     pub fn ports(&self) -> impl Iterator<Item = &Arc<PortTable>> {
         self.ports.iter().flatten()
+    }
+
+    /// Ports whose packets are forwarded as they are, to the servers' MAC addresses.
+    pub fn mac_ports(&self) -> impl Iterator<Item = &Arc<PortTable>> {
+        self.ports().filter(|port| port.settings.method == ForwardingMethod::Mac)
     }
 
     /// The next table: these ports replaced or added, those removed.
@@ -191,6 +196,11 @@ pub struct ServerPlan<'a> {
 }
 
 impl PortTable {
+    /// What operators call a server of this port.
+    pub fn server_key(&self, server: &ServerEntry) -> ServerKey {
+        ServerKey { port: self.key.clone(), server: server.name.clone() }
+    }
+
     /// Works everything out that can be known before a connection comes.
     pub fn new(plan: PortPlan<'_>) -> Self {
         let servers: Box<[ServerEntry]> = plan.servers.iter().map(server_entry).collect();
@@ -316,9 +326,12 @@ fn is_spread_over(server: &ServerEntry) -> bool {
     server.state == AdministrativeState::Up && server.address.is_some()
 }
 
-/// FNV-1a over the name: the same on every machine and in every version, because partners exchange it.
+/// [`fnv1a`] of the name: the same on every machine and in every version, because partners exchange it.
 pub fn name_hash(name: &Name) -> u64 {
-    name.as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a(name.as_str())
+}
+
+/// FNV-1a of 64 bits: short and the same everywhere, for what is kept or sent; not for what an adversary chooses.
+pub fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

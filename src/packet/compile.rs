@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::executor::{ForwardingTable, PortTable, Ring, RuleEntry, ServerEntry, ServerIndex, Takes, measured};
-use crate::model::{
-    AdministrativeState, Balance, ForwardingMethod, OnDown, PortId, RuleType, SelectionAlgorithm, ServerId, Unserved,
-};
+use crate::model::{AdministrativeState, Balance, OnDown, PortId, RuleType, SelectionAlgorithm, ServerId, Unserved};
 
 use super::maglev::{self, Candidate};
 use super::plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};
@@ -27,8 +25,7 @@ impl Compiler {
     /// others keep their order. A true rule whose servers are all down is left out, as the decision would pass it over.
     pub fn compile(&mut self, table: &ForwardingTable, now: Instant, hour: u8) -> Plan {
         self.note_down(table, now);
-        let ports = table.ports().filter(|port| port.settings.method == ForwardingMethod::Mac);
-        Plan { services: ports.map(|port| self.service(table, port, now, hour)).collect() }
+        Plan { services: table.mac_ports().map(|port| self.service(table, port, now, hour)).collect() }
     }
 
     /// When the plan changes by the mere passing of time: a hold that ends.
@@ -38,8 +35,7 @@ impl Compiler {
 
     fn note_down(&mut self, table: &ForwardingTable, now: Instant) {
         let down: Vec<ServerId> = table
-            .ports()
-            .filter(|port| port.settings.method == ForwardingMethod::Mac)
+            .mac_ports()
             .flat_map(|port| port.servers.iter().filter(|server| server.health.is_down()).map(|server| server.id))
             .collect();
         self.down.retain(|server, _| down.contains(server));
@@ -87,9 +83,8 @@ impl Compiler {
             sticky_no: !server.sticky,
             forgotten: out,
         };
-        let separator = port.key.separator();
         ServerPlan {
-            name: format!("{}{separator}{}", port.key, server.name),
+            name: port.server_key(server).to_string(),
             address: server.address.map(|address| address.ip()),
             flags,
         }
@@ -98,8 +93,7 @@ impl Compiler {
 
 /// Whether the plan of this table depends on the hour or on load, so that it has to be compiled again every second.
 pub fn depends_on_time(table: &ForwardingTable) -> bool {
-    let ports = table.ports().filter(|port| port.settings.method == ForwardingMethod::Mac);
-    let mut rules = ports.flat_map(|port| &port.rules);
+    let mut rules = table.mac_ports().flat_map(|port| &port.rules);
     rules.any(|rule| !matches!(rule.kind, RuleType::True | RuleType::Ip(_)))
 }
 

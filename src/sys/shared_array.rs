@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
@@ -37,46 +37,27 @@ impl<T: Plain> SharedArray<T> {
     ///
     /// Whatever the kernel says: the map is no array, is smaller, or was made without `BPF_F_MMAPABLE`.
     pub fn map(map: BorrowedFd<'_>, elements: u32) -> io::Result<Self> {
+        Self::mapped(elements, libc::MAP_SHARED, map.as_raw_fd())
+    }
+
+    /// The same in memory of this process alone, all zero; for engines outside the kernel.
+    ///
+    /// # Errors
+    ///
+    /// There is not so much memory, or there are no elements.
+    pub fn anonymous(elements: u32) -> io::Result<Self> {
+        Self::mapped(elements, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+    }
+
+    fn mapped(elements: u32, flags: i32, file: RawFd) -> io::Result<Self> {
         const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() <= 8, "elements are made of words") };
         let words = elements as usize * Self::WORDS;
         // NEED: the standard library maps no memory.
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours; the length is that of
         // the map, rounded up to pages by the kernel, and a longer one is refused by it.
         #[expect(unsafe_code, reason = "see SAFETY")]
-        let memory = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                words * 8,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                map.as_raw_fd(),
-                0,
-            )
-        };
-        if memory == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let memory = NonNull::new(memory.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        Ok(Self { memory, words, elements, _element: PhantomData })
-    }
-
-    /// The same in memory of this process alone, all zero; for engines outside the kernel.
-    pub fn anonymous(elements: u32) -> io::Result<Self> {
-        const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() <= 8, "elements are made of words") };
-        let words = (elements as usize * Self::WORDS).max(1);
-        // NEED: the standard library's allocations cannot be given back as a mapping, which `Drop` does.
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        #[expect(unsafe_code, reason = "see SAFETY")]
-        let memory = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                words * 8,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
+        let memory =
+            unsafe { libc::mmap(std::ptr::null_mut(), words * 8, libc::PROT_READ | libc::PROT_WRITE, flags, file, 0) };
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -153,7 +134,7 @@ pub fn bits_of<T: Plain>(value: &T) -> impl Iterator<Item = u64> {
 
 impl<T> Drop for SharedArray<T> {
     fn drop(&mut self) {
-        // SAFETY: this mapping was made in `map` with this length, and no reference into it outlives `self`.
+        // SAFETY: this mapping was made in `mapped` with this length, and no reference into it outlives `self`.
         #[expect(unsafe_code, reason = "see SAFETY")]
         unsafe {
             libc::munmap(self.memory.as_ptr().cast(), self.words * 8);

@@ -1,11 +1,12 @@
 //! The connection table as a list for people.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::control::ConnectionFilter;
 use crate::control::reply::{ConnectionLine, ConnectionList};
+use crate::datapath::xdp::directory::address_of;
 use crate::datapath::xdp::engine::XdpEngine;
 use crate::packet::connections::{State, Value};
 use crate::packet::{Plan, ServicePlan};
@@ -117,15 +118,5 @@ fn exact_client(key: u64) -> SocketAddr {
 
 fn client_of(tuple: &Tuple) -> SocketAddr {
     let [port, _] = tuple.ports;
-    let address = match tuple.saddr {
-        [0, 0, 0, v4] => IpAddr::from(v4.to_ne_bytes()),
-        words => {
-            let mut octets = [0; 16];
-            for (bytes, word) in octets.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-                *bytes = word.to_ne_bytes();
-            }
-            IpAddr::from(Ipv6Addr::from(octets))
-        }
-    };
-    SocketAddr::new(address, u16::from_be(port))
+    SocketAddr::new(address_of(tuple.saddr), u16::from_be(port))
 }

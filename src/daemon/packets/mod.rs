@@ -21,7 +21,7 @@ use crate::datapath::xdp::pins::PinError;
 use crate::datapath::xdp::writer::{NextHop, NextHops};
 use crate::executor::{ForwardingTable, PortTable};
 use crate::metrics::PacketReading;
-use crate::model::{Claim, Engine, EngineSettings, ForwardingMethod};
+use crate::model::{Claim, Engine, EngineSettings};
 use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
 use crate::packet::reason::{Fate, Reason};
@@ -186,6 +186,7 @@ impl Packets {
             compiler: Compiler::default(),
             table,
             plan: Plan::default(),
+            patience: HashMap::new(),
             around: Surroundings::default(),
             status: Arc::clone(&status),
             names: interfaces.iter().map(|interface| (interface.index, interface.name.clone())).collect(),
@@ -211,14 +212,14 @@ impl Packets {
 
     /// New flows are decided by this table soon after this returns; within a millisecond on an idle machine.
     pub fn publish(&self, table: Arc<ForwardingTable>) {
-        let servers = mac_ports(&table).flat_map(|port| port.servers.iter());
+        let servers = table.mac_ports().flat_map(|port| port.servers.iter());
         let wanted: HashSet<IpAddr> = servers.filter_map(|server| server.address).map(|address| address.ip()).collect();
         self.wanted.send_if_modified(|before| {
             let differs = *before != wanted;
             *before = wanted;
             differs
         });
-        let claimed = mac_ports(&table).filter(|port| port.settings.packets.claim == Claim::Auto);
+        let claimed = table.mac_ports().filter(|port| port.settings.packets.claim == Claim::Auto);
         let mut asked: BTreeMap<IpAddr, bool> = BTreeMap::new();
         for port in claimed.filter(|port| !port.listen.ip().is_unspecified()) {
             *asked.entry(port.listen.ip()).or_default() |= port.settings.servers.iter().any(|server| server.collocated);
@@ -280,10 +281,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn mac_ports(table: &ForwardingTable) -> impl Iterator<Item = &Arc<PortTable>> {
-    table.ports().filter(|port| port.settings.method == ForwardingMethod::Mac)
-}
-
 /// Between two slices of the sweep.
 const TICK: Duration = Duration::from_millis(100);
 /// Rules by time and load are settled anew this often (in ticks).
@@ -296,6 +293,8 @@ struct Keeper {
     compiler: Compiler,
     table: Arc<ForwardingTable>,
     plan: Plan,
+    /// By the service's number in the tables.
+    patience: HashMap<u32, Patience>,
     around: Surroundings,
     status: Arc<Mutex<Status>>,
     names: HashMap<u32, String>,
@@ -371,7 +370,7 @@ impl Keeper {
         if ticks.is_multiple_of(RENEWALS) && (held || depends_on_time(&self.table)) {
             self.renew(now);
         }
-        let patience = self.patience();
+        let patience = &self.patience;
         self.engine.sweep(&|service| patience.get(&service).copied().unwrap_or(SHORT));
         if ticks.is_multiple_of(READINGS) {
             self.carry_counters();
@@ -382,7 +381,9 @@ impl Keeper {
     /// Brings the kernel's tables to what the newest forwarding table means now.
     fn renew(&mut self, now: Instant) {
         let plan = self.compiler.compile(&self.table, now, clock::hour());
-        if let Err(error) = self.engine.write(&plan, &self.hops(), now) {
+        let written = self.engine.write(&plan, &self.hops(), now);
+        self.patience = self.patience_of_services();
+        if let Err(error) = written {
             self.refused += 1;
             tracing::error!("packets are forwarded by the plan before: {error}");
             return;
@@ -401,20 +402,18 @@ impl Keeper {
         self.around.neighbours.iter().filter_map(hop).collect()
     }
 
-    fn patience(&self) -> HashMap<u32, Patience> {
+    fn patience_of_services(&self) -> HashMap<u32, Patience> {
         let of = |port: &Arc<PortTable>| {
             let service = self.engine.service(&port.key.to_string())?;
             Some((service, patience(port.settings.timeouts.stale, port.settings.packets.fintimeout)))
         };
-        mac_ports(&self.table).filter_map(of).collect()
+        self.table.mac_ports().filter_map(of).collect()
     }
 
     fn carry_counters(&self) {
-        for port in mac_ports(&self.table) {
-            let separator = port.key.separator();
+        for port in self.table.mac_ports() {
             for server in &port.servers {
-                let name = format!("{}{separator}{}", port.key, server.name);
-                if let Some(figures) = self.engine.server(&name) {
+                if let Some(figures) = self.engine.server(&port.server_key(server).to_string()) {
                     server.counters.set_from_packets(figures.active, figures.counted.opened, figures.counted.bytes);
                 }
             }

@@ -32,6 +32,20 @@ pub fn words_of(address: IpAddr) -> [u32; 4] {
     }
 }
 
+/// The address that these words stand for: [`words_of`] backwards.
+pub fn address_of(words: [u32; 4]) -> IpAddr {
+    match words {
+        [0, 0, 0, v4] => IpAddr::from(v4.to_ne_bytes()),
+        words => {
+            let mut octets = [0; 16];
+            for (bytes, word) in octets.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+                *bytes = word.to_ne_bytes();
+            }
+            IpAddr::from(octets)
+        }
+    }
+}
+
 impl Directory {
     /// Places all services so that each is found within [`SERVICE_PROBES`] steps.
     pub fn of(services: &[Service]) -> Result<Self, DirectoryFull> {
@@ -94,6 +108,9 @@ mod tests {
 
     #[test]
     fn addresses_lie_as_on_the_wire() {
+        for address in ["192.0.2.10", "2001:db8::42"].map(|text| text.parse().unwrap()) {
+            assert_eq!(address_of(words_of(address)), address);
+        }
         assert_eq!(words_of("192.0.2.10".parse().unwrap())[3].to_ne_bytes(), [192, 0, 2, 10]);
         let v6 = words_of("2001:db8::42".parse().unwrap()).map(u32::to_ne_bytes);
         assert_eq!(v6, [[0x20, 0x01, 0x0d, 0xb8], [0; 4], [0; 4], [0, 0, 0, 0x42]]);

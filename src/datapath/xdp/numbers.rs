@@ -7,15 +7,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::executor::fnv1a;
+
 /// Who a number belongs to: a hash of a full name, or of an address.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Identity(pub u64);
 
 impl Identity {
-    /// FNV-1a: the same in every version, because it is kept in pinned tables. Never 0, which means nobody.
+    /// [`fnv1a`]: the same in every version, because it is kept in pinned tables. Never 0, which means nobody.
     pub fn of(text: &str) -> Self {
-        let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv).max(1))
+        Self(fnv1a(text).max(1))
     }
 }
 

@@ -64,9 +64,7 @@ impl Tables {
             live: array("live", maps)?,
         })
     }
-}
 
-impl Tables {
     /// Tables of the same layout in this process's memory.
     pub fn in_process(sizes: &Sizes) -> io::Result<Self> {
         Ok(Self {
