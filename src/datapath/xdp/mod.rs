@@ -9,6 +9,7 @@
 pub mod attach;
 pub mod directory;
 pub mod engine;
+mod gate;
 pub mod image;
 pub mod lines;
 pub mod load;

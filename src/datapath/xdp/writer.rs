@@ -10,14 +10,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::packet::layout::{
-    CURSORS, MAX_SERVERS, MAX_SERVICES, NO_SERVER, RANGES, RANGES_A_LINE, RULES, SERVICE_BANK, live, server, service,
+    CURSORS, MAX_SERVERS, MAX_SERVICES, NO_SERVER, RANGES, RANGES_A_LINE, RULES, SERVICE_BANK, server, service,
 };
 use crate::packet::{Plan, ServerFlags, ServerPlan, ServicePlan};
-use crate::sys::datapath_layout::{Line, Live, Range, Selection, Server, Service};
+use crate::sys::datapath_layout::{Line, Range, Selection, Server, Service};
 use crate::sys::shared_array::bits_of;
 use crate::wire::Mac;
 
 use super::directory::{Directory, DirectoryFull, words_of};
+use super::gate::publish;
 use super::image::{Surroundings, family_of, image_of, length_of, touch_of, units_of};
 use super::lines::{Lines, Run};
 use super::numbers::{Identity, NoNumber, Numbers};
@@ -477,56 +478,4 @@ fn lines_of(ranges: &[Range]) -> Vec<Line> {
         line
     };
     ranges.chunks(RANGES_A_LINE).map(line_of).collect()
-}
-
-/// Opens the gate for the plan's addresses, swaps the banks, and closes the gate for all others.
-fn publish(tables: &Tables, plan: &Plan, bank: u32, salt: u64) {
-    let Some(words) = tables.live.element(0) else { return };
-    let wanted = gate_of(plan);
-    let (gate, head) = (words.get(GATE_AT..).unwrap_or_default(), words.get(..GATE_AT).unwrap_or_default());
-    for (word, bits) in gate.iter().zip(wanted.iter()) {
-        word.fetch_or(*bits, Ordering::Relaxed);
-    }
-    let flags = [live::WILDCARD4, live::WILDCARD6, live::IPV6];
-    let set = plan.services.iter().fold(0, |set, service| set | live_flags(service.address));
-    if let [state, _, salts @ ..] = head
-        && let Some(own) = salts.get(bank as usize)
-    {
-        own.store(salt, Ordering::Relaxed);
-        let cleared = !(u64::from(flags.iter().fold(0, |all, flag| all | flag)) << 32 | 0xffff_ffff);
-        let _ = state.fetch_update(Ordering::Release, Ordering::Relaxed, |before| {
-            Some(before & cleared | u64::from(set) << 32 | u64::from(bank))
-        });
-    }
-    for (word, bits) in gate.iter().zip(wanted.iter()) {
-        word.store(*bits, Ordering::Relaxed);
-    }
-}
-
-/// The gate's first word in [`Live`].
-const GATE_AT: usize = std::mem::offset_of!(Live, gate) / 8;
-
-fn live_flags(address: IpAddr) -> u32 {
-    match (address, address.is_unspecified()) {
-        (IpAddr::V4(_), true) => live::WILDCARD4,
-        (IpAddr::V6(_), true) => live::WILDCARD6 | live::IPV6,
-        (IpAddr::V4(_), false) => 0,
-        (IpAddr::V6(_), false) => live::IPV6,
-    }
-}
-
-fn gate_of(plan: &Plan) -> Vec<u64> {
-    let mut gate = vec![0_u64; 1024];
-    for service in &plan.services {
-        let IpAddr::V4(address) = service.address else { continue };
-        if address.is_unspecified() {
-            gate.fill(u64::MAX);
-        }
-        // The program tests the upper half of the address as it loads it: the last two bytes of the wire.
-        let low = u32::from_ne_bytes(address.octets()) >> 16;
-        if let Some(word) = gate.get_mut((low >> 6) as usize) {
-            *word |= 1 << (low & 63);
-        }
-    }
-    gate
 }

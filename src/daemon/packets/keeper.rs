@@ -1,0 +1,221 @@
+//! The packet engine's thread: each forwarding table becomes a plan in the engine's tables, the tables are swept, and their
+//! counters go to where reports look.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::claim::Counts;
+use crate::datapath::packet_socket::PacketSockets;
+use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
+use crate::datapath::xdp::pins::PinError;
+use crate::datapath::xdp::writer::{NextHop, NextHops};
+use crate::executor::{ForwardingTable, PortTable};
+use crate::model::{Engine, EngineSettings};
+use crate::packet::Plan;
+use crate::packet::compile::{Compiler, depends_on_time};
+use crate::packet::sweep::Patience;
+
+use super::super::clock;
+use super::neighbours::{Neighbour, Surroundings};
+use super::{Inbox, News, Question, Status, listing, lock};
+
+/// Between two slices of the sweep.
+const TICK: Duration = Duration::from_millis(100);
+/// Rules by time and load are settled anew this often (in ticks).
+const RENEWALS: u32 = 10;
+/// Counters reach reports this often (in ticks).
+const READINGS: u32 = 5;
+
+/// Keeps the tables up to date, sweeps them and reads their counters.
+pub(super) struct Keeper {
+    engine: XdpEngine,
+    compiler: Compiler,
+    table: Arc<ForwardingTable>,
+    plan: Plan,
+    /// By the service's number in the tables.
+    patience: HashMap<u32, Patience>,
+    around: Surroundings,
+    status: Arc<Mutex<Status>>,
+    names: HashMap<u32, String>,
+    refused: u64,
+    /// The engine in this process, where the kernel's is not used.
+    sockets: Option<PacketSockets>,
+}
+
+/// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us.
+fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngine, EngineError> {
+    let here = || XdpEngine::in_process(settings, interfaces.len());
+    if settings.engine == Engine::PacketSocket {
+        return here();
+    }
+    match XdpEngine::load(settings, interfaces) {
+        Err(error @ (EngineError::Load(_) | EngineError::Pins(PinError::NoBpffs(_))))
+            if settings.engine == Engine::Auto =>
+        {
+            tracing::warn!(
+                "packets are forwarded by packet sockets, at many times the cost: {error} (engine = \"xdp\" would refuse to \
+                 start instead)"
+            );
+            here()
+        }
+        loaded => loaded,
+    }
+}
+
+impl Keeper {
+    /// Loads what forwards and writes the first table. Nothing is forwarded yet.
+    pub(super) fn new(
+        settings: &EngineSettings,
+        interfaces: &[Interface],
+        table: Arc<ForwardingTable>,
+        status: Arc<Mutex<Status>>,
+    ) -> Result<Self, EngineError> {
+        let mut keeper = Self {
+            engine: engine(settings, interfaces)?,
+            compiler: Compiler::default(),
+            table,
+            plan: Plan::default(),
+            patience: HashMap::new(),
+            around: Surroundings::default(),
+            status,
+            names: interfaces.iter().map(|interface| (interface.index, interface.name.clone())).collect(),
+            refused: 0,
+            sockets: None,
+        };
+        keeper.renew(Instant::now());
+        Ok(keeper)
+    }
+
+    /// From here on packets are forwarded.
+    pub(super) fn begin(&mut self, settings: &EngineSettings, interfaces: &[Interface]) -> Result<(), EngineError> {
+        if self.engine.is_in_kernel() {
+            self.engine.attach(settings, interfaces)?;
+        } else {
+            let sockets = PacketSockets::start(self.engine.tables(), self.engine.keys(), interfaces);
+            self.sockets = Some(sockets.map_err(EngineError::Sockets)?);
+        }
+        self.engine.set_active(true);
+        self.tell();
+        Ok(())
+    }
+
+    /// Until the inbox says stop.
+    pub(super) fn live(mut self, inbox: &Inbox) {
+        let mut next = Instant::now() + TICK;
+        let mut ticks = 0_u32;
+        loop {
+            let news = inbox.wait(next);
+            if news.stop {
+                return self.tell();
+            }
+            self.hear(news);
+            if Instant::now() >= next {
+                ticks = ticks.wrapping_add(1);
+                self.tick(ticks);
+                next = Instant::now() + TICK;
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        let is_new = news.table.is_some() || news.around.is_some();
+        self.table = news.table.unwrap_or_else(|| Arc::clone(&self.table));
+        self.around = news.around.unwrap_or_else(|| std::mem::take(&mut self.around));
+        if is_new {
+            self.renew(Instant::now());
+        }
+        for Question { filter, answer } in news.questions {
+            // Who asked may have gone.
+            let _ = answer.send(listing::list(&self.engine, &self.plan, &filter));
+        }
+    }
+
+    fn tick(&mut self, ticks: u32) {
+        let now = Instant::now();
+        let held = self.compiler.next_deadline(now).is_some();
+        if ticks.is_multiple_of(RENEWALS) && (held || depends_on_time(&self.table)) {
+            self.renew(now);
+        }
+        let patience = &self.patience;
+        self.engine.sweep(&|service| patience.get(&service).copied().unwrap_or(SHORT));
+        if ticks.is_multiple_of(READINGS) {
+            self.carry_counters();
+            self.tell();
+        }
+    }
+
+    /// Brings the kernel's tables to what the newest forwarding table means now.
+    fn renew(&mut self, now: Instant) {
+        let plan = self.compiler.compile(&self.table, now, clock::hour());
+        let written = self.engine.write(&plan, &self.hops(), now);
+        self.patience = self.patience_of_services();
+        if let Err(error) = written {
+            self.refused += 1;
+            tracing::error!("packets are forwarded by the plan before: {error}");
+            return;
+        }
+        self.plan = plan;
+    }
+
+    fn hops(&self) -> NextHops {
+        let hop = |(&address, neighbour): (&IpAddr, &Neighbour)| match *neighbour {
+            Neighbour::Reachable { mac, interface } => {
+                let source = *self.around.interfaces.get(&interface)?;
+                Some((address, NextHop { mac, source, interface }))
+            }
+            _ => None,
+        };
+        self.around.neighbours.iter().filter_map(hop).collect()
+    }
+
+    fn patience_of_services(&self) -> HashMap<u32, Patience> {
+        let of = |port: &Arc<PortTable>| {
+            let service = self.engine.service(&port.key.to_string())?;
+            Some((service, patience(port.settings.timeouts.stale, port.settings.packets.fintimeout)))
+        };
+        self.table.mac_ports().filter_map(of).collect()
+    }
+
+    fn carry_counters(&self) {
+        for port in self.table.mac_ports() {
+            for server in &port.servers {
+                if let Some(figures) = self.engine.server(&port.server_key(server).to_string()) {
+                    server.counters.set_from_packets(figures.active, figures.counted.opened, figures.counted.bytes);
+                }
+            }
+            for rule in &port.rules {
+                if let Some(hits) = self.engine.rule_hits(&port.key.to_string(), rule.name.as_str()) {
+                    rule.hits.store(hits, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn modes(&self) -> Vec<(String, &'static str)> {
+        if !self.engine.is_in_kernel() {
+            return self.names.values().map(|name| (name.clone(), "packet socket")).collect();
+        }
+        let named = |(index, mode): (u32, &'static str)| Some((self.names.get(&index)?.clone(), mode));
+        self.engine.modes().into_iter().filter_map(named).collect()
+    }
+
+    fn tell(&self) {
+        let census = self.engine.last_census();
+        *lock(&self.status) = Status {
+            interfaces: self.modes(),
+            reasons: self.engine.reasons(),
+            connections: (census.entries, u64::from(self.engine.tables().connections.len()) * 4),
+            half_open: census.half_open,
+            drift: self.engine.drift(),
+            refused_plans: self.refused,
+            neighbours: self.around.neighbours.clone(),
+            claims: Counts::default(),
+        };
+    }
+}
+
+/// For connections of services that were removed.
+const SHORT: Patience = Patience { stale: 240, fin: 240 };
