@@ -17,12 +17,14 @@ use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::packet::{Choice, Plan, ServerFlags, ServerPlan, ServicePlan, Sticky};
 use tsuji::wire::Mac;
 
-type Failure = Box<dyn Error>;
+type Failure = Box<dyn Error + Send + Sync>;
 
 const OWN: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
 const SERVERS: u16 = 100;
 /// Packets of one measurement.
 const PACKETS: u32 = 2_000_000;
+/// Where the test run's frames come in.
+const LOOPBACK: u32 = 1;
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 
@@ -95,7 +97,7 @@ impl Bed {
         let mut program = Loading { keys, sizes, mac: OWN, pins: None }.load()?;
         let tables = program.tables()?;
         let plan = plan_of(path);
-        Writer::new().apply(&tables, &plan, &hops_of(&plan), Instant::now())?;
+        Writer::new().apply(&tables, &plan, &hops_of(&plan, LOOPBACK), Instant::now())?;
         // The flood gauge would end what is to be measured.
         let mut live = tables.live.get(0).ok_or("no live table")?;
         live.new_limit = u32::MAX;
@@ -200,7 +202,7 @@ fn harness_of(path: Path, flags: u8) -> Result<Ebpf, Failure> {
     Ok(harness)
 }
 
-fn plan_of(path: Path) -> Plan {
+pub fn plan_of(path: Path) -> Plan {
     let address = if path.foreign { IpAddr::from([192, 0, 2, 11]) } else { path.cluster() };
     let mask = StickyMask::new(32, 128).ok().filter(|_| path.sticky);
     let sticky = mask.map(|mask| Sticky { group: "shop:80".into(), mask, time: Duration::from_secs(300) });
@@ -231,20 +233,19 @@ fn plan_of(path: Path) -> Plan {
     }
 }
 
-fn hops_of(plan: &Plan) -> NextHops {
+pub fn hops_of(plan: &Plan, interface: u32) -> NextHops {
     let servers = plan.services.iter().flat_map(|service| &service.servers);
     servers
         .zip(0..)
         .filter_map(|(server, number)| {
             let mac = Mac([0x02, 0, 0, 0, 1, number]);
-            // The test run's frames come in on the loopback interface.
-            Some((server.address?, NextHop { mac, source: OWN, interface: 1 }))
+            Some((server.address?, NextHop { mac, source: OWN, interface }))
         })
         .collect()
 }
 
 /// A minimal TCP segment to the cluster address.
-fn frame_of(path: Path) -> Vec<u8> {
+pub fn frame_of(path: Path) -> Vec<u8> {
     let mut frame = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 9];
     match path.cluster() {
         IpAddr::V4(address) => {

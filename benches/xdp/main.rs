@@ -5,6 +5,7 @@
 //! (`--quick`: fewer rounds, `--only TEXT`: the figures whose names have it); without it, only says so.
 
 mod bed;
+mod sockets;
 
 use std::process::ExitCode;
 
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(rounds: usize, only: &str) -> Result<(), Box<dyn std::error::Error>> {
+fn measure(rounds: usize, only: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     println!("ns per packet, net of harness and bare swap; 100 servers; median of {rounds} rounds (least, most)\n");
     println!("{:<42} {:>22} {:>22} {:>8}", "", "stickytime 0", "stickytime 300", "target");
     for figure in FIGURES.iter().filter(|figure| figure.what.contains(only)) {
@@ -82,10 +83,32 @@ fn measure(rounds: usize, only: &str) -> Result<(), Box<dyn std::error::Error>> 
             println!("\nsweep of a table with {entries} connections: {ms:.1} ms of CPU (target: <= 100)");
         }
     }
+    if "packet sockets".contains(only) {
+        packet_sockets(rounds)?;
+    }
     Ok(())
 }
 
-fn figure_of(path: Path, rounds: usize) -> Result<String, Box<dyn std::error::Error>> {
+/// Alternating rounds; the ratio is that of the medians.
+fn packet_sockets(rounds: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (mut plain, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        plain.push(sockets::rate(sockets::Engine::PlainLoop)?);
+        ours.push(sockets::rate(sockets::Engine::Tsuji)?);
+    }
+    let [plain, ours] = [plain, ours].map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates.get(rounds / 2).copied().unwrap_or(f64::NAN)
+    });
+    println!(
+        "\npacket sockets: {ours:.0} packets/s of a core; a plain loop of pnet, which decides nothing: {plain:.0}; ratio {:.2} \
+         (target: >= 2)",
+        ours / plain
+    );
+    Ok(())
+}
+
+fn figure_of(path: Path, rounds: usize) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let mut net: Vec<f64> = Vec::new();
     for _ in 0..rounds {
         let mut bed = Bed::new(path)?;

@@ -13,6 +13,7 @@ pub(super) fn write(page: &mut Page, reading: &PacketReading) {
     page.gauge(ROOM, reading.room as f64);
     page.gauge(DRIFT, reading.drift as f64);
     page.counter(REFUSED_PLANS, reading.refused_plans);
+    page.counter(LOST, reading.lost);
     page.counter(ANSWERS, reading.arp_answers);
     page.counter(ANNOUNCEMENTS, reading.announcements);
     page.counter(DUPLICATES, reading.duplicates);
@@ -29,6 +30,8 @@ const DRIFT: About = About::new(
 );
 const REFUSED_PLANS: About =
     About::new("tsuji_packet_refused_plans_total", "Changes that the kernel's tables had no room for.");
+const LOST: About =
+    About::new("tsuji_packet_socket_lost_total", "Packets lost because a packet socket or an interface was full.");
 const ANSWERS: About =
     About::new("tsuji_claim_answers_total", "Questions for cluster addresses (ARP, neighbour discovery) answered.");
 const ANNOUNCEMENTS: About = About::new("tsuji_claim_announcements_total", "Announcements of cluster addresses.");

@@ -47,6 +47,8 @@ pub struct PacketReading {
     pub room: u64,
     pub drift: u64,
     pub refused_plans: u64,
+    /// By packet sockets: a socket or an interface was full.
+    pub lost: u64,
     pub arp_answers: u64,
     pub announcements: u64,
     pub duplicates: u64,

@@ -5,4 +5,5 @@
 
 pub mod datapath_layout;
 pub mod memory;
+pub mod packet_socket;
 pub mod shared_array;

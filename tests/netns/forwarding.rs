@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::lab::{CLUSTER, CLUSTER6, Daemon, Lab};
 use super::web::{Connection, serve, who, who_by_datagram};
 
-fn site(mode: &str, more: &str) -> String {
+pub fn site(mode: &str, more: &str) -> String {
     let server = |number: u32, weight: u32| {
         format!(
             "[[cluster.port.server]]\nname = \"s{number}\"\naddress = \"10.77.0.{}\"\nweight = {weight}\nfixedweight = true\n",
@@ -29,14 +29,14 @@ fn site(mode: &str, more: &str) -> String {
     )
 }
 
-fn lab() -> Option<Lab> {
+pub fn lab() -> Option<Lab> {
     let lab = Lab::new()?;
     ["s1", "s2", "s3"].into_iter().for_each(|server| serve(&lab, server));
     Some(lab)
 }
 
 /// Servers are known to the kernel, and the addresses are claimed.
-fn settle(lab: &Lab, daemon: &Daemon) {
+pub fn settle(lab: &Lab, daemon: &Daemon) {
     for address in [CLUSTER, CLUSTER6] {
         daemon.wait_until("servers answer", || who(lab, address, 1)[0].starts_with('s'));
     }

@@ -11,4 +11,5 @@
 
 mod forwarding;
 mod lab;
+mod sockets;
 mod web;

@@ -63,7 +63,12 @@ impl Connection {
 
     /// Who is there?
     pub fn ask(&mut self) -> std::io::Result<String> {
-        self.0.write_all(b"?\n")?;
+        self.tell(1)
+    }
+
+    /// The same after so many bytes.
+    pub fn tell(&mut self, bytes: usize) -> std::io::Result<String> {
+        self.0.write_all(&[&vec![b'?'; bytes][..], b"\n"].concat())?;
         let mut name = [0; 3];
         self.0.read_exact(&mut name)?;
         Ok(String::from_utf8_lossy(&name[..2]).into_owned())

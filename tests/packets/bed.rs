@@ -150,7 +150,7 @@ impl Bed {
         let verdict = match outcome.verdict {
             Verdict::Drop => DROP,
             Verdict::Pass => PASS,
-            Verdict::Transmit => TX,
+            Verdict::Transmit | Verdict::Reply => TX,
             Verdict::Redirect(_) => REDIRECT,
         };
         Outcome { verdict, frame }

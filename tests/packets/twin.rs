@@ -198,7 +198,7 @@ impl World {
         let number = match verdict {
             Verdict::Drop => DROP,
             Verdict::Pass => PASS,
-            Verdict::Transmit => TX,
+            Verdict::Transmit | Verdict::Reply => TX,
             Verdict::Redirect(_) => REDIRECT,
         };
         let told = || format!("seed {}, frame {frame:02x?}\n{:#?}", self.seed, self.plan);

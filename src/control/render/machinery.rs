@@ -81,6 +81,7 @@ fn packets(report: &PacketReport) -> impl Iterator<Item = Row> {
         row("Connection table - places".to_owned(), report.room),
         row("Connection table - counter drift".to_owned(), report.drift),
         row("Plans refused".to_owned(), report.refused_plans),
+        row("Packets lost by packet sockets".to_owned(), report.lost),
         row("Cluster addresses - questions answered".to_owned(), report.arp_answers),
         row("Cluster addresses - announcements".to_owned(), report.announcements),
         row("Cluster addresses - duplicates".to_owned(), report.duplicates),

@@ -113,6 +113,7 @@ fn executor() {
                 room: 1_572_864,
                 drift: 0,
                 refused_plans: 0,
+                lost: 0,
                 arp_answers: 12,
                 announcements: 9,
                 duplicates: 0,

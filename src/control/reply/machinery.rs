@@ -107,6 +107,8 @@ pub struct PacketReport {
     pub drift: i64,
     /// Plans that the tables could not take.
     pub refused_plans: u64,
+    /// By packet sockets: a socket or an interface was full.
+    pub lost: u64,
     pub arp_answers: u64,
     pub announcements: u64,
     pub duplicates: u64,

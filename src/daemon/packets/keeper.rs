@@ -47,7 +47,10 @@ pub(super) struct Keeper {
 
 /// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us.
 fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngine, EngineError> {
-    let here = || XdpEngine::in_process(settings, interfaces.len());
+    let here = || {
+        warn_routers();
+        XdpEngine::in_process(settings, interfaces.len())
+    };
     if settings.engine == Engine::PacketSocket {
         return here();
     }
@@ -62,6 +65,18 @@ fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngi
             here()
         }
         loaded => loaded,
+    }
+}
+
+/// Beside packet sockets the kernel sees each frame too.
+fn warn_routers() {
+    for place in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+        if std::fs::read_to_string(format!("/proc/sys/net/{place}")).is_ok_and(|on| on.trim() != "0") {
+            tracing::warn!(
+                "this host is a router (net/{place}): beside packet sockets its kernel tries to deliver packets for cluster \
+                 addresses itself, and tells clients that it cannot; switch it off"
+            );
+        }
     }
 }
 
@@ -211,6 +226,7 @@ impl Keeper {
             half_open: census.half_open,
             drift: self.engine.drift(),
             refused_plans: self.refused,
+            lost: self.sockets.as_ref().map_or(0, PacketSockets::lost),
             neighbours: self.around.neighbours.clone(),
             claims: Counts::default(),
         };

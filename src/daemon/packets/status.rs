@@ -25,6 +25,8 @@ pub struct Status {
     pub drift: i64,
     /// Plans that could not be put into the tables.
     pub refused_plans: u64,
+    /// See [`PacketSockets::lost`](crate::datapath::packet_socket::PacketSockets::lost).
+    pub lost: u64,
     pub neighbours: HashMap<IpAddr, Neighbour>,
     /// Of ARP and neighbour discovery for cluster addresses.
     pub claims: Counts,
@@ -54,6 +56,7 @@ impl Status {
             room: self.connections.1,
             drift: self.drift,
             refused_plans: self.refused_plans,
+            lost: self.lost,
             arp_answers: self.claims.answers,
             announcements: self.claims.announcements,
             duplicates: self.claims.duplicates,
@@ -73,6 +76,7 @@ impl Status {
             room: self.connections.1,
             drift: self.drift.unsigned_abs(),
             refused_plans: self.refused_plans,
+            lost: self.lost,
             arp_answers: self.claims.answers,
             announcements: self.claims.announcements,
             duplicates: self.claims.duplicates,

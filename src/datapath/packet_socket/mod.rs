@@ -1,31 +1,33 @@
 //! MAC forwarding by this process, for hosts where no BPF program may be loaded: frames come in on a packet socket, are
 //! decided on as the XDP program would ([`crate::packet::forward`], over tables of the same layout), and go out by it.
 //!
-//! The kernel sees a copy of each frame and stays silent about those for cluster addresses, because they are not its own. A
-//! frame costs some system calls here and none there: this is the floor, not the ceiling.
+//! The kernel sees a copy of each frame and stays silent about those for cluster addresses, because they are not its own.
+//! Frames come in through memory shared with the kernel, are rewritten there and go out many per system call
+//! ([`crate::sys::packet_socket`]). What is left is the kernel's own work on each, which XDP does not have: this is the floor,
+//! not the ceiling.
 
-use std::collections::HashMap;
+mod egress;
+
 use std::io;
-use std::os::fd::IntoRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender};
-use socket2::{Domain, Socket, Type};
-
 use crate::packet::forward::{Forwarder, Memory, Verdict};
 use crate::packet::hash::HashKeys;
+use crate::sys::packet_socket::Ring;
 
 use super::coarse_clock::coarse_units;
 use super::xdp::engine::Interface;
 use super::xdp::tables::Tables;
+use egress::Egress;
 
 /// A thread for each interface; they end with this.
 #[derive(Debug)]
 pub struct PacketSockets {
     end: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -36,28 +38,36 @@ const DATAGRAMS: usize = 16_384;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// After an interface went away.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// What the socket may hold while the thread is busy: some thousand full frames.
+/// The ring is asked for what it lost once in so many batches, and whenever nothing comes: asking is a system call.
+const READING: u32 = 64;
+/// What a ring, or a socket that sends, may hold while the thread is busy: some thousand full frames.
 const BUFFER: usize = 8 << 20;
 
 impl PacketSockets {
     /// Forwards what comes in on these interfaces by these tables.
     pub fn start(tables: &Arc<Tables>, keys: HashKeys, interfaces: &[Interface]) -> io::Result<Self> {
-        let end = Arc::new(AtomicBool::new(false));
+        let (end, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut threads = Vec::new();
         for (lane, interface) in (0..).zip(interfaces) {
             // Opened here once, so that what cannot work is told at once.
             drop(open(interface.index)?);
-            let socket = PacketSocket {
+            let worker = Worker {
                 interface: interface.clone(),
                 lane,
                 tables: Arc::clone(tables),
                 keys,
                 end: Arc::clone(&end),
+                lost: Arc::clone(&lost),
             };
             let name = format!("packets-{}", interface.name);
-            threads.push(std::thread::Builder::new().name(name).spawn(move || socket.live())?);
+            threads.push(std::thread::Builder::new().name(name).spawn(move || worker.live())?);
         }
-        Ok(Self { end, threads })
+        Ok(Self { end, lost, threads })
+    }
+
+    /// Frames that found a socket or an interface full, over all interfaces.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -68,15 +78,17 @@ impl Drop for PacketSockets {
     }
 }
 
-struct PacketSocket {
+/// Forwards what comes in on one interface.
+struct Worker {
     interface: Interface,
     lane: u32,
     tables: Arc<Tables>,
     keys: HashKeys,
     end: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
 }
 
-impl PacketSocket {
+impl Worker {
     fn live(self) {
         let mut memory = Memory::new(RECORDS, DATAGRAMS);
         while !self.end.load(Ordering::Relaxed) {
@@ -95,58 +107,40 @@ impl PacketSocket {
         let words = self.tables.words();
         let forwarder = Forwarder::new(words, &self.keys, self.interface.mac, self.lane, memory);
         let mut forwarder = forwarder.map_err(io::Error::other)?;
-        let (mut sender, mut receiver) = open(self.interface.index)?;
-        let mut others: HashMap<u32, Box<dyn DataLinkSender>> = HashMap::new();
-        let mut frame = Vec::with_capacity(2048);
+        let mut ring = open(self.interface.index)?;
+        let mut egress = Egress::default();
+        let mut turns = 0_u32;
         while !self.end.load(Ordering::Relaxed) {
-            match receiver.next() {
-                Ok(bytes) => {
-                    frame.clear();
-                    frame.extend_from_slice(bytes);
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => continue,
-                Err(error) => return Err(error),
+            ring.receive(PATIENCE)?;
+            self.forward(&mut forwarder, &mut ring, &mut egress);
+            let mut lost = egress.send(&ring)?;
+            turns = turns.wrapping_add(1);
+            if ring.is_empty() || turns.is_multiple_of(READING) {
+                lost += ring.take_lost();
             }
-            let outcome = forwarder.forward(&mut frame, self.interface.index, coarse_units());
-            frame.truncate(outcome.length);
-            // A frame that the interface has no room for is lost, as on any full link; its sender repeats it.
-            match outcome.verdict {
-                Verdict::Transmit => drop(sender.send_to(&frame, None)),
-                Verdict::Redirect(index) => drop(sender_to(&mut others, index)?.send_to(&frame, None)),
-                Verdict::Drop | Verdict::Pass => {}
-            }
+            self.lost.fetch_add(lost, Ordering::Relaxed);
         }
         Ok(())
     }
-}
 
-fn sender_to(
-    others: &mut HashMap<u32, Box<dyn DataLinkSender>>,
-    index: u32,
-) -> io::Result<&mut Box<dyn DataLinkSender>> {
-    use std::collections::hash_map::Entry;
-    match others.entry(index) {
-        Entry::Occupied(known) => Ok(known.into_mut()),
-        Entry::Vacant(vacant) => Ok(vacant.insert(open(index)?.0)),
+    fn forward(&self, forwarder: &mut Forwarder<'_>, ring: &mut Ring, egress: &mut Egress) {
+        let now = coarse_units();
+        for place in 0..ring.len() {
+            let outcome = forwarder.forward(ring.frame(place), self.interface.index, now);
+            match outcome.verdict {
+                Verdict::Transmit => egress.here(place),
+                Verdict::Reply => {
+                    ring.renew(place, outcome.length);
+                    egress.here(place);
+                }
+                Verdict::Redirect(index) => egress.elsewhere(index, place),
+                Verdict::Drop | Verdict::Pass => {}
+            }
+        }
     }
 }
 
 /// The interface's own frames and those for groups; not promiscuous.
-fn open(index: u32) -> io::Result<(Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>)> {
-    let link = datalink::interfaces().into_iter().find(|link| link.index == index);
-    let link = link.ok_or_else(|| io::Error::other("it is not there"))?;
-    let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-    socket.set_recv_buffer_size(BUFFER)?;
-    let config = datalink::linux::Config {
-        read_timeout: Some(PATIENCE),
-        read_buffer_size: 65_536,
-        write_buffer_size: 65_536,
-        promiscuous: false,
-        socket_fd: Some(socket.into_raw_fd()),
-        ..datalink::linux::Config::default()
-    };
-    match datalink::linux::channel(&link, config)? {
-        Channel::Ethernet(sender, receiver) => Ok((sender, receiver)),
-        _ => Err(io::Error::other("it is no Ethernet")),
-    }
+fn open(index: u32) -> io::Result<Ring> {
+    Ring::open(index, BUFFER)
 }

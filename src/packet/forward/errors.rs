@@ -22,7 +22,7 @@ impl Forwarder<'_> {
         if answers && kind == if v4 { ECHO_REQUEST } else { ECHO_REQUEST6 } {
             let (addresses, reply) = if v4 { (packet.l3 + 12, 0) } else { (packet.l3 + 8, 129) };
             let _ = packet.echo_back(addresses, reply);
-            return self.leave(packet, Reason::Echo, Verdict::Transmit);
+            return self.leave(packet, Reason::Echo, Verdict::Reply);
         }
         // Neighbour discovery, router discovery and the like belong to this host.
         if !if v4 { matches!(kind, 3 | 4 | 11 | 12) } else { matches!(kind, 1..=4) } {

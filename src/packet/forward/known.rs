@@ -75,7 +75,7 @@ impl Forwarder<'_> {
         self.tally.add(number, Count::Resets, 1);
         self.tally.remark(Reason::Reset, packet.length());
         match packet.reset() {
-            Some(length) => Outcome { verdict: Verdict::Transmit, length },
+            Some(length) => Outcome { verdict: Verdict::Reply, length },
             None => Outcome { verdict: Verdict::Drop, length: packet.frame.len() },
         }
     }

@@ -47,6 +47,8 @@ pub enum Verdict {
     Pass,
     /// Out by the interface that it came in on.
     Transmit,
+    /// The same, as a frame made here that goes back to its sender: an echo reply or a reset.
+    Reply,
     /// Out by the interface of this number.
     Redirect(u32),
 }
