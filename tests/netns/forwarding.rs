@@ -192,6 +192,25 @@ fn what_is_wrong_is_said_and_nothing_is_left_behind() {
     lab.sh("lb", &format!("ip link set eth0 xdpdrv obj {pass} sec xdp"));
     refused(site.clone(), "another XDP program is there already (pass with id");
     lab.sh("lb", "ip link show eth0 | grep -q xdp && ip link set eth0 xdp off");
+    // A driver without XDP.
+    lab.sh("lb", "ip link add br9 type bridge && ip link set br9 up");
+    let bridge = site.replace("[\"eth0\"]", "[\"br9\"]");
+    let native = bridge.replace("xdpmode = \"auto\"", "xdpmode = \"native\"");
+    refused(native, "interface br9: its driver refuses the program");
+    let daemon = lab.start(&bridge);
+    assert!(daemon.said().contains("interface br9: packets are forwarded by XDP (generic)"), "{}", daemon.said());
+    drop(daemon);
+    assert!(lab.tsuji(&["datapath", "detach"]).status.success());
+    // Tables that are not whole. Nothing is taken away before somebody says so.
+    let daemon = lab.start(&site);
+    settle(&lab, &daemon);
+    daemon.kill();
+    lab.forget_pin("plan");
+    assert!(lab.refuse(&site).contains("holds tables that are not whole"));
+    assert!(who(&lab, CLUSTER, 1)[0].starts_with('s'), "packets go on");
+    assert!(lab.tsuji(&["datapath", "detach"]).status.success());
+    drop(lab.start(&site));
+    assert!(lab.tsuji(&["datapath", "detach"]).status.success());
     // An address of this host.
     lab.sh("lb", &format!("ip addr add {CLUSTER}/32 dev lo"));
     let daemon = lab.start(&site);

@@ -144,6 +144,13 @@ impl Lab {
         (command, socket)
     }
 
+    /// Takes one of the daemon's pinned tables away.
+    pub fn forget_pin(&self, table: &str) {
+        let pins = std::fs::read_dir(self.bpffs.join("tsuji")).unwrap().flatten();
+        let removed = pins.filter(|directory| std::fs::remove_file(directory.path().join(table)).is_ok()).count();
+        assert_eq!(removed, 1, "{table}");
+    }
+
     /// `tsuji WORDS` on the dispatcher.
     pub fn tsuji(&self, words: &[&str]) -> Output {
         let mut command = self.command("lb", env!("CARGO_BIN_EXE_tsuji"));
@@ -191,11 +198,16 @@ impl Daemon {
     }
 
     /// SIGKILL: nothing is said or tidied up.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        let mut log = File::options().append(true).open(&self.log).unwrap();
-        std::io::Write::write_all(&mut log, b"--- killed\n").unwrap();
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Ok(mut log) = File::options().append(true).open(&self.log) {
+            let _ = std::io::Write::write_all(&mut log, b"--- killed\n");
+        }
     }
 
     pub fn freeze(&self, frozen: bool) {
@@ -215,8 +227,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
         if std::thread::panicking() {
             println!("the daemon said:\n{}", self.said());
         }
