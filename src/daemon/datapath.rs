@@ -15,7 +15,8 @@ use super::chain;
 pub enum DatapathCommand {
     /// Say what is pinned: interfaces with the program, and the connection table. 1: there is nothing.
     Status,
-    /// Take the program away from all interfaces and forget all connections. A running daemon does not put it back.
+    /// Take the program away from all interfaces and forget all connections. A running daemon lets it go within some seconds,
+    /// says so in its log, and does not put it back.
     Detach,
 }
 
@@ -53,11 +54,17 @@ fn status(bpffs: &Path) -> Result<ExitCode, PinError> {
 }
 
 fn detach(bpffs: &Path) -> Result<ExitCode, PinError> {
+    let holder = Pins::present(bpffs)?.and_then(|pins| pins.holder());
     let removed = Pins::remove_all(bpffs)?;
     if removed.is_empty() {
         println!("nothing is pinned in {}", bpffs.display());
         return Ok(ExitCode::FAILURE);
     }
     println!("detached: {} pins removed from {}", removed.len(), bpffs.display());
+    if let Some(holder) = holder {
+        println!(
+            "{holder} is running: it lets the program go within some seconds, and puts it back when it is started again"
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

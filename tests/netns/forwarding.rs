@@ -42,7 +42,7 @@ pub fn settle(lab: &Lab, daemon: &Daemon) {
     }
 }
 
-fn count(answers: &[String]) -> [usize; 3] {
+pub fn count(answers: &[String]) -> [usize; 3] {
     ["s1", "s2", "s3"].map(|name| answers.iter().filter(|answer| *answer == name).count())
 }
 

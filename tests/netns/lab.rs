@@ -113,7 +113,7 @@ impl Lab {
 
     /// Starts a daemon on the dispatcher. `{bpffs}` in the configuration is this lab's BPF file system.
     pub fn start(&self, configuration: &str) -> Daemon {
-        let (mut command, socket) = self.daemon(configuration);
+        let (mut command, socket) = self.daemon("tsuji", configuration);
         let log = self.scratch.path().join("log");
         let child = command.stderr(File::options().create(true).append(true).open(&log).unwrap()).spawn().unwrap();
         let daemon = Daemon { child, socket, log };
@@ -123,19 +123,28 @@ impl Lab {
 
     /// Starts a daemon that ends by itself; what it said.
     pub fn refuse(&self, configuration: &str) -> String {
-        let output = self.daemon(configuration).0.output().unwrap();
+        self.refuse_called("tsuji", configuration)
+    }
+
+    /// The same beside one that runs: its control socket and its state have names of their own.
+    pub fn refuse_beside(&self, configuration: &str) -> String {
+        self.refuse_called("second", configuration)
+    }
+
+    fn refuse_called(&self, name: &str, configuration: &str) -> String {
+        let output = self.daemon(name, configuration).0.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         said
     }
 
-    fn daemon(&self, configuration: &str) -> (Command, PathBuf) {
-        let file = self.scratch.path().join("tsuji.toml");
-        let socket = self.scratch.path().join("control.sock");
+    fn daemon(&self, name: &str, configuration: &str) -> (Command, PathBuf) {
+        let file = self.scratch.path().join(format!("{name}.toml"));
+        let socket = self.scratch.path().join(format!("{name}.sock"));
         let head = format!(
             "[control]\nsocket = \"{}\"\nstatedir = \"{}\"\n[metrics]\nlisten = \"\"\n[log]\nloglevel = 3\n",
             socket.display(),
-            self.scratch.path().join("state").display()
+            self.scratch.path().join(format!("{name}.state")).display()
         );
         let configuration = configuration.replace("{bpffs}", &self.bpffs.display().to_string());
         std::fs::write(&file, head + &configuration).unwrap();

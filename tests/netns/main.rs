@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected should stop right there"
 )]
 
+mod faults;
 mod forwarding;
 mod lab;
 mod sockets;

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::claim::Counts;
-use crate::datapath::packet_socket::PacketSockets;
 use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
 use crate::datapath::xdp::pins::PinError;
 use crate::datapath::xdp::writer::{NextHop, NextHops};
@@ -20,6 +19,7 @@ use crate::packet::sweep::Patience;
 
 use super::super::clock;
 use super::neighbours::{Neighbour, Surroundings};
+use super::posts::Posts;
 use super::{Inbox, News, Question, Status, listing, lock};
 
 /// Between two slices of the sweep.
@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(100);
 const RENEWALS: u32 = 10;
 /// Counters reach reports this often (in ticks).
 const READINGS: u32 = 5;
+/// Whether all interfaces are still served is looked at this often (in ticks).
+const LOOKS: u32 = 20;
 
 /// Keeps the tables up to date, sweeps them and reads their counters.
 pub(super) struct Keeper {
@@ -39,10 +41,8 @@ pub(super) struct Keeper {
     patience: HashMap<u32, Patience>,
     around: Surroundings,
     status: Arc<Mutex<Status>>,
-    names: HashMap<u32, String>,
+    posts: Posts,
     refused: u64,
-    /// The engine in this process, where the kernel's is not used.
-    sockets: Option<PacketSockets>,
 }
 
 /// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us.
@@ -96,22 +96,16 @@ impl Keeper {
             patience: HashMap::new(),
             around: Surroundings::default(),
             status,
-            names: interfaces.iter().map(|interface| (interface.index, interface.name.clone())).collect(),
+            posts: Posts::new(interfaces),
             refused: 0,
-            sockets: None,
         };
         keeper.renew(Instant::now());
         Ok(keeper)
     }
 
     /// From here on packets are forwarded.
-    pub(super) fn begin(&mut self, settings: &EngineSettings, interfaces: &[Interface]) -> Result<(), EngineError> {
-        if self.engine.is_in_kernel() {
-            self.engine.attach(settings, interfaces)?;
-        } else {
-            let sockets = PacketSockets::start(self.engine.tables(), self.engine.keys(), interfaces);
-            self.sockets = Some(sockets.map_err(EngineError::Sockets)?);
-        }
+    pub(super) fn begin(&mut self) -> Result<(), EngineError> {
+        self.posts.begin(&mut self.engine)?;
         self.engine.set_active(true);
         self.tell();
         Ok(())
@@ -156,6 +150,9 @@ impl Keeper {
         }
         let patience = &self.patience;
         self.engine.sweep(&|service| patience.get(&service).copied().unwrap_or(SHORT));
+        if ticks.is_multiple_of(LOOKS) {
+            self.posts.look(&mut self.engine);
+        }
         if ticks.is_multiple_of(READINGS) {
             self.carry_counters();
             self.tell();
@@ -209,18 +206,10 @@ impl Keeper {
         }
     }
 
-    fn modes(&self) -> Vec<(String, &'static str)> {
-        if !self.engine.is_in_kernel() {
-            return self.names.values().map(|name| (name.clone(), "packet socket")).collect();
-        }
-        let named = |(index, mode): (u32, &'static str)| Some((self.names.get(&index)?.clone(), mode));
-        self.engine.modes().into_iter().filter_map(named).collect()
-    }
-
     fn tell(&self) {
         let census = self.engine.last_census();
         *lock(&self.status) = Status {
-            interfaces: self.modes(),
+            interfaces: self.posts.modes(&self.engine),
             reasons: self.engine.reasons(),
             connections: (census.entries, u64::from(self.engine.tables().connections.len()) * 4),
             half_open: census.half_open,

@@ -6,6 +6,7 @@ pub mod interfaces;
 mod keeper;
 mod listing;
 pub mod neighbours;
+mod posts;
 mod status;
 
 use std::collections::{BTreeMap, HashSet};
@@ -106,7 +107,7 @@ impl Packets {
         let interfaces = settings.interfaces.iter().map(|name| interface(name)).collect::<Result<Vec<_>, _>>()?;
         let status = Arc::new(Mutex::new(Status::default()));
         let mut keeper = Keeper::new(settings, &interfaces, table, Arc::clone(&status))?;
-        keeper.begin(settings, &interfaces)?;
+        keeper.begin()?;
         for (name, mode) in &lock(&status).interfaces {
             tracing::info!(target: "tsuji::state", "interface {name}: packets are forwarded by {mode}");
         }

@@ -1,6 +1,5 @@
 //! The XDP engine: programs at their interfaces, and the tables behind them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,9 +16,10 @@ use crate::sys::datapath_layout::{Counters, SCHEMA, Tally};
 use crate::wire::Mac;
 
 use super::super::coarse_clock::coarse_units;
-use super::attach::{AttachError, Attachment, Place};
-use super::load::{LoadError, Loaded, Loading, Sizes};
-use super::pins::{PinError, Pins};
+use super::attach::AttachError;
+use super::load::{LoadError, Sizes};
+use super::pins::PinError;
+use super::programs::{Ground, Programs, remove_maps};
 use super::tables::Tables;
 use super::writer::{NextHops, WriteError, Writer};
 
@@ -53,8 +53,8 @@ pub struct XdpEngine {
     tables: Arc<Tables>,
     keys: HashKeys,
     writer: Writer,
-    loaded: Vec<Loaded>,
-    attached: Vec<Attachment>,
+    /// In the kernel; `None`: somebody in this process forwards.
+    programs: Option<Programs>,
     sweep: Progress,
     /// The affinity records and fragments: held for as long as the tables are.
     _maps: Vec<Map>,
@@ -84,10 +84,10 @@ const FLOOD: u32 = 125_000;
 const RECORDS: u32 = 262_144;
 
 impl XdpEngine {
-    /// Loads the program for each interface, with pinned tables where the BPF file system is there. Nothing is attached yet.
+    /// Loads the program for each interface, with pinned tables that no other process uses meanwhile. Nothing is attached yet.
     pub fn load(settings: &EngineSettings, interfaces: &[Interface]) -> Result<Self, EngineError> {
-        let pins = Pins::at(&settings.bpffs)?;
-        let legacy = pins.legacy()?;
+        let ground = Ground::take(settings)?;
+        let legacy = ground.pins.legacy()?;
         let cpus = aya::util::nr_cpus().map_or(1, |count| count as u32);
         let mut sizes = Sizes::of(settings.connections, RECORDS, cpus);
         let keys = match legacy {
@@ -103,18 +103,15 @@ impl XdpEngine {
             }
             None => random_keys().map_err(EngineError::Random)?,
         };
-        let loading =
-            |interface: &Interface| Loading { keys, sizes, mac: interface.mac, pins: Some(pins.maps().to_owned()) };
-        let loaded = interfaces.iter().map(|interface| loading(interface).load());
-        let loaded = loaded.collect::<Result<Vec<_>, _>>().inspect_err(|_| remove_new(&pins, legacy.is_none()))?;
-        Self::over(loaded, sizes, keys, legacy.is_some())
-    }
-
-    fn over(mut loaded: Vec<Loaded>, sizes: Sizes, keys: HashKeys, adopted: bool) -> Result<Self, EngineError> {
-        let first = loaded.first_mut().ok_or_else(|| LoadError::Other("no interface is named".to_owned()))?;
-        let tables = first.tables()?;
-        let maps = ["affinity", "fragments"].into_iter().filter_map(|name| first.take_map(name)).collect();
-        Ok(Self::with(tables, loaded, maps, (sizes, keys, adopted)))
+        let directory = ground.pins.maps().to_owned();
+        let remove_new = |_: &LoadError| {
+            if legacy.is_none() {
+                remove_maps(&directory)
+            }
+        };
+        let mut programs = ground.load(keys, sizes, interfaces).inspect_err(remove_new)?;
+        let (tables, maps) = programs.tables()?;
+        Ok(Self::with(tables, Some(programs), maps, (sizes, keys, legacy.is_some())))
     }
 
     /// Tables in this process, for packet sockets: no program, nothing pinned, nothing that outlives the process.
@@ -122,12 +119,12 @@ impl XdpEngine {
         let sizes = Sizes::of(settings.connections, RECORDS, lanes as u32);
         let keys = random_keys().map_err(EngineError::Random)?;
         let tables = Tables::in_process(&sizes).map_err(EngineError::Memory)?;
-        Ok(Self::with(tables, Vec::new(), Vec::new(), (sizes, keys, false)))
+        Ok(Self::with(tables, None, Vec::new(), (sizes, keys, false)))
     }
 
     fn with(
         tables: Tables,
-        loaded: Vec<Loaded>,
+        programs: Option<Programs>,
         maps: Vec<Map>,
         (sizes, keys, adopted): (Sizes, HashKeys, bool),
     ) -> Self {
@@ -140,17 +137,7 @@ impl XdpEngine {
         let _ = tables.live.set(0, live);
         let before = (0..MAX_SERVERS).map(|number| tables.counted(number)).collect();
         let sweep = Progress::default();
-        let mut engine = Self {
-            tables: Arc::new(tables),
-            keys,
-            writer,
-            loaded,
-            attached: Vec::new(),
-            sweep,
-            _maps: maps,
-            adopted,
-            before,
-        };
+        let mut engine = Self { tables: Arc::new(tables), keys, writer, programs, sweep, _maps: maps, adopted, before };
         if adopted {
             engine.count_all();
         }
@@ -158,44 +145,29 @@ impl XdpEngine {
     }
 
     /// Puts the programs at their interfaces. On an error none of those that came new stays.
-    pub fn attach(&mut self, settings: &EngineSettings, interfaces: &[Interface]) -> Result<(), EngineError> {
-        let pins = Pins::at(&settings.bpffs)?;
-        let places = interfaces.iter().map(|interface| Place {
-            name: interface.name.clone(),
-            index: interface.index,
-            mode: settings.xdpmode,
-            pin: pins.link(interface.index),
-        });
-        let mut new = Vec::new();
-        for (loaded, place) in self.loaded.iter_mut().zip(places) {
-            let is_new = !place.pin.exists();
-            match place.attach(loaded) {
-                Ok(attachment) => self.attached.push(attachment),
-                Err(error) => {
-                    self.attached.clear();
-                    new.iter().for_each(|pin| drop(std::fs::remove_file::<&std::path::PathBuf>(pin)));
-                    remove_new(&pins, !self.adopted);
-                    return Err(error.into());
-                }
+    pub fn attach(&mut self, interfaces: &[Interface]) -> Result<(), EngineError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        programs.attach(interfaces).inspect_err(|_| {
+            if !self.adopted {
+                programs.remove_maps();
             }
-            new.extend(is_new.then_some(place.pin));
-        }
+        })?;
         Ok(())
     }
 
     /// Whether programs of the kernel forward; else somebody in this process has to, by [`tables`](Self::tables).
     pub fn is_in_kernel(&self) -> bool {
-        !self.loaded.is_empty()
+        self.programs.is_some()
     }
 
-    /// How each interface is served.
-    pub fn modes(&self) -> Vec<(u32, &'static str)> {
-        let word = |attachment: &Attachment| match attachment.mode {
-            Some(aya::programs::XdpMode::Driver) => "XDP (native)",
-            Some(_) => "XDP (generic)",
-            None => "XDP (adopted)",
-        };
-        self.attached.iter().map(|attachment| (attachment.interface, word(attachment))).collect()
+    /// How the interface at this place of those that it was loaded for is served; `None`: it is not.
+    pub fn mode(&self, place: usize) -> Option<&'static str> {
+        self.programs.as_ref()?.mode(place)
+    }
+
+    /// Whether `tsuji datapath detach` took the interface at this place away; `true` once, and from then on it is not served.
+    pub fn let_go_if_detached(&mut self, place: usize) -> bool {
+        self.programs.as_mut().is_some_and(|programs| programs.let_go_if_detached(place))
     }
 
     /// Brings the tables to this plan.
@@ -382,13 +354,4 @@ fn random_keys() -> std::io::Result<HashKeys> {
         *key = u64::from_ne_bytes(*chunk);
     }
     Ok(HashKeys(keys))
-}
-
-/// Takes away what this start has pinned, when it comes to nothing.
-fn remove_new(pins: &Pins, new: bool) {
-    let directory: &Path = pins.maps();
-    if new {
-        super::load::PINNED.iter().for_each(|name| drop(std::fs::remove_file(directory.join(name))));
-        drop(std::fs::remove_dir(directory));
-    }
 }

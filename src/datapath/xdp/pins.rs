@@ -15,6 +15,7 @@ use crate::sys::datapath_layout::{Live, SCHEMA};
 use crate::sys::shared_array::SharedArray;
 
 use super::load::PINNED;
+use super::lock::{Holder, holder_of};
 
 /// The directory of this version's pins.
 #[derive(Clone, Debug)]
@@ -34,6 +35,11 @@ pub enum PinError {
          connections are forgotten"
     )]
     Unusable { directory: PathBuf },
+    #[error(
+        "the tables in {directory} are in use by {holder}: stop it, or give this one a `bpffs` of its own (a directory that \
+         is made in the BPF file system will do)"
+    )]
+    Held { directory: PathBuf, holder: Holder },
 }
 
 /// What an earlier process left.
@@ -70,7 +76,17 @@ impl Pins {
     }
 
     pub fn link(&self, interface: u32) -> PathBuf {
-        self.directory.join(format!("link-{interface}"))
+        self.directory.join(Self::link_name(interface))
+    }
+
+    /// The pin of an interface's link, in the directory.
+    pub fn link_name(interface: u32) -> String {
+        format!("link-{interface}")
+    }
+
+    /// The daemon that uses them now, where it can be told.
+    pub fn holder(&self) -> Option<Holder> {
+        holder_of(&self.directory)
     }
 
     /// What is there already; `None`: nothing.
