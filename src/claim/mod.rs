@@ -80,6 +80,18 @@ pub struct Counts {
     pub duplicates: u64,
 }
 
+impl Counts {
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            answers: self.answers + other.answers,
+            announcements: self.announcements + other.announcements,
+            late: self.late + other.late,
+            excess: self.excess + other.excess,
+            duplicates: self.duplicates + other.duplicates,
+        }
+    }
+}
+
 /// Between two ticks.
 pub const TICK: Duration = Duration::from_millis(50);
 /// A claim is a lease of 0.8 × the 300 ms after which a partner is thought dead; who is later than that does not answer.

@@ -1,10 +1,11 @@
 //! What goes wrong beneath a running daemon: others at its pins, interfaces that change.
 
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use super::forwarding::{count, lab, settle, site};
-use super::lab::{CLUSTER, Daemon};
-use super::web::who;
+use super::lab::{CLUSTER, Daemon, Lab};
+use super::web::{Connection, who};
 
 /// How often the log says so.
 fn times(daemon: &Daemon, words: &str) -> usize {
@@ -48,4 +49,146 @@ fn a_detach_beneath_a_daemon_is_told_and_ends_the_forwarding_until_a_restart() {
     daemon.kill();
     let daemon = lab.start(&site("native", ""));
     settle(&lab, &daemon);
+}
+
+/// A connection of the client that asks whenever it is told to, for the name of its server.
+struct Visitor {
+    ask: Sender<()>,
+    heard: Receiver<std::io::Result<String>>,
+}
+
+impl Visitor {
+    fn new(lab: &Lab) -> Self {
+        let (ask, asked) = channel();
+        let (hear, heard) = channel();
+        lab.on("client", move || {
+            let mut connection = Connection::open(CLUSTER).unwrap();
+            while asked.recv().is_ok() {
+                hear.send(connection.ask()).unwrap();
+            }
+        });
+        Self { ask, heard }
+    }
+
+    fn ask(&self) -> String {
+        self.ask.send(()).unwrap();
+        self.heard.recv().unwrap().unwrap()
+    }
+}
+
+/// It is forwarded again within a second or so: with what the client's TCP waits until it repeats a SYN, a few.
+fn flows_again(lab: &Lab, daemon: &Daemon, since: Instant) {
+    daemon.wait_until("connections flow again", || who(lab, CLUSTER, 1)[0].starts_with('s'));
+    let taken = since.elapsed();
+    assert!(taken < Duration::from_secs(4), "{taken:?}; the daemon said:\n{}", daemon.said());
+    assert_eq!(count(&who(lab, CLUSTER, 20)).iter().sum::<usize>(), 20);
+}
+
+/// Once an interface was deleted and made again, nothing was forwarded until the daemon was started again.
+#[test]
+fn an_interface_that_is_made_anew_is_served_again() {
+    for mode in ["native", "packet_socket"] {
+        let Some(lab) = lab() else { return };
+        let daemon = lab.start(&site(mode, ""));
+        settle(&lab, &daemon);
+        let visitor = Visitor::new(&lab);
+        let server = visitor.ask();
+        lab.sh("lb", "ip link del eth0");
+        daemon.wait_until("it is told", || times(&daemon, "interface eth0 is gone (index ") == 1);
+        daemon.wait_until("it is reported", || {
+            daemon.dscontrol("executor report").lines().any(|line| line.contains("eth0") && line.ends_with(" gone"))
+        });
+        let since = Instant::now();
+        lab.connect_dispatcher_again("");
+        flows_again(&lab, &daemon, since);
+        assert_eq!(visitor.ask(), server, "{mode}: its connection goes on");
+        let how = if mode == "packet_socket" { "packet socket".to_owned() } else { format!("XDP ({mode})") };
+        assert_eq!(times(&daemon, "interface eth0 is another one now (index "), 1, "{}", daemon.said());
+        assert!(daemon.dscontrol("executor report").contains(&format!(" {how}\n")), "{}", daemon.said());
+        if mode == "native" {
+            let status = lab.tsuji(&["datapath", "status"]);
+            let status = String::from_utf8_lossy(&status.stdout);
+            assert_eq!(status.matches("interface ").count(), 1, "the old link's pin is gone: {status}");
+            assert!(status.contains("interface eth0: XDP program attached"), "{status}");
+        }
+    }
+}
+
+/// The program has the MAC address of its interface as a constant, and passed all frames to the new one by.
+#[test]
+fn an_interface_with_another_mac_address_is_served_again() {
+    for mode in ["native", "generic", "packet_socket"] {
+        let Some(lab) = lab() else { return };
+        let daemon = lab.start(&site(mode, ""));
+        settle(&lab, &daemon);
+        let visitor = Visitor::new(&lab);
+        let server = visitor.ask();
+        let since = Instant::now();
+        lab.sh("lb", "ip link set eth0 address 02:00:00:00:77:77");
+        daemon.wait_until("it is told", || times(&daemon, "MAC 02:00:00:00:77:77): packets are forwarded by") == 1);
+        flows_again(&lab, &daemon, since);
+        assert_eq!(visitor.ask(), server, "{mode}: its connection goes on");
+        lab.sh("client", &format!("ip neigh show {CLUSTER} | grep -q 02:00:00:00:77:77"));
+    }
+}
+
+#[test]
+fn an_interface_that_cannot_be_served_is_tried_again() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("native", ""));
+    settle(&lab, &daemon);
+    lab.sh("lb", "ip link set eth0 down && ip link set eth0 name other");
+    daemon.wait_until("it is told", || times(&daemon, "interface eth0 is gone") == 1);
+    let pass = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
+    daemon.wait_until("the program is gone from there", || {
+        let put = lab.command("lb", "ip").args(["link", "set", "other", "xdpdrv", "obj", pass, "sec", "xdp"]).output();
+        put.unwrap().status.success()
+    });
+    lab.sh("lb", "ip link set other name eth0 && ip link set eth0 up");
+    daemon.wait_until("it is refused", || times(&daemon, "another XDP program is there already (pass with id") == 1);
+    std::thread::sleep(Duration::from_secs(7));
+    assert_eq!(times(&daemon, "another XDP program is there already"), 1, "once: {}", daemon.said());
+    lab.sh("lb", "ip link set eth0 xdp off");
+    daemon.wait_until("it is served", || times(&daemon, "interface eth0 is another one now") == 2);
+    daemon.wait_until("connections flow again", || who(&lab, CLUSTER, 1)[0].starts_with('s'));
+}
+
+/// The pin of a link is called by its interface's index. One that was made anew while no daemon ran may have the index of the
+/// old one, and the start failed with the kernel's `ENOLINK`.
+#[test]
+fn a_link_of_an_interface_that_has_gone_is_no_hindrance_to_the_next_start() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("native", ""));
+    settle(&lab, &daemon);
+    daemon.kill();
+    let shown = lab.command("lb", "ip").args(["-o", "link", "show", "eth0"]).output().unwrap().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let (index, _) = shown.split_once(':').unwrap();
+    lab.sh("lb", "ip link del eth0");
+    lab.connect_dispatcher_again(&format!("index {index}"));
+    let daemon = lab.start(&site("native", ""));
+    assert!(daemon.said().contains("interface eth0: packets are forwarded by XDP (native)"), "{}", daemon.said());
+    settle(&lab, &daemon);
+}
+
+/// The first interface lends the engine its tables, and stays no less replaceable for that.
+#[test]
+fn the_other_interfaces_go_on_while_one_is_away() {
+    for mode in ["native", "packet_socket"] {
+        let Some(lab) = lab() else { return };
+        let spare = "ip link add spare type veth peer name far && ip link set far up && ip link set spare up";
+        lab.sh("lb", spare);
+        let daemon = lab.start(&site(mode, "").replace("[\"eth0\"]", "[\"spare\", \"eth0\"]"));
+        settle(&lab, &daemon);
+        let visitor = Visitor::new(&lab);
+        let server = visitor.ask();
+        lab.sh("lb", "ip link del spare");
+        daemon.wait_until("it is told", || times(&daemon, "interface spare is gone") == 1);
+        assert_eq!(visitor.ask(), server, "{mode}");
+        assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5], "{mode}");
+        lab.sh("lb", spare);
+        daemon.wait_until("it is served again", || times(&daemon, "interface spare is another one now") == 1);
+        assert_eq!(visitor.ask(), server, "{mode}");
+        assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5], "{mode}");
+    }
 }

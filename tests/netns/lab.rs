@@ -51,7 +51,7 @@ impl Lab {
         self.sh("switch", "ip link add br0 type bridge && ip link set br0 up");
         for (place, host) in HOSTS.into_iter().enumerate() {
             self.add_namespace(host);
-            self.connect(host, place + 1);
+            self.connect(host, place + 1, "");
         }
         for server in ["s1", "s2", "s3"] {
             self.sh(server, &format!("ip addr add {CLUSTER}/32 dev lo && ip addr add {CLUSTER6}/128 dev lo nodad"));
@@ -60,7 +60,18 @@ impl Lab {
                 "for i in all eth0; do echo 1 > /proc/sys/net/ipv4/conf/$i/arp_ignore; echo 2 > /proc/sys/net/ipv4/conf/$i/arp_announce; done",
             );
         }
+        self.let_answers_through();
+    }
+
+    /// A program at the far end of the dispatcher's link, without which a veth pair loses what it sends back.
+    fn let_answers_through(&self) {
         self.sh("switch", &format!("ip link set to-lb xdpdrv obj {PASS} sec xdp"));
+    }
+
+    /// The dispatcher's interface as it was, and another one: to be called when it was deleted. `more`: how it is made.
+    pub fn connect_dispatcher_again(&self, more: &str) {
+        self.connect("lb", 2, more);
+        self.let_answers_through();
     }
 
     fn add_namespace(&self, host: &str) {
@@ -70,8 +81,11 @@ impl Lab {
 
     /// A veth pair to the bridge. Frames must leave complete: a program that sends them back knows nothing of checksums
     /// and segments that are left to a network card.
-    fn connect(&self, host: &str, number: usize) {
-        sh(&format!("ip link add eth0 netns {0}{host} type veth peer name to-{host} netns {0}switch", self.prefix));
+    fn connect(&self, host: &str, number: usize, more: &str) {
+        sh(&format!(
+            "ip link add eth0 netns {0}{host} {more} type veth peer name to-{host} netns {0}switch",
+            self.prefix
+        ));
         self.sh("switch", &format!("ip link set to-{host} master br0 up"));
         self.sh(host, "ip link set eth0 up");
         self.sh(

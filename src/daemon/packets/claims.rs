@@ -3,18 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, UdpSocket};
-use std::os::fd::IntoRawFd;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender, NetworkInterface};
-use socket2::{Domain, SockFilter, Socket, Type};
+use pnet::datalink::{self, DataLinkSender, NetworkInterface};
 
 use crate::claim::{Action, Alert, Claims, Counts, Event, Owned, TICK};
 use crate::datapath::xdp::engine::Interface;
+
+use super::wire::{Groups, Wire, link};
 
 /// What the threads are to claim.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Wish {
     asked: BTreeMap<IpAddr, bool>,
     addresses: BTreeSet<IpAddr>,
     active: bool,
+    /// Another number: links or addresses of this host have changed.
+    link_news: u64,
 }
 
 /// The threads that claim.
@@ -44,7 +46,7 @@ impl Claimants {
         for (place, interface) in interfaces.iter().enumerate() {
             let first = place == 0;
             let claimant = Claimant {
-                interface: interface.clone(),
+                name: interface.name.clone(),
                 first,
                 place,
                 wish: Arc::clone(&wish),
@@ -90,15 +92,14 @@ impl Claimants {
         lock(&self.wish).active = active;
     }
 
+    /// Links or addresses of this host have changed: each thread looks whether its interface is still the one that it speaks on.
+    pub fn look_again(&self, link_news: u64) {
+        lock(&self.wish).link_news = link_news;
+    }
+
     /// Over all interfaces.
     pub fn counts(&self) -> Counts {
-        lock(&self.counts).iter().fold(Counts::default(), |sum, one| Counts {
-            answers: sum.answers + one.answers,
-            announcements: sum.announcements + one.announcements,
-            late: sum.late + one.late,
-            excess: sum.excess + one.excess,
-            duplicates: sum.duplicates + one.duplicates,
-        })
+        lock(&self.counts).iter().copied().fold(Counts::default(), Counts::plus)
     }
 }
 
@@ -114,7 +115,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 struct Claimant {
-    interface: Interface,
+    name: String,
     first: bool,
     place: usize,
     wish: Arc<Mutex<Wish>>,
@@ -122,73 +123,56 @@ struct Claimant {
     end: Arc<AtomicBool>,
 }
 
-/// An interface as its claimant holds it.
-struct Wire {
-    sender: Box<dyn DataLinkSender>,
-    receiver: Box<dyn DataLinkReceiver>,
-    link: NetworkInterface,
-}
+/// Addresses that were wished for, and whether they are spoken for.
+type Wished = (BTreeSet<IpAddr>, bool);
 
 /// After an interface went away, or was not there.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl Claimant {
     fn live(self) {
-        let mut told = false;
+        let (mut told, mut before) = (false, Counts::default());
         while !self.end.load(Ordering::Relaxed) {
-            let served = self.open().and_then(|wire| {
-                told = false;
-                self.serve(wire)
-            });
-            match served {
-                Ok(()) => return,
-                Err(error) if !told => {
-                    tracing::error!(
-                        "interface {}: cluster addresses are not claimed: {error}; tried again every second",
-                        self.interface.name
-                    );
-                    told = true;
+            let link_news = lock(&self.wish).link_news;
+            let served = Wire::open(&self.name).and_then(|wire| {
+                if std::mem::take(&mut told) {
+                    tracing::info!(target: "tsuji::state", "interface {}: cluster addresses are claimed again", self.name);
                 }
-                Err(_) => {}
+                self.serve(wire, link_news, &mut before)
+            });
+            let Err(error) = served else { continue };
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!(
+                    target: "tsuji::state",
+                    "interface {}: cluster addresses are not claimed: {error}; tried again every second",
+                    self.name
+                );
             }
-            std::thread::sleep(TRY_AGAIN);
+            self.wait(link_news);
         }
     }
 
-    fn open(&self) -> io::Result<Wire> {
-        let link = datalink::interfaces().into_iter().find(|link| link.index == self.interface.index);
-        let link = link.filter(NetworkInterface::is_up).ok_or_else(|| io::Error::other("it is not there or not up"))?;
-        // Without a protocol nothing comes in before the filter stands.
-        let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-        socket.attach_filter(&FILTER)?;
-        let config = datalink::linux::Config {
-            read_timeout: Some(TICK / 2),
-            promiscuous: false,
-            socket_fd: Some(socket.into_raw_fd()),
-            ..datalink::linux::Config::default()
-        };
-        match datalink::linux::channel(&link, config)? {
-            Channel::Ethernet(sender, receiver) => Ok(Wire { sender, receiver, link }),
-            _ => Err(io::Error::other("it is no Ethernet")),
+    /// Until it is time to try again, or links have changed.
+    fn wait(&self, link_news: u64) {
+        let until = Instant::now() + TRY_AGAIN;
+        while Instant::now() < until && lock(&self.wish).link_news == link_news {
+            std::thread::sleep(TICK);
         }
     }
 
-    fn serve(&self, mut wire: Wire) -> io::Result<()> {
+    /// Until this is to end, or the interface has become another one.
+    fn serve(&self, mut wire: Wire, mut link_news: u64, before: &mut Counts) -> io::Result<()> {
         let mut claims = Claims::new(Instant::now());
         let mut groups = Groups::default();
         let mut ticked = Instant::now();
         let mut known = None;
+        let counted = *before;
         while !self.end.load(Ordering::Relaxed) {
-            let mut actions = self.wishes(&mut claims, &mut known, &wire.link);
-            match wire.receiver.next() {
-                Ok(bytes) => {
-                    let received = Instant::now();
-                    let event = Event::Frame { interface: self.interface.index, received, bytes };
-                    actions.extend(claims.handle(event, received));
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {}
-                Err(error) => return Err(error),
+            if self.has_become_another(&mut wire, &mut link_news, &mut known) {
+                return Ok(());
             }
+            let mut actions = self.wishes(&mut claims, &mut known, &wire);
+            actions.extend(hear(&mut wire, &mut claims)?);
             let now = Instant::now();
             if now.saturating_duration_since(ticked) >= TICK / 2 {
                 ticked = now;
@@ -197,20 +181,31 @@ impl Claimant {
             for action in actions {
                 self.carry_out(action, wire.sender.as_mut(), &mut groups)?;
             }
+            *before = counted.plus(claims.counts());
             if let Some(counts) = lock(&self.counts).get_mut(self.place) {
-                *counts = claims.counts();
+                *counts = *before;
             }
         }
         Ok(())
     }
 
+    /// Whether another interface has the name now, or this one another MAC address. News besides may have changed on whose
+    /// network an address is, so that is asked anew.
+    fn has_become_another(&self, wire: &mut Wire, link_news: &mut u64, known: &mut Option<Wished>) -> bool {
+        let newest = lock(&self.wish).link_news;
+        if std::mem::replace(link_news, newest) == newest {
+            return false;
+        }
+        *known = None;
+        // One that is not there ends the socket, and that is told as such.
+        let Some(link) = link(&self.name) else { return false };
+        let is_another = (link.index, link.mac) != (wire.link.index, wire.link.mac);
+        wire.link = link;
+        is_another
+    }
+
     /// What is wished now, where that is new.
-    fn wishes(
-        &self,
-        claims: &mut Claims,
-        known: &mut Option<(BTreeSet<IpAddr>, bool)>,
-        link: &NetworkInterface,
-    ) -> Vec<Action> {
+    fn wishes(&self, claims: &mut Claims, known: &mut Option<Wished>, wire: &Wire) -> Vec<Action> {
         let (addresses, active) = {
             let wish = lock(&self.wish);
             let wish = (&wish.addresses, wish.active);
@@ -220,15 +215,13 @@ impl Claimant {
             (wish.0.clone(), wish.1)
         };
         *known = Some((addresses.clone(), active));
-        let at_home = |address: &IpAddr| link.ips.iter().any(|network| network.contains(*address));
-        let elsewhere = |address: &IpAddr| {
-            let links = datalink::interfaces();
-            links
-                .iter()
-                .any(|other| other.index != link.index && other.ips.iter().any(|network| network.contains(*address)))
-        };
-        let ours = addresses.into_iter().filter(|address| at_home(address) || (self.first && !elsewhere(address)));
-        let owned = |address| Owned { address, interface: self.interface.index, mac: self.interface.mac };
+        let is_near = |link: &NetworkInterface, address: &IpAddr| link.ips.iter().any(|net| net.contains(*address));
+        let links = datalink::interfaces();
+        let elsewhere =
+            |address: &IpAddr| links.iter().any(|other| other.index != wire.link.index && is_near(other, address));
+        let ours =
+            addresses.into_iter().filter(|address| is_near(&wire.link, address) || (self.first && !elsewhere(address)));
+        let owned = |address| Owned { address, interface: wire.interface.index, mac: wire.interface.mac };
         let now = Instant::now();
         let mut actions = claims.handle(Event::Own(ours.map(owned).collect()), now);
         actions.extend(claims.handle(Event::Active(active), now));
@@ -245,7 +238,7 @@ impl Claimant {
                     target: "tsuji::state",
                     "{address} is claimed by another station too, with MAC {mac}, on {}: if it is a server, it must not \
                      answer ARP for the cluster address",
-                    self.interface.name
+                    self.name
                 );
                 Ok(())
             }
@@ -257,48 +250,15 @@ impl Claimant {
     }
 }
 
-/// Memberships of solicited-node groups, which end with the socket.
-#[derive(Debug, Default)]
-struct Groups(Option<UdpSocket>);
-
-impl Groups {
-    fn socket(&mut self) -> io::Result<&UdpSocket> {
-        if self.0.is_none() {
-            self.0 = Some(UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?);
+/// The next frame, if one comes in time.
+fn hear(wire: &mut Wire, claims: &mut Claims) -> io::Result<Vec<Action>> {
+    match wire.receiver.next() {
+        Ok(bytes) => {
+            let received = Instant::now();
+            let event = Event::Frame { interface: wire.interface.index, received, bytes };
+            Ok(claims.handle(event, received))
         }
-        self.0.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-
-    fn join(&mut self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.socket()?.join_multicast_v6(&group, interface)
-    }
-
-    fn leave(&mut self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
-        // Several addresses may share a group, and the kernel counts memberships of a socket once.
-        let _ = self.socket()?.leave_multicast_v6(&group, interface);
-        Ok(())
+        Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
-
-/// Classic BPF: ARP, and of IPv6 neighbour solicitations and advertisements without extension headers. Opcodes and their
-/// meaning: `linux/filter.h`.
-const FILTER: [SockFilter; 10] = {
-    const LOAD_HALF: u16 = 0x28;
-    const LOAD_BYTE: u16 = 0x30;
-    const JUMP_EQUAL: u16 = 0x15;
-    const JUMP_GREATER: u16 = 0x25;
-    const JUMP_AT_LEAST: u16 = 0x35;
-    const RETURN: u16 = 0x06;
-    [
-        SockFilter::new(LOAD_HALF, 0, 0, 12),
-        SockFilter::new(JUMP_EQUAL, 6, 0, 0x0806),
-        SockFilter::new(JUMP_EQUAL, 0, 6, 0x86dd),
-        SockFilter::new(LOAD_BYTE, 0, 0, 20),
-        SockFilter::new(JUMP_EQUAL, 0, 4, 58),
-        SockFilter::new(LOAD_BYTE, 0, 0, 54),
-        SockFilter::new(JUMP_AT_LEAST, 0, 2, 135),
-        SockFilter::new(JUMP_GREATER, 1, 0, 136),
-        SockFilter::new(RETURN, 0, 0, 0xffff),
-        SockFilter::new(RETURN, 0, 0, 0),
-    ]
-};

@@ -1,9 +1,13 @@
 //! The interfaces that the configuration names, as this host has them.
 
+use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+use pnet::datalink::{self, NetworkInterface};
 
 use crate::datapath::xdp::engine::Interface;
 use crate::wire::Mac;
+
+use super::presence::Sight;
 
 /// An interface that packets cannot come in on.
 #[derive(Debug, thiserror::Error)]
@@ -12,21 +16,43 @@ pub enum InterfaceError {
     Missing { name: String, present: String },
     #[error("interface {name} has no Ethernet address, so MAC forwarding has no place there")]
     NotEthernet { name: String },
+    #[error("interface {name} cannot be looked at: {source}")]
+    Unread { name: String, source: Errno },
 }
 
 /// Looks an interface up by its name.
 pub fn interface(name: &str) -> Result<Interface, InterfaceError> {
-    let missing = || InterfaceError::Missing { name: name.to_owned(), present: present() };
-    let index = if_nametoindex(name).map_err(|_| missing())?;
-    let not_ethernet = || InterfaceError::NotEthernet { name: name.to_owned() };
-    let found = pnet::datalink::interfaces().into_iter().find(|interface| interface.index == index);
-    let found = found.ok_or_else(missing)?;
-    let mac = found.mac.filter(|mac| !found.is_loopback() && !mac.is_zero()).ok_or_else(not_ethernet)?;
-    Ok(Interface { name: name.to_owned(), index, mac: Mac(mac.octets()) })
+    interface_among(&datalink::interfaces(), name)
 }
 
-fn present() -> String {
-    let mut names: Vec<_> = pnet::datalink::interfaces().into_iter().map(|interface| interface.name).collect();
+/// What became of the interface of this name, among those that this host has.
+pub fn sight(links: &[NetworkInterface], name: &str) -> Sight {
+    match interface_among(links, name) {
+        Ok(interface) => Sight::There(interface),
+        Err(InterfaceError::Missing { .. }) => Sight::Gone,
+        Err(InterfaceError::NotEthernet { .. } | InterfaceError::Unread { .. }) => Sight::Unclear,
+    }
+}
+
+/// Whether there is one is asked of the kernel by name: a list is read in pieces, and may be cut short by a change.
+fn interface_among(links: &[NetworkInterface], name: &str) -> Result<Interface, InterfaceError> {
+    let name = name.to_owned();
+    let index = match if_nametoindex(&*name) {
+        Ok(index) => index,
+        Err(Errno::ENODEV) => return Err(InterfaceError::Missing { name, present: present(links) }),
+        Err(source) => return Err(InterfaceError::Unread { name, source }),
+    };
+    let Some(found) = links.iter().find(|link| link.index == index) else {
+        return Err(InterfaceError::Unread { name, source: Errno::EAGAIN });
+    };
+    match found.mac.filter(|mac| !found.is_loopback() && !mac.is_zero()) {
+        Some(mac) => Ok(Interface { name, index, mac: Mac(mac.octets()) }),
+        None => Err(InterfaceError::NotEthernet { name }),
+    }
+}
+
+fn present(links: &[NetworkInterface]) -> String {
+    let mut names: Vec<_> = links.iter().map(|link| link.name.clone()).collect();
     names.sort();
     names.dedup();
     names.join(", ")
@@ -42,5 +68,11 @@ mod tests {
         assert!(said.starts_with("there is no interface eth9999 here; there are: "), "{said}");
         assert!(said.contains("lo"), "{said}");
         assert!(matches!(interface("lo"), Err(InterfaceError::NotEthernet { .. })));
+    }
+
+    #[test]
+    fn a_list_without_the_interface_does_not_mean_that_it_has_gone() {
+        assert_eq!(sight(&datalink::interfaces(), "eth9999"), Sight::Gone);
+        assert_eq!(sight(&[], "lo"), Sight::Unclear);
     }
 }

@@ -131,8 +131,12 @@ impl Keeper {
 
     fn hear(&mut self, news: News) {
         let is_new = news.table.is_some() || news.around.is_some();
+        let links_changed = news.around.as_ref().is_some_and(|around| around.link_news != self.around.link_news);
         self.table = news.table.unwrap_or_else(|| Arc::clone(&self.table));
         self.around = news.around.unwrap_or_else(|| std::mem::take(&mut self.around));
+        if links_changed {
+            self.posts.look(&mut self.engine, Instant::now());
+        }
         if is_new {
             self.renew(Instant::now());
         }
@@ -151,7 +155,7 @@ impl Keeper {
         let patience = &self.patience;
         self.engine.sweep(&|service| patience.get(&service).copied().unwrap_or(SHORT));
         if ticks.is_multiple_of(LOOKS) {
-            self.posts.look(&mut self.engine);
+            self.posts.look(&mut self.engine, now);
         }
         if ticks.is_multiple_of(READINGS) {
             self.carry_counters();

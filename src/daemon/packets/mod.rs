@@ -7,7 +7,9 @@ mod keeper;
 mod listing;
 pub mod neighbours;
 mod posts;
+mod presence;
 mod status;
+mod wire;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -159,6 +161,7 @@ impl Packets {
     pub async fn watch(&self, changed: impl Fn(&Surroundings)) {
         loop {
             let told = |around: &Surroundings| {
+                self.claimants.look_again(around.link_news);
                 self.leave(|news| news.around = Some(around.clone()));
                 changed(around);
             };

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
@@ -64,6 +64,8 @@ impl std::fmt::Display for Neighbour {
 pub struct Surroundings {
     pub neighbours: HashMap<IpAddr, Neighbour>,
     pub interfaces: HashMap<u32, Mac>,
+    /// Counts looks that news of links and of this host's addresses called for: with each of them those may be others.
+    pub link_news: u64,
 }
 
 impl Surroundings {
@@ -84,16 +86,20 @@ impl Surroundings {
 
 /// Routes and links change seldom and are looked at this often; neighbours are told at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// News of links and addresses come in crowds when an interface is made: they are waited for so long.
+const CROWD: Duration = Duration::from_millis(50);
+/// And however many there are, as on a host of containers, they call for no more than one look in this time.
+const LEAST: Duration = Duration::from_millis(500);
 
 /// Watches the machines that `wanted` names and calls `changed` with every change; never returns while netlink works.
 pub async fn watch(
     mut wanted: watch::Receiver<HashSet<IpAddr>>,
     changed: impl Fn(&Surroundings),
 ) -> std::io::Result<()> {
-    let groups = [MulticastGroup::Neigh];
+    let groups = [MulticastGroup::Neigh, MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
     let (connection, handle, mut news) = rtnetlink::new_multicast_connection(&groups)?;
     tokio::task::spawn_local(connection);
-    let mut watcher = Watcher { handle, around: Surroundings::default() };
+    let mut watcher = Watcher { handle, around: Surroundings::default(), due: None, looked: Instant::now() };
     let mut look = tokio::time::interval(LOOK_AGAIN);
     loop {
         let before = watcher.around.clone();
@@ -106,6 +112,7 @@ pub async fn watch(
                 }
                 Err(_) => return Ok(()),
             },
+            () = until(watcher.due) => watcher.look(&wanted.borrow().clone()).await,
             message = news.next() => match message {
                 Some((message, _)) => watcher.hear(&message),
                 None => return Err(std::io::ErrorKind::BrokenPipe.into()),
@@ -117,13 +124,26 @@ pub async fn watch(
     }
 }
 
+/// For good, where no time is given.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Watcher {
     handle: Handle,
     around: Surroundings,
+    /// Links or addresses have changed, and are looked at then.
+    due: Option<Instant>,
+    looked: Instant,
 }
 
 impl Watcher {
     async fn look(&mut self, wanted: &HashSet<IpAddr>) {
+        self.around.link_news += u64::from(self.due.take().is_some());
+        self.looked = Instant::now();
         self.around.interfaces = self.links().await;
         self.around.neighbours.retain(|address, _| wanted.contains(address));
         for &address in wanted {
@@ -180,6 +200,16 @@ impl Watcher {
         match &message.payload {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(entry)) => self.note(entry, false),
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelNeighbour(entry)) => self.note(entry, true),
+            // More was said than we could take: links may have changed too.
+            NetlinkPayload::Overrun(_)
+            | NetlinkPayload::InnerMessage(
+                RouteNetlinkMessage::NewLink(_)
+                | RouteNetlinkMessage::DelLink(_)
+                | RouteNetlinkMessage::NewAddress(_)
+                | RouteNetlinkMessage::DelAddress(_),
+            ) => {
+                self.due.get_or_insert((Instant::now() + CROWD).max(self.looked + LEAST));
+            }
             _ => {}
         }
     }

@@ -36,6 +36,10 @@ pub enum AttachError {
     NoLink { interface: String },
     #[error("{path}: the link cannot be pinned: {reason}")]
     Pin { path: PathBuf, reason: String },
+    #[error("{path}: the link that is pinned there is of an interface that has gone")]
+    DeadLink { path: PathBuf },
+    #[error("interface {interface}: the tables were taken away (`tsuji datapath detach`); a restart makes new ones")]
+    Detached { interface: String },
     #[error(transparent)]
     Load(#[from] LoadError),
 }
@@ -56,7 +60,10 @@ impl Place {
     pub fn attach(&self, loaded: &mut Loaded) -> Result<Attachment, AttachError> {
         let program = loaded.program()?;
         if self.pin.exists() {
-            return self.replace(program);
+            match self.replace(program) {
+                Err(AttachError::DeadLink { .. }) => drop(std::fs::remove_file(&self.pin)),
+                replaced => return replaced,
+            }
         }
         let (link, mode) = self.climb(program)?;
         let refused = |error| AttachError::Pin { path: self.pin.clone(), reason: in_full(&error) };
@@ -68,7 +75,13 @@ impl Place {
         let refused = |reason: String| AttachError::Refused { interface: self.name.clone(), reason };
         let pinned = PinnedLink::from_pin(&self.pin).map_err(|error| refused(in_full(&error)))?;
         let link = XdpLink::try_from(FdLink::from(pinned)).map_err(|error| refused(in_full(&error)))?;
-        let id = program.attach_to_link(link).map_err(|error| refused(in_full(&error)))?;
+        let id = program.attach_to_link(link).map_err(|error| match error {
+            // Its interface has gone, and this one has its number: an address of the pin, not of the link.
+            ProgramError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::ENOLINK) => {
+                AttachError::DeadLink { path: self.pin.clone() }
+            }
+            error => refused(in_full(&error)),
+        })?;
         let link = program.take_link(id).map_err(|error| refused(in_full(&error)))?;
         let link = FdLink::try_from(link).map_err(|error| refused(in_full(&error)))?;
         Ok(Attachment { interface: self.index, mode: None, _link: link })

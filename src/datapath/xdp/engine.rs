@@ -155,6 +155,19 @@ impl XdpEngine {
         Ok(())
     }
 
+    /// Forwards on this interface in the place of the one before; the other interfaces notice nothing.
+    pub fn serve(&mut self, place: usize, interface: &Interface) -> Result<(), EngineError> {
+        let Some(programs) = &mut self.programs else { return Ok(()) };
+        Ok(programs.serve(place, interface)?)
+    }
+
+    /// Takes away what is pinned for an interface that has gone.
+    pub fn let_go(&mut self, place: usize) {
+        if let Some(programs) = &mut self.programs {
+            programs.let_go(place);
+        }
+    }
+
     /// Whether programs of the kernel forward; else somebody in this process has to, by [`tables`](Self::tables).
     pub fn is_in_kernel(&self) -> bool {
         self.programs.is_some()

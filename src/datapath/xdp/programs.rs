@@ -95,6 +95,42 @@ impl Programs {
         Ok(())
     }
 
+    /// Puts the program at an interface in the place of the one before: it is loaded again, because it has the interface's MAC
+    /// address as a constant, and shares the tables that are pinned. Where the same interface has another address, its link
+    /// goes from one program to the other without a packet in between.
+    pub fn serve(&mut self, place: usize, interface: &Interface) -> Result<(), AttachError> {
+        if self.is_detached() {
+            return Err(AttachError::Detached { interface: interface.name.clone() });
+        }
+        let mut loaded = self.load(interface)?;
+        if self.interface(place).is_some_and(|index| index != interface.index) {
+            self.let_go(place);
+        }
+        let mut attached = self::place(&self.pins, self.mode, interface).attach(&mut loaded)?;
+        if let Some(post) = self.posts.get_mut(place) {
+            attached.mode = attached.mode.or(post.attachment.as_ref().and_then(|before| before.mode));
+            *post = Post { loaded, attachment: Some(attached) };
+        }
+        Ok(())
+    }
+
+    /// Takes the program and its pin away from an interface that has gone.
+    pub fn let_go(&mut self, place: usize) {
+        let attachment = self.posts.get_mut(place).and_then(|post| post.attachment.take());
+        if let Some(attachment) = attachment {
+            let _ = fs::remove_file(self.pins.link(attachment.interface));
+        }
+    }
+
+    fn interface(&self, place: usize) -> Option<u32> {
+        Some(self.posts.get(place)?.attachment.as_ref()?.interface)
+    }
+
+    /// Whether the tables are pinned no more. A program that is loaded then would get tables of its own.
+    fn is_detached(&self) -> bool {
+        self.lock.has_lost("live")
+    }
+
     /// How the interface at this place is served.
     pub fn mode(&self, place: usize) -> Option<&'static str> {
         let attachment = self.posts.get(place)?.attachment.as_ref()?;
@@ -108,8 +144,10 @@ impl Programs {
     /// Whether somebody took the pin of the interface at this place away. Then the program is let go, because that is what
     /// was meant: `detach` ends the forwarding, and the descriptor in this process alone would keep it up.
     pub fn let_go_if_detached(&mut self, place: usize) -> bool {
+        let is_detached = self.is_detached();
         let Some(post) = self.posts.get_mut(place) else { return false };
-        let lost = |attachment: &mut Attachment| self.lock.has_lost(&Pins::link_name(attachment.interface));
+        let lost =
+            |attachment: &mut Attachment| is_detached || self.lock.has_lost(&Pins::link_name(attachment.interface));
         post.attachment.take_if(lost).is_some()
     }
 
