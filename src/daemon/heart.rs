@@ -151,6 +151,7 @@ impl Heart {
         if !self.paused.replace(true) {
             let ports: Vec<PortId> = self.read(|dispatcher| dispatcher.table().ports().map(|port| port.id).collect());
             ports.into_iter().for_each(|port| self.workers.unlisten(port));
+            self.close_packets(true);
         }
     }
 
@@ -172,7 +173,14 @@ impl Heart {
         let sockets: Vec<_> = sockets.collect::<Result<_, BindError>>()?;
         sockets.into_iter().for_each(|(port, address, listeners)| self.workers.listen(port, address, listeners));
         self.paused.set(false);
+        self.close_packets(false);
         Ok(())
+    }
+
+    fn close_packets(&self, closed: bool) {
+        if let Some(packets) = self.packets.get() {
+            packets.close(closed);
+        }
     }
 
     fn act(self: &Rc<Self>) {

@@ -12,6 +12,15 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
 }
 
+impl Plan {
+    /// The same while the executor is stopped: there is nothing to choose from, and clients' affinity counts for no new
+    /// connection. Connections that are known go on, because their servers stay as they are.
+    pub fn closed(mut self) -> Self {
+        self.services.iter_mut().for_each(ServicePlan::close);
+        self
+    }
+}
+
 /// One port of one cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServicePlan {
@@ -37,6 +46,18 @@ pub struct ServicePlan {
     /// Where no rule decides.
     pub otherwise: Choice,
     pub servers: Vec<ServerPlan>,
+}
+
+impl ServicePlan {
+    fn close(&mut self) {
+        // Rules rest, so that they neither choose nor count.
+        self.resting.extend(self.rules.drain(..).map(|rule| rule.name));
+        self.otherwise = Choice::default();
+        // Where no connections are kept, an affinity record is all that tells what runs from what is new.
+        if !self.unrecorded {
+            self.servers.iter_mut().for_each(|server| server.flags.affinity = false);
+        }
+    }
 }
 
 /// How a service remembers its clients' servers.
@@ -101,4 +122,44 @@ pub struct ServerFlags {
     pub sticky_no: bool,
     /// Affinity records to it count no more, not even when it comes back.
     pub forgotten: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(unrecorded: bool) -> ServicePlan {
+        let choice = Choice { ring: vec![0], maglev: vec![0; 7] };
+        let flags = ServerFlags { affinity: true, reset: true, ..ServerFlags::default() };
+        ServicePlan {
+            name: "shop:80".to_owned(),
+            address: IpAddr::from([192, 0, 2, 10]),
+            ports: 80..=80,
+            sticky: None,
+            unrecorded,
+            hash: true,
+            pickup: true,
+            unserved_pass: false,
+            rules: vec![RulePlan { name: "office".to_owned(), clients: Clients::All, choice: choice.clone() }],
+            resting: vec!["night".to_owned()],
+            otherwise: choice,
+            servers: vec![ServerPlan { name: "shop:80:w1".to_owned(), address: None, flags }],
+        }
+    }
+
+    #[test]
+    fn a_closed_plan_chooses_nobody_and_knows_everybody() {
+        for unrecorded in [false, true] {
+            let closed = Plan { services: vec![service(unrecorded)] }.closed().services.remove(0);
+            let flags = ServerFlags { affinity: unrecorded, reset: true, ..ServerFlags::default() };
+            let expected = ServicePlan {
+                rules: Vec::new(),
+                resting: vec!["night".to_owned(), "office".to_owned()],
+                otherwise: Choice::default(),
+                servers: vec![ServerPlan { name: "shop:80:w1".to_owned(), address: None, flags }],
+                ..service(unrecorded)
+            };
+            assert_eq!(closed, expected);
+        }
+    }
 }

@@ -192,3 +192,29 @@ fn the_other_interfaces_go_on_while_one_is_away() {
         assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5], "{mode}");
     }
 }
+
+/// `executor stop` closed the listeners of other methods alone, and `mac` ports went on to take new connections.
+#[test]
+fn a_stopped_executor_takes_nothing_new_and_lets_go_on_what_runs() {
+    for (mode, more) in [("auto", "stickytime = 60"), ("auto", "balance = \"hash\""), ("packet_socket", "")] {
+        let Some(lab) = lab() else { return };
+        let daemon = lab.start(&site(mode, more));
+        settle(&lab, &daemon);
+        let visitor = Visitor::new(&lab);
+        let server = visitor.ask();
+        let echo = || lab.command("client", "ping").args(["-c1", "-W1", CLUSTER]).output().map(|ping| ping.status);
+        assert!(echo().is_ok_and(|status| status.success()), "{mode} {more}");
+        daemon.dscontrol("executor stop");
+        let is_dropped = || daemon.dscontrol("executor report").contains("no-server");
+        daemon.wait_until("nothing new is taken", || !who(&lab, CLUSTER, 1)[0].starts_with('s'));
+        daemon.wait_until("it is counted", is_dropped);
+        assert!(echo().is_ok_and(|status| !status.success()), "{mode} {more}");
+        // Who asks for the address's MAC finds it.
+        lab.sh("client", &format!("ip neigh flush dev eth0; ip neigh del {CLUSTER} dev eth0 2>/dev/null || true"));
+        assert_eq!(visitor.ask(), server, "{mode} {more}: what runs goes on");
+        daemon.dscontrol("executor start");
+        daemon.wait_until("connections are taken", || who(&lab, CLUSTER, 1)[0].starts_with('s'));
+        assert!(echo().is_ok_and(|status| status.success()), "{mode} {more}");
+        assert_eq!(visitor.ask(), server, "{mode} {more}");
+    }
+}

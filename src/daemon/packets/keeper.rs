@@ -43,6 +43,8 @@ pub(super) struct Keeper {
     status: Arc<Mutex<Status>>,
     posts: Posts,
     refused: u64,
+    /// `executor stop`: nothing new.
+    closed: bool,
 }
 
 /// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us.
@@ -98,6 +100,7 @@ impl Keeper {
             status,
             posts: Posts::new(interfaces),
             refused: 0,
+            closed: false,
         };
         keeper.renew(Instant::now());
         Ok(keeper)
@@ -130,10 +133,14 @@ impl Keeper {
     }
 
     fn hear(&mut self, news: News) {
-        let is_new = news.table.is_some() || news.around.is_some();
+        let is_new = news.table.is_some() || news.around.is_some() || news.closed.is_some();
         let links_changed = news.around.as_ref().is_some_and(|around| around.link_news != self.around.link_news);
         self.table = news.table.unwrap_or_else(|| Arc::clone(&self.table));
         self.around = news.around.unwrap_or_else(|| std::mem::take(&mut self.around));
+        if let Some(closed) = news.closed {
+            self.closed = closed;
+            self.engine.set_active(!closed);
+        }
         if links_changed {
             self.posts.look(&mut self.engine, Instant::now());
         }
@@ -166,6 +173,7 @@ impl Keeper {
     /// Brings the kernel's tables to what the newest forwarding table means now.
     fn renew(&mut self, now: Instant) {
         let plan = self.compiler.compile(&self.table, now, clock::hour());
+        let plan = if self.closed { plan.closed() } else { plan };
         let written = self.engine.write(&plan, &self.hops(), now);
         self.patience = self.patience_of_services();
         if let Err(error) = written {

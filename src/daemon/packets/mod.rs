@@ -49,7 +49,19 @@ struct News {
     table: Option<Arc<ForwardingTable>>,
     around: Option<Surroundings>,
     questions: Vec<Question>,
+    /// Whether new connections are refused.
+    closed: Option<bool>,
     stop: bool,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        self.table.is_none()
+            && self.around.is_none()
+            && self.questions.is_empty()
+            && self.closed.is_none()
+            && !self.stop
+    }
 }
 
 /// Somebody wants to see connections.
@@ -82,10 +94,8 @@ impl Inbox {
 
     /// What is new, or nothing when the time has come.
     fn wait(&self, until: Instant) -> News {
-        let is_empty =
-            |news: &mut News| news.table.is_none() && news.around.is_none() && news.questions.is_empty() && !news.stop;
         let patience = until.saturating_duration_since(Instant::now());
-        let waited = self.left.wait_timeout_while(lock(&self.news), patience, is_empty);
+        let waited = self.left.wait_timeout_while(lock(&self.news), patience, |news| news.is_empty());
         std::mem::take(&mut *waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 }
@@ -139,6 +149,12 @@ impl Packets {
         }
         self.claimants.claim(asked);
         self.leave(|news| news.table = Some(table));
+    }
+
+    /// `executor stop` and `start`: whether new connections are refused and echo requests not answered, from soon after this
+    /// returns. Cluster addresses stay claimed, because connections that run need them.
+    pub fn close(&self, closed: bool) {
+        self.leave(|news| news.closed = Some(closed));
     }
 
     /// Connections that the table remembers, the first thousand of those that the filter lets through.
