@@ -81,38 +81,51 @@ fn run_of_systemd_250(program: &str, arguments: &[&str], input: &[u8]) -> Option
     run(program, arguments, input)
 }
 
-/// The unit with a program that is there in place of ours, which may not be installed.
-fn unit_for_this_machine(directory: &Path) -> PathBuf {
+/// The unit with a program that is there in place of ours, which may not be installed; with what adds to it, or without.
+fn unit_for_this_machine(directory: &Path, additions: &[&str]) -> PathBuf {
     let unit = text("deploy/systemd/tsuji.service");
     let installed = "ExecStart=/usr/bin/tsuji run";
     assert!(unit.contains(installed), "the unit starts the daemon");
     let path = directory.join("tsuji.service");
     fs::write(&path, unit.replace(installed, "ExecStart=/bin/true run")).expect("the unit can be written");
+    let beside = directory.join("tsuji.service.d");
+    fs::create_dir(&beside).expect("a directory");
+    for name in additions {
+        let addition = text(&format!("deploy/systemd/tsuji.service.d/{name}"));
+        fs::write(beside.join(name), addition).expect("an addition can be written");
+    }
     path
 }
 
-#[test]
-fn systemd_understands_the_unit() {
+/// What systemd makes of the unit with these additions; below `threshold` in tenths of its exposure.
+fn check_unit(additions: &[&str], threshold: u32) {
     let directory = tempfile::tempdir().expect("a directory");
-    let unit = unit_for_this_machine(directory.path());
-    let Some(output) = run("systemd-analyze", &["verify", "--man=no", unit.to_str().expect("a plain path")], b"")
-    else {
-        return;
-    };
+    let unit = unit_for_this_machine(directory.path(), additions);
+    let unit = unit.to_str().expect("a plain path");
+    let Some(output) = run("systemd-analyze", &["verify", "--man=no", unit], b"") else { return };
     assert_content("systemd-analyze verify", &output);
     // What it does not know it only warns of.
     let warnings = String::from_utf8_lossy(&output.stderr);
     assert!(!warnings.contains("tsuji.service"), "{warnings}");
+    let threshold = format!("--threshold={threshold}");
+    let arguments = ["security", "--offline=yes", "--no-pager", &threshold, unit];
+    let Some(output) = run_of_systemd_250("systemd-analyze", &arguments, b"") else { return };
+    assert_content(&format!("systemd-analyze security {threshold}"), &output);
+    let seen = String::from_utf8_lossy(&output.stdout);
+    let has_packet_sockets = seen.lines().any(|line| line.contains("AF_PACKET") && line.starts_with('✗'));
+    assert_eq!(has_packet_sockets, additions.contains(&MAC_FORWARDING), "additions are read: {seen}");
+}
+
+const MAC_FORWARDING: &str = "mac-forwarding.conf";
+
+#[test]
+fn systemd_understands_the_unit_and_it_exposes_little() {
+    check_unit(&[], 20);
 }
 
 #[test]
-fn the_unit_exposes_little() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let unit = unit_for_this_machine(directory.path());
-    let unit = unit.to_str().expect("a plain path");
-    let arguments = ["security", "--offline=yes", "--no-pager", "--threshold=20", unit];
-    let Some(output) = run_of_systemd_250("systemd-analyze", &arguments, b"") else { return };
-    assert_content("systemd-analyze security --threshold=20", &output);
+fn systemd_understands_what_mac_forwarding_adds() {
+    check_unit(&[MAC_FORWARDING], 22);
 }
 
 #[test]

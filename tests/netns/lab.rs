@@ -127,7 +127,12 @@ impl Lab {
 
     /// Starts a daemon on the dispatcher. `{bpffs}` in the configuration is this lab's BPF file system.
     pub fn start(&self, configuration: &str) -> Daemon {
-        let (mut command, socket) = self.daemon("tsuji", configuration);
+        self.start_through(&[], configuration)
+    }
+
+    /// The same by a program that starts it.
+    pub fn start_through(&self, through: &[&str], configuration: &str) -> Daemon {
+        let (mut command, socket) = self.daemon("tsuji", through, configuration);
         let log = self.scratch.path().join("log");
         let child = command.stderr(File::options().create(true).append(true).open(&log).unwrap()).spawn().unwrap();
         let daemon = Daemon { child, socket, log };
@@ -137,22 +142,26 @@ impl Lab {
 
     /// Starts a daemon that ends by itself; what it said.
     pub fn refuse(&self, configuration: &str) -> String {
-        self.refuse_called("tsuji", configuration)
+        self.refuse_through(&[], configuration)
     }
 
     /// The same beside one that runs: its control socket and its state have names of their own.
     pub fn refuse_beside(&self, configuration: &str) -> String {
-        self.refuse_called("second", configuration)
+        self.refuse_called("second", &[], configuration)
     }
 
-    fn refuse_called(&self, name: &str, configuration: &str) -> String {
-        let output = self.daemon(name, configuration).0.output().unwrap();
+    pub fn refuse_through(&self, through: &[&str], configuration: &str) -> String {
+        self.refuse_called("tsuji", through, configuration)
+    }
+
+    fn refuse_called(&self, name: &str, through: &[&str], configuration: &str) -> String {
+        let output = self.daemon(name, through, configuration).0.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         said
     }
 
-    fn daemon(&self, name: &str, configuration: &str) -> (Command, PathBuf) {
+    fn daemon(&self, name: &str, through: &[&str], configuration: &str) -> (Command, PathBuf) {
         let file = self.scratch.path().join(format!("{name}.toml"));
         let socket = self.scratch.path().join(format!("{name}.sock"));
         let head = format!(
@@ -162,8 +171,9 @@ impl Lab {
         );
         let configuration = configuration.replace("{bpffs}", &self.bpffs.display().to_string());
         std::fs::write(&file, head + &configuration).unwrap();
-        let mut command = self.command("lb", env!("CARGO_BIN_EXE_tsuji"));
-        command.args(["run", "--config"]).arg(&file).stdin(Stdio::null());
+        let words = [through, &[env!("CARGO_BIN_EXE_tsuji")]].concat();
+        let mut command = self.command("lb", words[0]);
+        command.args(&words[1..]).args(["run", "--config"]).arg(&file).stdin(Stdio::null());
         (command, socket)
     }
 
@@ -272,7 +282,7 @@ fn may_build() -> Result<(), String> {
 /// See `pass.c`.
 const PASS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
 
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().any(|place| Path::new(place).join(program).exists())
 }
 

@@ -13,4 +13,5 @@ mod faults;
 mod forwarding;
 mod lab;
 mod sockets;
+mod rights;
 mod web;

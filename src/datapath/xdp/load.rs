@@ -14,6 +14,7 @@ use crate::sys::datapath_layout::Live;
 use crate::wire::Mac;
 
 use super::object::{OBJECT, PROGRAM};
+use super::rights::has_perfmon;
 use super::tables::{TableError, Tables};
 
 /// How big the tables are.
@@ -75,8 +76,8 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(
-        "the kernel lets this process load no BPF program: run it as root, or with CAP_BPF, CAP_NET_ADMIN and \
-         CAP_NET_RAW (or set engine = \"packet_socket\")"
+        "the kernel lets this process load no BPF program: run it as root, or with CAP_BPF, CAP_PERFMON, \
+         CAP_NET_ADMIN and CAP_NET_RAW (or set engine = \"packet_socket\")"
     )]
     NotPermitted,
     #[error(
@@ -125,6 +126,12 @@ impl Loading {
     fn not_verified(&self, error: ProgramError) -> LoadError {
         match error {
             ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(libc::EPERM) => {
+                LoadError::NotPermitted
+            }
+            // Without the right to reckon with pointers the verifier finds fault with the first place where it is done.
+            ProgramError::LoadError { io_error, .. }
+                if io_error.raw_os_error() == Some(libc::EACCES) && !has_perfmon() =>
+            {
                 LoadError::NotPermitted
             }
             ProgramError::LoadError { io_error, verifier_log } => {

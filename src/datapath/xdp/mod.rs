@@ -18,5 +18,6 @@ pub mod numbers;
 pub mod object;
 pub mod pins;
 mod programs;
+mod rights;
 pub mod tables;
 pub mod writer;
