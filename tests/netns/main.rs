@@ -12,6 +12,7 @@
 mod faults;
 mod forwarding;
 mod lab;
-mod sockets;
+
 mod rights;
+mod sockets;
 mod web;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::claim::Counts;
 use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
+use crate::datapath::xdp::load::LoadError;
 use crate::datapath::xdp::pins::PinError;
 use crate::datapath::xdp::writer::{NextHop, NextHops};
 use crate::executor::{ForwardingTable, PortTable};
@@ -47,7 +48,8 @@ pub(super) struct Keeper {
     closed: bool,
 }
 
-/// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us.
+/// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us. Tables that are too big are too
+/// big here as well, so that is a fault to be mended.
 fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngine, EngineError> {
     let here = || {
         warn_routers();
@@ -57,6 +59,7 @@ fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngi
         return here();
     }
     match XdpEngine::load(settings, interfaces) {
+        Err(error @ EngineError::Load(LoadError::Memory { .. })) => Err(error),
         Err(error @ (EngineError::Load(_) | EngineError::Pins(PinError::NoBpffs(_))))
             if settings.engine == Engine::Auto =>
         {
@@ -227,7 +230,7 @@ impl Keeper {
             half_open: census.half_open,
             drift: self.engine.drift(),
             refused_plans: self.refused,
-            lost: self.sockets.as_ref().map_or(0, PacketSockets::lost),
+            lost: self.posts.lost(),
             neighbours: self.around.neighbours.clone(),
             claims: Counts::default(),
         };

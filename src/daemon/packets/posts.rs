@@ -13,12 +13,14 @@ pub(super) struct Posts {
     list: Vec<Presence>,
     /// The engine in this process, where the kernel's is not used.
     sockets: Option<PacketSockets>,
+    /// By sockets that were closed since.
+    lost: u64,
 }
 
 impl Posts {
     /// Nothing is forwarded there yet.
     pub fn new(interfaces: &[Interface]) -> Self {
-        Self { list: interfaces.iter().cloned().map(Presence::new).collect(), sockets: None }
+        Self { list: interfaces.iter().cloned().map(Presence::new).collect(), sockets: None, lost: 0 }
     }
 
     /// From here on packets are forwarded.
@@ -108,7 +110,7 @@ impl Posts {
     /// Sockets on all interfaces that can be served, in the place of those before. They are opened together: each has a lane of
     /// the counters, and what clients of `stickytime` are remembered for is forgotten with them.
     fn open_sockets(&mut self, engine: &XdpEngine) -> Result<(), EngineError> {
-        self.sockets = None;
+        self.lost += self.sockets.take().map_or(0, |sockets| sockets.lost());
         let sockets = PacketSockets::start(engine.tables(), engine.keys(), &self.served());
         self.sockets = Some(sockets.map_err(EngineError::Sockets)?);
         Ok(())
@@ -132,6 +134,11 @@ impl Posts {
         let absent = self.list.get(place).and_then(Presence::word);
         let here = if engine.is_in_kernel() { engine.mode(place) } else { Some("packet socket") };
         absent.or(here).unwrap_or("not served")
+    }
+
+    /// Packets that sockets or interfaces had no room for.
+    pub fn lost(&self) -> u64 {
+        self.lost + self.sockets.as_ref().map_or(0, PacketSockets::lost)
     }
 
     /// How each of them is served, by name.
