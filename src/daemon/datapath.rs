@@ -36,31 +36,44 @@ pub fn run(command: &DatapathCommand, bpffs: &Path) -> ExitCode {
 }
 
 fn status(bpffs: &Path) -> Result<ExitCode, PinError> {
-    let Some(pins) = Pins::present(bpffs)? else {
+    let all = Pins::all(bpffs)?;
+    if all.is_empty() {
         println!("nothing is pinned in {}", bpffs.display());
         return Ok(ExitCode::FAILURE);
-    };
-    for index in pins.links() {
-        let name = if_indextoname(index).ok().and_then(|name| name.into_string().ok());
-        println!("interface {}: XDP program attached", name.unwrap_or_else(|| format!("{index} (gone)")));
     }
-    match pins.legacy()? {
-        Some(legacy) => {
-            println!("connection table: room for {} entries, schema {SCHEMA}", u64::from(legacy.buckets) * 4)
+    for pins in all {
+        for index in pins.links() {
+            let name = if_indextoname(index).ok().and_then(|name| name.into_string().ok());
+            println!("interface {}: XDP program attached", name.unwrap_or_else(|| format!("{index} (gone)")));
         }
-        None => println!("no tables of schema {SCHEMA}"),
+        println!("{}", tables(&pins)?);
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn tables(pins: &Pins) -> Result<String, PinError> {
+    let schema = pins.schema();
+    if schema != SCHEMA {
+        return Ok(format!(
+            "tables of schema {schema}, of another version; the daemon takes their place when it starts"
+        ));
+    }
+    Ok(match pins.legacy()? {
+        Some(legacy) => {
+            format!("connection table: room for {} entries, schema {schema}", u64::from(legacy.buckets) * 4)
+        }
+        None => format!("no tables of schema {schema}"),
+    })
+}
+
 fn detach(bpffs: &Path) -> Result<ExitCode, PinError> {
-    let holder = Pins::present(bpffs)?.and_then(|pins| pins.holder());
+    let holder = Pins::all(bpffs)?.iter().find_map(Pins::holder);
     let removed = Pins::remove_all(bpffs)?;
-    if removed.is_empty() {
+    if removed == 0 {
         println!("nothing is pinned in {}", bpffs.display());
         return Ok(ExitCode::FAILURE);
     }
-    println!("detached: {} pins removed from {}", removed.len(), bpffs.display());
+    println!("detached: {} pins removed from {}", removed, bpffs.display());
     if let Some(holder) = holder {
         println!(
             "{holder} is running: it lets the program go within some seconds, and puts it back when it is started again"

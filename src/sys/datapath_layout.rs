@@ -5,7 +5,8 @@
 
 use super::shared_array::Plain;
 
-/// Of the layout and of what its fields mean. A daemon never adopts tables with another number.
+/// Of the layout and of what its fields mean. What a daemon takes over of tables with another number, `datapath::xdp` says
+/// (`heritage.rs`).
 pub const SCHEMA: u32 = 1;
 
 /// Declares structures that are plain in the sense of [`Plain`], which the sizes at their ends prove half of.

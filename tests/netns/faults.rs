@@ -1,11 +1,10 @@
 //! What goes wrong beneath a running daemon: others at its pins, interfaces that change.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::forwarding::{count, lab, settle, site};
 use super::lab::{CLUSTER, Daemon, Lab};
-use super::web::{Connection, who};
+use super::web::{Visitor, who};
 
 /// How often the log says so.
 fn times(daemon: &Daemon, words: &str) -> usize {
@@ -51,36 +50,8 @@ fn a_detach_beneath_a_daemon_is_told_and_ends_the_forwarding_until_a_restart() {
     settle(&lab, &daemon);
 }
 
-/// A connection of the client that asks whenever it is told to, for the name of its server.
-struct Visitor {
-    ask: Sender<()>,
-    heard: Receiver<std::io::Result<String>>,
-}
-
-impl Visitor {
-    fn new(lab: &Lab) -> Self {
-        let (ask, asked) = channel();
-        let (hear, heard) = channel();
-        lab.on("client", move || {
-            let mut connection = Connection::open(CLUSTER).unwrap();
-            while asked.recv().is_ok() {
-                hear.send(connection.ask()).unwrap();
-            }
-        });
-        Self { ask, heard }
-    }
-
-    fn ask(&self) -> String {
-        self.ask.send(()).unwrap();
-        self.heard.recv().unwrap().unwrap()
-    }
-}
-
-/// It is forwarded again within a second or so: with what the client's TCP waits until it repeats a SYN, a few.
-fn flows_again(lab: &Lab, daemon: &Daemon, since: Instant) {
+fn flows_again(lab: &Lab, daemon: &Daemon) {
     daemon.wait_until("connections flow again", || who(lab, CLUSTER, 1)[0].starts_with('s'));
-    let taken = since.elapsed();
-    assert!(taken < Duration::from_secs(4), "{taken:?}; the daemon said:\n{}", daemon.said());
     assert_eq!(count(&who(lab, CLUSTER, 20)).iter().sum::<usize>(), 20);
 }
 
@@ -98,9 +69,8 @@ fn an_interface_that_is_made_anew_is_served_again() {
         daemon.wait_until("it is reported", || {
             daemon.dscontrol("executor report").lines().any(|line| line.contains("eth0") && line.ends_with(" gone"))
         });
-        let since = Instant::now();
         lab.connect_dispatcher_again("");
-        flows_again(&lab, &daemon, since);
+        flows_again(&lab, &daemon);
         assert_eq!(visitor.ask(), server, "{mode}: its connection goes on");
         let how = if mode == "packet_socket" { "packet socket".to_owned() } else { format!("XDP ({mode})") };
         assert_eq!(times(&daemon, "interface eth0 is another one now (index "), 1, "{}", daemon.said());
@@ -123,10 +93,9 @@ fn an_interface_with_another_mac_address_is_served_again() {
         settle(&lab, &daemon);
         let visitor = Visitor::new(&lab);
         let server = visitor.ask();
-        let since = Instant::now();
         lab.sh("lb", "ip link set eth0 address 02:00:00:00:77:77");
         daemon.wait_until("it is told", || times(&daemon, "MAC 02:00:00:00:77:77): packets are forwarded by") == 1);
-        flows_again(&lab, &daemon, since);
+        flows_again(&lab, &daemon);
         assert_eq!(visitor.ask(), server, "{mode}: its connection goes on");
         lab.sh("client", &format!("ip neigh show {CLUSTER} | grep -q 02:00:00:00:77:77"));
     }

@@ -184,6 +184,13 @@ impl Lab {
         assert_eq!(removed, 1, "{table}");
     }
 
+    /// Pinned tables become those of another version.
+    pub fn restamp_pins(&self, schema: u32) {
+        let house = self.bpffs.join("tsuji");
+        let own = std::fs::read_dir(&house).unwrap().next().unwrap().unwrap().path();
+        std::fs::rename(own, house.join(format!("s{schema}"))).unwrap();
+    }
+
     /// `tsuji WORDS` on the dispatcher.
     pub fn tsuji(&self, words: &[&str]) -> Output {
         let mut command = self.command("lb", env!("CARGO_BIN_EXE_tsuji"));

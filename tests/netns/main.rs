@@ -15,4 +15,5 @@ mod lab;
 
 mod rights;
 mod sockets;
+mod upgrade;
 mod web;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::lab::Lab;
@@ -72,6 +73,31 @@ impl Connection {
         let mut name = [0; 3];
         self.0.read_exact(&mut name)?;
         Ok(String::from_utf8_lossy(&name[..2]).into_owned())
+    }
+}
+
+/// A connection of the client that asks whenever it is told to, for the name of its server.
+pub struct Visitor {
+    ask: Sender<()>,
+    heard: Receiver<std::io::Result<String>>,
+}
+
+impl Visitor {
+    pub fn new(lab: &Lab) -> Self {
+        let (ask, asked) = channel();
+        let (hear, heard) = channel();
+        lab.on("client", move || {
+            let mut connection = Connection::open(super::lab::CLUSTER).unwrap();
+            while asked.recv().is_ok() {
+                hear.send(connection.ask()).unwrap();
+            }
+        });
+        Self { ask, heard }
+    }
+
+    pub fn ask(&self) -> String {
+        self.ask.send(()).unwrap();
+        self.heard.recv().unwrap().unwrap()
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a loaded program to an interface: the ladder of modes, links that outlive the process, and whoever is there already.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::xdp::XdpLink;
@@ -52,39 +52,53 @@ pub struct Place {
     pub mode: XdpMode,
     /// Where its link is pinned.
     pub pin: PathBuf,
+    /// Where another version pinned the link that is there.
+    pub before: Option<PathBuf>,
 }
 
 impl Place {
-    /// Puts the program at the interface. A link that an earlier process pinned gets it in the place of its old one, so that
-    /// not one packet goes without.
+    /// Puts the program at the interface. A link that an earlier process or another version pinned gets it in the place of its
+    /// old one, so that not one packet goes without.
     pub fn attach(&self, loaded: &mut Loaded) -> Result<Attachment, AttachError> {
         let program = loaded.program()?;
         if self.pin.exists() {
-            match self.replace(program) {
+            match self.replace(program, &self.pin) {
                 Err(AttachError::DeadLink { .. }) => drop(std::fs::remove_file(&self.pin)),
-                replaced => return replaced,
+                replaced => return Ok(self.attachment(None, replaced?)),
+            }
+        }
+        if let Some(before) = &self.before {
+            match self.replace(program, before) {
+                Err(AttachError::DeadLink { .. }) => {}
+                replaced => return Ok(self.attachment(None, self.pinned(replaced?)?)),
             }
         }
         let (link, mode) = self.climb(program)?;
-        let refused = |error| AttachError::Pin { path: self.pin.clone(), reason: in_full(&error) };
-        let link = link.pin(&self.pin).map_err(refused)?;
-        Ok(Attachment { interface: self.index, mode: Some(mode), _link: link.into() })
+        Ok(self.attachment(Some(mode), self.pinned(link)?))
     }
 
-    fn replace(&self, program: &mut Xdp) -> Result<Attachment, AttachError> {
+    fn attachment(&self, mode: Option<Mode>, link: FdLink) -> Attachment {
+        Attachment { interface: self.index, mode, _link: link }
+    }
+
+    fn pinned(&self, link: FdLink) -> Result<FdLink, AttachError> {
+        let refused = |error| AttachError::Pin { path: self.pin.clone(), reason: in_full(&error) };
+        Ok(link.pin(&self.pin).map_err(refused)?.into())
+    }
+
+    fn replace(&self, program: &mut Xdp, pin: &Path) -> Result<FdLink, AttachError> {
         let refused = |reason: String| AttachError::Refused { interface: self.name.clone(), reason };
-        let pinned = PinnedLink::from_pin(&self.pin).map_err(|error| refused(in_full(&error)))?;
+        let pinned = PinnedLink::from_pin(pin).map_err(|error| refused(in_full(&error)))?;
         let link = XdpLink::try_from(FdLink::from(pinned)).map_err(|error| refused(in_full(&error)))?;
         let id = program.attach_to_link(link).map_err(|error| match error {
             // Its interface has gone, and this one has its number: an address of the pin, not of the link.
             ProgramError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::ENOLINK) => {
-                AttachError::DeadLink { path: self.pin.clone() }
+                AttachError::DeadLink { path: pin.to_owned() }
             }
             error => refused(in_full(&error)),
         })?;
         let link = program.take_link(id).map_err(|error| refused(in_full(&error)))?;
-        let link = FdLink::try_from(link).map_err(|error| refused(in_full(&error)))?;
-        Ok(Attachment { interface: self.index, mode: None, _link: link })
+        FdLink::try_from(link).map_err(|error| refused(in_full(&error)))
     }
 
     /// The driver first, the generic path where it refuses and that is allowed.

@@ -18,6 +18,7 @@ use crate::wire::Mac;
 use super::super::coarse_clock::coarse_units;
 use super::attach::AttachError;
 use super::load::{LoadError, Sizes};
+use super::numbers::Identity;
 use super::pins::PinError;
 use super::programs::{Ground, Programs, remove_maps};
 use super::tables::Tables;
@@ -58,9 +59,19 @@ pub struct XdpEngine {
     sweep: Progress,
     /// The affinity records and fragments: held for as long as the tables are.
     _maps: Vec<Map>,
-    adopted: bool,
+    origin: Origin,
     /// What earlier processes counted: reports and rates begin with this one.
     before: Vec<Counters>,
+}
+
+/// Where the tables come from.
+#[derive(Debug)]
+enum Origin {
+    New,
+    /// From an earlier process of this version.
+    Adopted,
+    /// Those that clients would miss from another version, with the numbers of its services.
+    Inherited(Vec<(u32, Identity)>),
 }
 
 /// Where the sweeper is in its pass.
@@ -87,7 +98,9 @@ impl XdpEngine {
     /// Loads the program for each interface, with pinned tables that no other process uses meanwhile. Nothing is attached yet.
     pub fn load(settings: &EngineSettings, interfaces: &[Interface]) -> Result<Self, EngineError> {
         let ground = Ground::take(settings)?;
-        let legacy = ground.pins.legacy()?;
+        let own = ground.pins.legacy()?;
+        let estate = if own.is_none() { ground.inherit() } else { None };
+        let legacy = own.or_else(|| estate.as_ref().map(|estate| estate.legacy));
         let cpus = aya::util::nr_cpus().map_or(1, |count| count as u32);
         let mut sizes = Sizes::of(settings.connections, RECORDS, cpus);
         let keys = match legacy {
@@ -105,13 +118,18 @@ impl XdpEngine {
         };
         let directory = ground.pins.maps().to_owned();
         let remove_new = |_: &LoadError| {
-            if legacy.is_none() {
+            if own.is_none() {
                 remove_maps(&directory)
             }
         };
         let mut programs = ground.load(keys, sizes, interfaces).inspect_err(remove_new)?;
         let (tables, maps) = programs.tables()?;
-        Ok(Self::with(tables, Some(programs), maps, (sizes, keys, legacy.is_some())))
+        let origin = match estate {
+            Some(estate) => Origin::Inherited(estate.services),
+            None if own.is_some() => Origin::Adopted,
+            None => Origin::New,
+        };
+        Ok(Self::with(tables, Some(programs), maps, (sizes, keys, origin)))
     }
 
     /// Tables in this process, for packet sockets: no program, nothing pinned, nothing that outlives the process.
@@ -119,16 +137,20 @@ impl XdpEngine {
         let sizes = Sizes::of(settings.connections, RECORDS, lanes as u32);
         let keys = random_keys().map_err(EngineError::Random)?;
         let tables = Tables::in_process(&sizes).map_err(EngineError::Memory)?;
-        Ok(Self::with(tables, None, Vec::new(), (sizes, keys, false)))
+        Ok(Self::with(tables, None, Vec::new(), (sizes, keys, Origin::New)))
     }
 
     fn with(
         tables: Tables,
         programs: Option<Programs>,
         maps: Vec<Map>,
-        (sizes, keys, adopted): (Sizes, HashKeys, bool),
+        (sizes, keys, origin): (Sizes, HashKeys, Origin),
     ) -> Self {
-        let writer = if adopted { Writer::adopt(&tables) } else { Writer::new() };
+        let writer = match &origin {
+            Origin::New => Writer::new(),
+            Origin::Adopted => Writer::adopt(&tables),
+            Origin::Inherited(services) => Writer::inherit(&tables, services),
+        };
         let mut live = tables.live.get(0).unwrap_or_default();
         live.schema = SCHEMA;
         live.buckets = sizes.buckets;
@@ -137,8 +159,8 @@ impl XdpEngine {
         let _ = tables.live.set(0, live);
         let before = (0..MAX_SERVERS).map(|number| tables.counted(number)).collect();
         let sweep = Progress::default();
-        let mut engine = Self { tables: Arc::new(tables), keys, writer, programs, sweep, _maps: maps, adopted, before };
-        if adopted {
+        let mut engine = Self { tables: Arc::new(tables), keys, writer, programs, sweep, _maps: maps, origin, before };
+        if !matches!(engine.origin, Origin::New) {
             engine.count_all();
         }
         engine
@@ -148,7 +170,7 @@ impl XdpEngine {
     pub fn attach(&mut self, interfaces: &[Interface]) -> Result<(), EngineError> {
         let Some(programs) = &mut self.programs else { return Ok(()) };
         programs.attach(interfaces).inspect_err(|_| {
-            if !self.adopted {
+            if !matches!(self.origin, Origin::Adopted) {
                 programs.remove_maps();
             }
         })?;

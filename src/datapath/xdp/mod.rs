@@ -10,6 +10,7 @@ pub mod attach;
 pub mod directory;
 pub mod engine;
 mod gate;
+mod heritage;
 pub mod image;
 pub mod lines;
 pub mod load;

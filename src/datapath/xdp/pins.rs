@@ -1,6 +1,7 @@
 //! What outlives the process: maps and links, pinned in the BPF file system.
 //!
-//! All lies under one directory, `<bpffs>/tsuji/s<schema>`, so that a version with other tables never meets these.
+//! All lies under one directory, `<bpffs>/tsuji/s<schema>`, so that a version with other tables never takes these for its own;
+//! what it may take over all the same, [`heritage`](super::heritage) says.
 
 use std::fs;
 use std::io;
@@ -17,10 +18,11 @@ use crate::sys::shared_array::SharedArray;
 use super::load::PINNED;
 use super::lock::{Holder, holder_of};
 
-/// The directory of this version's pins.
+/// The directory of one version's pins.
 #[derive(Clone, Debug)]
 pub struct Pins {
     directory: PathBuf,
+    schema: u32,
 }
 
 /// Why nothing can be pinned, or what is pinned cannot be used.
@@ -50,25 +52,31 @@ pub struct Legacy {
 }
 
 impl Pins {
-    /// The place of the pins; makes the directories.
+    /// The place of this version's pins; makes the directories.
     pub fn at(bpffs: &Path) -> Result<Self, PinError> {
         let is_bpf = statfs(bpffs).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC);
         if !is_bpf {
             return Err(PinError::NoBpffs(bpffs.to_owned()));
         }
-        let directory = Self::directory(bpffs);
+        let directory = bpffs.join(HOUSE).join(format!("s{SCHEMA}"));
         fs::create_dir_all(&directory).map_err(|source| PinError::Files { path: directory.clone(), source })?;
-        Ok(Self { directory })
+        Ok(Self { directory, schema: SCHEMA })
     }
 
-    /// The pins where there are some; makes nothing.
-    pub fn present(bpffs: &Path) -> Result<Option<Self>, PinError> {
-        let directory = Self::directory(bpffs);
-        Ok(directory.is_dir().then_some(Self { directory }))
+    /// The pins of all versions, the oldest first; makes nothing.
+    pub fn all(bpffs: &Path) -> Result<Vec<Self>, PinError> {
+        let of = |directory: PathBuf| {
+            let schema = directory.file_name()?.to_str()?.strip_prefix('s')?.parse().ok()?;
+            Some(Self { directory, schema })
+        };
+        let mut all: Vec<_> = entries(&bpffs.join(HOUSE))?.into_iter().filter_map(of).collect();
+        all.sort_by_key(|pins| pins.schema);
+        Ok(all)
     }
 
-    fn directory(bpffs: &Path) -> PathBuf {
-        bpffs.join("tsuji").join(format!("s{SCHEMA}"))
+    /// Of the tables; another one than [`SCHEMA`]: another version's.
+    pub fn schema(&self) -> u32 {
+        self.schema
     }
 
     pub fn maps(&self) -> &Path {
@@ -89,7 +97,7 @@ impl Pins {
         holder_of(&self.directory)
     }
 
-    /// What is there already; `None`: nothing.
+    /// What is there already of this version's; `None`: nothing.
     pub fn legacy(&self) -> Result<Option<Legacy>, PinError> {
         let present = PINNED.iter().filter(|name| self.directory.join(name).exists()).count();
         if present == 0 {
@@ -101,7 +109,7 @@ impl Pins {
         whole.then_some(Some(Legacy { keys: HashKeys(live.keys), buckets: live.buckets })).ok_or_else(unusable)
     }
 
-    fn live(&self) -> Option<Live> {
+    pub(super) fn live(&self) -> Option<Live> {
         let Ok(Map::Array(data)) = Map::from_map_data(MapData::from_pin(self.directory.join("live")).ok()?) else {
             return None;
         };
@@ -117,21 +125,27 @@ impl Pins {
         names.filter_map(|name| name.strip_prefix("link-")?.parse().ok()).collect()
     }
 
-    /// Removes all pins of all versions below this file system. A program that nobody else holds ends with its pin.
-    pub fn remove_all(bpffs: &Path) -> Result<Vec<PathBuf>, PinError> {
-        let root = bpffs.join("tsuji");
-        let mut removed = Vec::new();
-        for version in entries(&root)? {
-            for pin in entries(&version)? {
-                fs::remove_file(&pin).map_err(|source| PinError::Files { path: pin.clone(), source })?;
-                removed.push(pin);
-            }
-            fs::remove_dir(&version).map_err(|source| PinError::Files { path: version.clone(), source })?;
+    /// Removes them; how many there were. A program that nobody else holds ends with its pin.
+    pub fn remove(&self) -> Result<usize, PinError> {
+        let pins = entries(&self.directory)?;
+        for pin in &pins {
+            fs::remove_file(pin).map_err(|source| PinError::Files { path: pin.clone(), source })?;
         }
-        let _ = fs::remove_dir(&root);
+        let emptied = fs::remove_dir(&self.directory);
+        emptied.map_err(|source| PinError::Files { path: self.directory.clone(), source })?;
+        Ok(pins.len())
+    }
+
+    /// Removes all pins of all versions below this file system; how many there were.
+    pub fn remove_all(bpffs: &Path) -> Result<usize, PinError> {
+        let removed = Self::all(bpffs)?.iter().map(Self::remove).sum::<Result<usize, _>>()?;
+        let _ = fs::remove_dir(bpffs.join(HOUSE));
         Ok(removed)
     }
 }
+
+/// The directory of all versions, in the BPF file system.
+const HOUSE: &str = "tsuji";
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, PinError> {
     let listed = match fs::read_dir(directory) {

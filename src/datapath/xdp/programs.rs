@@ -11,6 +11,7 @@ use crate::packet::hash::HashKeys;
 
 use super::attach::{AttachError, Attachment, Place};
 use super::engine::Interface;
+use super::heritage::{Estate, Heritage};
 use super::load::{LoadError, Loaded, Loading, PINNED, Sizes};
 use super::lock::PinLock;
 use super::pins::{PinError, Pins};
@@ -24,6 +25,8 @@ pub(super) struct Programs {
     mode: XdpMode,
     pins: Pins,
     lock: PinLock,
+    /// Until this version's programs are in their place.
+    heritage: Vec<Heritage>,
     /// In the order of the interfaces.
     posts: Vec<Post>,
 }
@@ -39,6 +42,7 @@ struct Post {
 pub(super) struct Ground {
     pub pins: Pins,
     lock: PinLock,
+    heritage: Vec<Heritage>,
     mode: XdpMode,
 }
 
@@ -47,13 +51,34 @@ impl Ground {
     pub fn take(settings: &EngineSettings) -> Result<Self, PinError> {
         let pins = Pins::at(&settings.bpffs)?;
         let lock = PinLock::take(pins.maps())?;
-        Ok(Self { pins, lock, mode: settings.xdpmode })
+        let heritage = Heritage::all(&settings.bpffs)?;
+        Ok(Self { pins, lock, heritage, mode: settings.xdpmode })
+    }
+
+    /// Takes over what it can of another version's tables, where there are none of this one's.
+    pub fn inherit(&self) -> Option<Estate> {
+        let found = self.heritage.iter().rev().find_map(|heritage| {
+            let estate = heritage.share(self.pins.maps())?;
+            tracing::info!(
+                target: "tsuji::state",
+                "connections, affinity and servers of an earlier version (schema {}) are taken over",
+                heritage.schema()
+            );
+            Some(estate)
+        });
+        if found.is_none() && !self.heritage.is_empty() {
+            tracing::warn!(
+                target: "tsuji::state",
+                "another version's tables mean other things than this one's: its connections are forgotten"
+            );
+        }
+        found
     }
 
     /// Loads the program for each interface. Nothing is attached yet.
     pub fn load(self, keys: HashKeys, sizes: Sizes, interfaces: &[Interface]) -> Result<Programs, LoadError> {
-        let Self { pins, lock, mode } = self;
-        let mut programs = Programs { keys, sizes, mode, pins, lock, posts: Vec::new() };
+        let Self { pins, lock, heritage, mode } = self;
+        let mut programs = Programs { keys, sizes, mode, pins, lock, heritage, posts: Vec::new() };
         for interface in interfaces {
             let loaded = programs.load(interface)?;
             programs.posts.push(Post { loaded, attachment: None });
@@ -80,7 +105,8 @@ impl Programs {
     pub fn attach(&mut self, interfaces: &[Interface]) -> Result<(), AttachError> {
         let mut new: Vec<PathBuf> = Vec::new();
         for (post, interface) in self.posts.iter_mut().zip(interfaces) {
-            let place = place(&self.pins, self.mode, interface);
+            let mut place = place(&self.pins, self.mode, interface);
+            place.before = self.heritage.iter().rev().find_map(|heritage| heritage.link(interface.index));
             let is_new = !place.pin.exists();
             match place.attach(&mut post.loaded) {
                 Ok(attachment) => post.attachment = Some(attachment),
@@ -92,7 +118,18 @@ impl Programs {
             }
             new.extend(is_new.then_some(place.pin));
         }
+        self.heritage.drain(..).for_each(|heritage| heritage.remove());
+        self.leave_others(interfaces);
         Ok(())
+    }
+
+    /// An interface that is configured no more, but was when this began to forward there.
+    fn leave_others(&self, interfaces: &[Interface]) {
+        let is_other = |index: &u32| interfaces.iter().all(|interface| interface.index != *index);
+        for index in self.pins.links().into_iter().filter(is_other) {
+            tracing::info!(target: "tsuji::state", "interface {index} is not among `interfaces` any more: the program is taken away");
+            let _ = fs::remove_file(self.pins.link(index));
+        }
     }
 
     /// Puts the program at an interface in the place of the one before: it is loaded again, because it has the interface's MAC
@@ -164,5 +201,5 @@ pub(super) fn remove_maps(directory: &Path) {
 }
 
 fn place(pins: &Pins, mode: XdpMode, interface: &Interface) -> Place {
-    Place { name: interface.name.clone(), index: interface.index, mode, pin: pins.link(interface.index) }
+    Place { name: interface.name.clone(), index: interface.index, mode, pin: pins.link(interface.index), before: None }
 }

@@ -109,12 +109,7 @@ impl Writer {
                 writer.adopt_lines(tables, number, selection);
             }
         }
-        for (number, server) in all(MAX_SERVERS, |number| tables.servers.get(number)) {
-            if server.identity != 0 {
-                writer.servers.adopt(number, Identity(server.identity));
-                writer.machines.adopt(u32::from(server.host), Identity(server.machine));
-            }
-        }
+        writer.adopt_servers(tables);
         for (number, cursor) in all(CURSORS, |number| tables.cursors.get(number)) {
             if cursor.identity != 0 {
                 writer.cursors.adopt(number, Identity(cursor.identity));
@@ -123,6 +118,23 @@ impl Writer {
         writer.bank = tables.live.get(0).map_or(0, |live| live.bank & 1);
         writer.adopt_ranges(tables);
         writer
+    }
+
+    /// For tables that begin anew but for the servers, with services of these numbers.
+    pub fn inherit(tables: &Tables, services: &[(u32, Identity)]) -> Self {
+        let mut writer = Self::new();
+        services.iter().for_each(|(number, owner)| writer.services.adopt(*number, *owner));
+        writer.adopt_servers(tables);
+        writer
+    }
+
+    fn adopt_servers(&mut self, tables: &Tables) {
+        for (number, server) in all(MAX_SERVERS, |number| tables.servers.get(number)) {
+            if server.identity != 0 {
+                self.servers.adopt(number, Identity(server.identity));
+                self.machines.adopt(u32::from(server.host), Identity(server.machine));
+            }
+        }
     }
 
     fn adopt_lines(&mut self, tables: &Tables, number: u32, selection: Selection) {

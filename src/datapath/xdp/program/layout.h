@@ -2,7 +2,7 @@
 /*
  * The tables that this program shares with user space. `sys/datapath_layout.rs` has the same structures and
  * `packet/layout.rs` the same numbers and bits; tests/packets runs this program over tables that were filled by them. A
- * change of anything here needs another SCHEMA: a daemon never adopts tables of another one.
+ * change of anything here needs another SCHEMA, and an answer to what is taken over (`datapath/xdp/heritage.rs`).
  */
 #ifndef TSUJI_LAYOUT_H
 #define TSUJI_LAYOUT_H
