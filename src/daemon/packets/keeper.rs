@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::claim::Counts;
-use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine, patience};
+use crate::datapath::xdp::engine::{EngineError, Interface, PacketEngine, patience};
 use crate::datapath::xdp::load::LoadError;
 use crate::datapath::xdp::pins::PinError;
 use crate::datapath::xdp::writer::{NextHop, NextHops};
@@ -34,7 +34,7 @@ const LOOKS: u32 = 20;
 
 /// Keeps the tables up to date, sweeps them and reads their counters.
 pub(super) struct Keeper {
-    engine: XdpEngine,
+    engine: PacketEngine,
     compiler: Compiler,
     table: Arc<ForwardingTable>,
     plan: Plan,
@@ -50,15 +50,15 @@ pub(super) struct Keeper {
 
 /// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us. Tables that are too big are too
 /// big here as well, so that is a fault to be mended.
-fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<XdpEngine, EngineError> {
+fn engine(settings: &EngineSettings, interfaces: &[Interface]) -> Result<PacketEngine, EngineError> {
     let here = || {
         warn_routers();
-        XdpEngine::in_process(settings, interfaces.len())
+        PacketEngine::in_process(settings, interfaces.len())
     };
     if settings.engine == Engine::PacketSocket {
         return here();
     }
-    match XdpEngine::load(settings, interfaces) {
+    match PacketEngine::load(settings, interfaces) {
         Err(error @ EngineError::Load(LoadError::Memory { .. })) => Err(error),
         Err(error @ (EngineError::Load(_) | EngineError::Pins(PinError::NoBpffs(_))))
             if settings.engine == Engine::Auto =>

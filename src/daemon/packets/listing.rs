@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::control::ConnectionFilter;
 use crate::control::reply::{ConnectionLine, ConnectionList};
 use crate::datapath::xdp::directory::address_of;
-use crate::datapath::xdp::engine::XdpEngine;
+use crate::datapath::xdp::engine::PacketEngine;
 use crate::packet::connections::{State, Value};
 use crate::packet::{Plan, ServicePlan};
 use crate::sys::datapath_layout::Tuple;
@@ -16,7 +16,7 @@ use crate::sys::datapath_layout::Tuple;
 const MOST: usize = 1000;
 
 /// Goes over the whole table: some milliseconds for a million connections, and nobody waits meanwhile.
-pub(super) fn list(engine: &XdpEngine, plan: &Plan, filter: &ConnectionFilter) -> ConnectionList {
+pub(super) fn list(engine: &PacketEngine, plan: &Plan, filter: &ConnectionFilter) -> ConnectionList {
     let names = Names::of(engine, plan);
     let mut list = ConnectionList::default();
     for (place, slot) in (0_u32..).zip(engine.tables().connections.words().as_chunks::<2>().0) {
@@ -50,7 +50,7 @@ struct Line<'p> {
 }
 
 impl<'p> Names<'p> {
-    fn of(engine: &XdpEngine, plan: &'p Plan) -> Self {
+    fn of(engine: &PacketEngine, plan: &'p Plan) -> Self {
         let services = plan.services.iter();
         let servers = plan.services.iter().flat_map(|service| &service.servers);
         Self {
@@ -61,7 +61,7 @@ impl<'p> Names<'p> {
         }
     }
 
-    fn line(&self, engine: &XdpEngine, place: u32, key: u64, value: Value, state: State) -> Option<Line<'p>> {
+    fn line(&self, engine: &PacketEngine, place: u32, key: u64, value: Value, state: State) -> Option<Line<'p>> {
         let number = key as u16;
         let service = *self.services.get(&(number & !1))?;
         let exact = service.address.is_ipv4() && !service.address.is_unspecified() && service.ports.len() == 1;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::datapath::packet_socket::PacketSockets;
-use crate::datapath::xdp::engine::{EngineError, Interface, XdpEngine};
+use crate::datapath::xdp::engine::{EngineError, Interface, PacketEngine};
 
 use super::interfaces::sight;
 use super::presence::{Presence, Step};
@@ -24,12 +24,12 @@ impl Posts {
     }
 
     /// From here on packets are forwarded.
-    pub fn begin(&mut self, engine: &mut XdpEngine) -> Result<(), EngineError> {
+    pub fn begin(&mut self, engine: &mut PacketEngine) -> Result<(), EngineError> {
         if engine.is_in_kernel() { engine.attach(&self.served()) } else { self.open_sockets(engine) }
     }
 
     /// Looks whether each of them is still there and still served, and does what is to be done.
-    pub fn look(&mut self, engine: &mut XdpEngine, now: Instant) {
+    pub fn look(&mut self, engine: &mut PacketEngine, now: Instant) {
         self.look_for_pins(engine);
         let links = pnet::datalink::interfaces();
         for place in 0..self.list.len() {
@@ -42,7 +42,7 @@ impl Posts {
         }
     }
 
-    fn look_for_pins(&mut self, engine: &mut XdpEngine) {
+    fn look_for_pins(&mut self, engine: &mut PacketEngine) {
         for (place, post) in self.list.iter_mut().enumerate() {
             if engine.let_go_if_detached(place) {
                 post.detached();
@@ -56,7 +56,7 @@ impl Posts {
         }
     }
 
-    fn let_go(&mut self, engine: &mut XdpEngine, place: usize) {
+    fn let_go(&mut self, engine: &mut PacketEngine, place: usize) {
         let Some(post) = self.list.get(place) else { return };
         let Interface { name, .. } = post.interface();
         tracing::error!(
@@ -70,7 +70,7 @@ impl Posts {
 
     /// Whatever came in the place of the interface that was there: its packets are forwarded, and the other interfaces notice
     /// nothing.
-    fn serve(&mut self, engine: &mut XdpEngine, place: usize, interface: Interface, now: Instant) {
+    fn serve(&mut self, engine: &mut PacketEngine, place: usize, interface: Interface, now: Instant) {
         let Some(before) = self.list.get(place).cloned() else { return };
         if let Some(post) = self.list.get_mut(place) {
             post.served(interface.clone());
@@ -89,7 +89,7 @@ impl Posts {
 
     fn refuse(
         &mut self,
-        engine: &mut XdpEngine,
+        engine: &mut PacketEngine,
         (place, before): (usize, Presence),
         interface: Interface,
         (now, change, error): (Instant, &str, &EngineError),
@@ -109,7 +109,7 @@ impl Posts {
 
     /// Sockets on all interfaces that can be served, in the place of those before. They are opened together: each has a lane of
     /// the counters, and what clients of `stickytime` are remembered for is forgotten with them.
-    fn open_sockets(&mut self, engine: &XdpEngine) -> Result<(), EngineError> {
+    fn open_sockets(&mut self, engine: &PacketEngine) -> Result<(), EngineError> {
         self.lost += self.sockets.take().map_or(0, |sockets| sockets.lost());
         let sockets = PacketSockets::start(engine.tables(), engine.keys(), &self.served());
         self.sockets = Some(sockets.map_err(EngineError::Sockets)?);
@@ -117,7 +117,7 @@ impl Posts {
     }
 
     /// Without an interface that cannot be served any more; the kernel's programs need nothing of the kind.
-    fn renew_sockets(&mut self, engine: &XdpEngine) {
+    fn renew_sockets(&mut self, engine: &PacketEngine) {
         if engine.is_in_kernel() {
             return;
         }
@@ -130,7 +130,7 @@ impl Posts {
         self.list.iter().filter(|post| post.is_served()).map(|post| post.interface().clone()).collect()
     }
 
-    fn mode(&self, engine: &XdpEngine, place: usize) -> &'static str {
+    fn mode(&self, engine: &PacketEngine, place: usize) -> &'static str {
         let absent = self.list.get(place).and_then(Presence::word);
         let here = if engine.is_in_kernel() { engine.mode(place) } else { Some("packet socket") };
         absent.or(here).unwrap_or("not served")
@@ -142,7 +142,7 @@ impl Posts {
     }
 
     /// How each of them is served, by name.
-    pub fn modes(&self, engine: &XdpEngine) -> Vec<(String, &'static str)> {
+    pub fn modes(&self, engine: &PacketEngine) -> Vec<(String, &'static str)> {
         let names = self.list.iter().map(|post| post.interface().name.clone());
         names.enumerate().map(|(place, name)| (name, self.mode(engine, place))).collect()
     }

@@ -21,7 +21,7 @@ pub struct Status {
     /// Connections in the table, and how many it has room for.
     pub connections: (u64, u64),
     pub half_open: u64,
-    /// See [`XdpEngine::drift`](crate::datapath::xdp::engine::XdpEngine::drift).
+    /// See [`PacketEngine::drift`](crate::datapath::xdp::engine::PacketEngine::drift).
     pub drift: i64,
     /// Plans that could not be put into the tables.
     pub refused_plans: u64,

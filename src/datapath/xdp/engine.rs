@@ -1,4 +1,4 @@
-//! The XDP engine: programs at their interfaces, and the tables behind them.
+//! The packet engine: the tables, who writes and sweeps them, and the programs at their interfaces, where the kernel has them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ pub enum EngineError {
     Random(std::io::Error),
 }
 
-/// Programs in the kernel and the tables that they share.
-pub struct XdpEngine {
+/// The tables of one process, and the programs in the kernel that share them or the packet sockets here that do.
+pub struct PacketEngine {
     tables: Arc<Tables>,
     keys: HashKeys,
     writer: Writer,
@@ -94,7 +94,7 @@ const FLOOD: u32 = 125_000;
 /// Affinity records of the kernel's table; each takes some 100 bytes.
 const RECORDS: u32 = 262_144;
 
-impl XdpEngine {
+impl PacketEngine {
     /// Loads the program for each interface, with pinned tables that no other process uses meanwhile. Nothing is attached yet.
     pub fn load(settings: &EngineSettings, interfaces: &[Interface]) -> Result<Self, EngineError> {
         let ground = Ground::take(settings)?;
