@@ -17,7 +17,7 @@ use steps::Notebook;
 
 impl Look<'_> {
     pub(super) fn explain(&self, exchange: &Exchange) -> Result<Explanation, Refusal> {
-        let port = self.port_named(&exchange.port).ok_or_else(|| self.no_such_port(exchange))?;
+        let port = self.port_around(&exchange.port).ok_or_else(|| self.no_such_port(exchange))?;
         let (client, first) = client(exchange, port)?;
         let mut notebook = Notebook::new(port.table, client, self.outside.hour);
         notebook.note(first);
@@ -59,7 +59,10 @@ fn client(exchange: &Exchange, port: PortView<'_>) -> Result<(IpAddr, String), R
         } else {
             &format!("; method `{}` reads neither request line nor headers", settings.method.word())
         };
-        return Ok((peer, format!("the client is {peer}, a connection to {}{unread}", port.state.key)));
+        return Ok((
+            peer,
+            format!("the client is {peer}, a connection to {}{}{unread}", exchange.port, around(exchange, port)),
+        ));
     }
     let headers = header_map(exchange)?;
     let connection = ConnectionFacts::new(peer, port.state.listen, Proto::Http);
@@ -67,6 +70,11 @@ fn client(exchange: &Exchange, port: PortView<'_>) -> Result<(IpAddr, String), R
     let client = client_address(&view, &headers);
     let text = format!("{}{}", heading(exchange, port), introduction(peer, client, settings, &headers));
     Ok((client, text))
+}
+
+/// The object that was meant, where it is another one than was named.
+fn around(exchange: &Exchange, port: PortView<'_>) -> String {
+    if exchange.port == port.state.key { String::new() } else { format!(", which is in port {}", port.state.key) }
 }
 
 fn heading(exchange: &Exchange, port: PortView<'_>) -> String {

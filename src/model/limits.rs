@@ -7,6 +7,9 @@ pub const MAX_CLUSTERS: usize = 4096;
 pub const MAX_PORTS: usize = 4096;
 /// Servers of one port (IBM's default was 32). A ring of this many at weight 100 has 102,400 places.
 pub const MAX_SERVERS_PER_PORT: usize = 1024;
+/// Ranges of ports of one cluster address, port 0 included. A packet whose port has no object of its own is held against
+/// each of them, and the kernel's verifier follows every step.
+pub const MAX_PORT_RANGES: usize = 16;
 /// Rules of one port; they are asked one after the other for each new connection.
 pub const MAX_RULES_PER_PORT: usize = 256;
 /// Characters of a name. IBM allows 20 for rules; host names of servers need more.

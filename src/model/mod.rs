@@ -19,7 +19,7 @@ mod state;
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
 pub use cluster::{Claim, Cluster, Proportions, ProportionsNotWhole, Unserved};
 pub use id::{AccessLogId, PortId, ServerId};
-pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
+pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORT_RANGES, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
 pub use name::{Name, NameFault};
 pub use port::{
     AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown,

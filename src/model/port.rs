@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -47,6 +48,22 @@ pub struct Port {
     pub rules: Vec<Rule>,
 }
 
+impl Port {
+    /// The ports whose packets are this object's, where no narrower object of the cluster has them.
+    pub fn ports(&self) -> RangeInclusive<u16> {
+        if self.number.is_wildcard() {
+            return 0..=u16::MAX;
+        }
+        let first = self.number.get();
+        first..=self.packets.lastport.map_or(first, PortNumber::get)
+    }
+
+    /// Several ports, but not the wildcard.
+    pub fn is_range(&self) -> bool {
+        self.packets.lastport.is_some()
+    }
+}
+
 /// How a connection gets to its server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ForwardingMethod {
@@ -77,6 +94,8 @@ impl ForwardingMethod {
 /// What only packets of a `mac` port know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PacketSettings {
+    /// The last port of a range that begins with the port's number; above it. `None`: that port alone.
+    pub lastport: Option<PortNumber>,
     pub selection: SelectionAlgorithm,
     pub balance: Balance,
     /// How long a connection is remembered after its client's FIN (IBM's `fintimeout`; there of the executor).
@@ -95,6 +114,7 @@ pub struct PacketSettings {
 impl PacketSettings {
     /// Of a port without a stickytime of which nothing else was said.
     pub const DEFAULT: Self = Self {
+        lastport: None,
         selection: SelectionAlgorithm::Connection,
         balance: Balance::RoundRobin,
         fintimeout: Duration::from_secs(60),

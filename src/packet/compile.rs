@@ -48,12 +48,11 @@ impl Compiler {
         let settings = &port.settings;
         let packets = &settings.packets;
         let sticky = port.affinity_group().filter(|_| packets.selection != SelectionAlgorithm::Connection);
-        let number = settings.number.get();
         let rules = rules(port, hour);
         ServicePlan {
             name: port.key.to_string(),
             address: port.listen.ip(),
-            ports: if settings.number.is_wildcard() { 0..=u16::MAX } else { number..=number },
+            ports: settings.ports(),
             sticky: sticky.map(|group| Sticky {
                 group: name_of(table, port, group),
                 mask: settings.stickymask,

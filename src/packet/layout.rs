@@ -2,6 +2,8 @@
 //!
 //! `datapath/xdp/program/layout.h` says the same in C; [`crate::sys::datapath_layout`] has the structures.
 
+use crate::model::MAX_PORT_RANGES;
+
 /// Servers that the tables hold; each has counters of its own for every CPU.
 pub const MAX_SERVERS: u32 = 4096;
 /// Services that the tables hold.
@@ -15,7 +17,7 @@ pub const WORDS_A_LINE: usize = 32;
 /// Runs of ports in a line of the plan.
 pub const RANGES_A_LINE: usize = 8;
 /// Runs of ports that an address may have.
-pub const RANGES: usize = 16;
+pub const RANGES: usize = MAX_PORT_RANGES;
 /// Rules of a service that may ask for the client's address.
 pub const RULES: usize = 16;
 /// Turns of rings, one for each rule and one for each service.

@@ -303,3 +303,15 @@ fn killing_the_daemon_and_starting_it_again_breaks_no_connection() {
     }
     assert_eq!(lab.tsuji(&["datapath", "status"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_range_of_ports_is_one_object() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", "").replace("number = 80", "number = 70\nlastport = 90"));
+    settle(&lab, &daemon);
+    let answers = who(&lab, CLUSTER, 20);
+    assert_eq!(count(&answers), [10, 5, 5], "{answers:?}");
+    daemon.wait_until("connections are counted", || daemon.figure("shop:70:s1", "Total connections") >= 10);
+    let listed = daemon.dscontrol("connections shop:70:s1");
+    assert!(listed.lines().filter(|line| line.contains("shop:70")).count() >= 10, "{listed}");
+}

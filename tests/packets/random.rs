@@ -49,8 +49,31 @@ struct Figures {
     rst: u64,
 }
 
-/// A service, a client, and TCP or UDP.
-type Flow = (usize, SocketAddr, bool);
+/// The place of a port object, the port itself, a client, and TCP or UDP.
+type Flow = (usize, u16, SocketAddr, bool);
+
+/// A port object: one port, several, or with 0 all that have no other.
+struct Port {
+    cluster: usize,
+    number: u16,
+    lastport: Option<u16>,
+    options: String,
+    rules: String,
+}
+
+impl Port {
+    /// Of its service; its servers' names begin with it.
+    fn name(&self) -> String {
+        format!("{}:{}", CLUSTERS[self.cluster].0, self.number)
+    }
+
+    /// How much more it has than the packet's port; `None`: not even that.
+    fn width_around(&self, port: u16) -> Option<u16> {
+        let (first, last) =
+            if self.number == 0 { (0, u16::MAX) } else { (self.number, self.lastport.unwrap_or(self.number)) };
+        (first..=last).contains(&port).then_some(last - first)
+    }
+}
 
 struct World {
     random: fastrand::Rng,
@@ -61,8 +84,7 @@ struct World {
     plan: Plan,
     bed: Bed,
     seconds: u64,
-    options: [String; 2],
-    rules: [String; 2],
+    ports: Vec<Port>,
     connections: HashMap<Flow, Connection>,
     figures: HashMap<String, Figures>,
     /// What led here.
@@ -71,6 +93,8 @@ struct World {
 
 const CLUSTERS: [(&str, &str); 2] = [("four", "192.0.2.10"), ("six", "2001:db8::10")];
 const SERVERS: u32 = 4;
+/// Within and around the edges of a range, and elsewhere.
+const PORTS: [u16; 12] = [80, 80, 80, 80, 443, 7999, 8000, 8042, 8043, 8098, 8099, 8100];
 
 impl World {
     fn new(seed: u64) -> Self {
@@ -84,18 +108,27 @@ impl World {
             plan: Plan::default(),
             bed: Bed::new(65_536),
             seconds: 0,
-            options: [String::new(), String::new()],
-            rules: [String::new(), String::new()],
+            ports: Vec::new(),
             connections: HashMap::new(),
             figures: HashMap::new(),
             story: vec![format!("seed {seed}")],
         };
-        for place in 0..2 {
-            world.options[place] = world.any_options();
-            world.rules[place] = world.any_rules(place);
+        for cluster in 0..2 {
+            world.any_ports(cluster);
         }
         world.configure();
         world
+    }
+
+    /// A single port always; a range, a single port within or at the end of it, and all other ports at times.
+    fn any_ports(&mut self, cluster: usize) {
+        let inside = [8042, 8099][self.random.usize(0..2)];
+        for (number, lastport) in [(80, None), (8000, Some(8099)), (inside, None), (0, None)] {
+            if number == 80 || self.random.bool() {
+                let (options, rules) = (self.any_options(), self.any_rules(cluster));
+                self.ports.push(Port { cluster, number, lastport, options, rules });
+            }
+        }
     }
 
     /// Stickiness and the consistent hash do not meet here: the hash's choice is not one of `decide`'s.
@@ -110,7 +143,7 @@ impl World {
         options
     }
 
-    fn any_rules(&mut self, place: usize) -> String {
+    fn any_rules(&mut self, cluster: usize) -> String {
         let mut text = String::new();
         for rule in 0..self.random.u32(0..4) {
             let servers: Vec<_> = (0..SERVERS).filter(|_| self.random.bool()).map(|n| format!("\"s{n}\"")).collect();
@@ -121,8 +154,8 @@ impl World {
                     let (first, last) = (first.min(last), first.max(last));
                     format!(
                         "type = \"ip\"\nbeginrange = \"{}\"\nendrange = \"{}\"",
-                        client(place, first),
-                        client(place, last)
+                        client(cluster, first),
+                        client(cluster, last)
                     )
                 }
             };
@@ -135,22 +168,12 @@ impl World {
     /// Puts a new configuration in force, here and there.
     fn configure(&mut self) {
         let mut text = "[executor]\ninterfaces = [\"eth0\"]\n".to_owned();
-        for (place, (name, address)) in CLUSTERS.into_iter().enumerate() {
-            let _ = writeln!(
-                text,
-                "[[cluster]]\nname = \"{name}\"\naddress = \"{address}\"\n[[cluster.port]]\nnumber = 80\nmethod = \"mac\"\n{}",
-                self.options[place]
-            );
-            for server in 0..SERVERS {
-                let state = ["up", "up", "up", "quiesced", "quiesced-now", "down"][self.random.usize(0..6)];
-                let sticky = self.random.u8(0..4) != 0;
-                let _ = writeln!(
-                    text,
-                    "[[cluster.port.server]]\nname = \"s{server}\"\naddress = \"10.{place}.0.{server}\"\nweight = {}\nfixedweight = true\nstate = \"{state}\"\nsticky = {sticky}",
-                    self.random.u32(0..5)
-                );
+        for (cluster, (name, address)) in CLUSTERS.into_iter().enumerate() {
+            let _ = writeln!(text, "[[cluster]]\nname = \"{name}\"\naddress = \"{address}\"");
+            let places = (0..self.ports.len()).filter(|place| self.ports[*place].cluster == cluster);
+            for place in places.collect::<Vec<_>>() {
+                self.write_port(place, &mut text);
             }
-            text.push_str(&self.rules[place]);
         }
         let document = Document::parse(&text, "/random.toml").unwrap();
         let plan =
@@ -165,18 +188,43 @@ impl World {
         self.story.push(text);
     }
 
+    fn write_port(&mut self, place: usize, text: &mut String) {
+        let port = &self.ports[place];
+        let _ = writeln!(text, "[[cluster.port]]\nnumber = {}\nmethod = \"mac\"\n{}", port.number, port.options);
+        if let Some(last) = port.lastport {
+            let _ = writeln!(text, "lastport = {last}");
+        }
+        for server in 0..SERVERS {
+            let state = ["up", "up", "up", "quiesced", "quiesced-now", "down"][self.random.usize(0..6)];
+            let sticky = self.random.u8(0..4) != 0;
+            let _ = writeln!(
+                text,
+                "[[cluster.port.server]]\nname = \"s{server}\"\naddress = \"10.{place}.0.{server}\"\nweight = {}\nfixedweight = true\nstate = \"{state}\"\nsticky = {sticky}",
+                self.random.u32(0..5)
+            );
+        }
+        text.push_str(&self.ports[place].rules);
+    }
+
+    /// The narrowest object of the cluster around a port.
+    fn place_of(&self, cluster: usize, port: u16) -> Option<usize> {
+        let around = |place: &usize| Some((self.ports[*place].width_around(port)?, *place));
+        let own = (0..self.ports.len()).filter(|place| self.ports[*place].cluster == cluster);
+        own.filter_map(|place| around(&place)).min().map(|(_, place)| place)
+    }
+
     fn port(&self, place: usize) -> Arc<PortTable> {
-        let name = CLUSTERS[place].0;
-        Arc::clone(self.table.ports().find(|port| port.key.cluster.as_str() == name).unwrap())
+        let name = self.ports[place].name();
+        Arc::clone(self.table.ports().find(|port| port.key.to_string() == name).unwrap())
     }
 
     fn service(&self, place: usize) -> &ServicePlan {
-        let name = format!("{}:80", CLUSTERS[place].0);
+        let name = self.ports[place].name();
         self.plan.services.iter().find(|service| service.name == name).unwrap()
     }
 
     fn flags(&self, place: usize, server: &str) -> ServerFlags {
-        let name = format!("{}:80:{server}", CLUSTERS[place].0);
+        let name = format!("{}:{server}", self.ports[place].name());
         self.service(place).servers.iter().find(|server| server.name == name).unwrap().flags
     }
 
@@ -195,10 +243,11 @@ impl World {
     }
 
     fn packet(&mut self) {
-        let place = self.random.usize(0..2);
+        let cluster = self.random.usize(0..2);
         let host = self.random.u32(0..64);
-        let from = SocketAddr::new(client(place, host), 1024 + self.random.u16(0..12));
-        let to = SocketAddr::new(CLUSTERS[place].1.parse().unwrap(), 80);
+        let from = SocketAddr::new(client(cluster, host), 1024 + self.random.u16(0..4));
+        let port = PORTS[self.random.usize(0..PORTS.len())];
+        let to = SocketAddr::new(CLUSTERS[cluster].1.parse().unwrap(), port);
         let tcp = self.random.u8(0..4) != 0;
         let flags = ["S", "S", "A", "A", "PA", "FA", "RA", "R"][self.random.usize(0..8)];
         let wrapping = Wrapping {
@@ -208,7 +257,10 @@ impl World {
             ..Wrapping::default()
         };
         let frame = if tcp { frame::tcp(from, to, flags, &wrapping) } else { frame::udp(from, to, &wrapping) };
-        let expected = self.expect((place, from, tcp), if tcp { flags } else { "" });
+        let expected = match self.place_of(cluster, port) {
+            Some(place) => self.expect((place, port, from, tcp), if tcp { flags } else { "" }),
+            None => Expected::Drop,
+        };
         let outcome = self.bed.send(&frame);
         let found = match outcome.verdict {
             TX if Bed::went_back(&outcome) => Expected::Reset,
@@ -279,11 +331,11 @@ impl World {
     }
 
     fn figures(&mut self, place: usize, server: &str) -> &mut Figures {
-        self.figures.entry(format!("{}:80:{server}", CLUSTERS[place].0)).or_default()
+        self.figures.entry(format!("{}:{server}", self.ports[place].name())).or_default()
     }
 
     fn open(&mut self, flow: Flow, flags: &str) -> Expected {
-        let (place, from, tcp) = flow;
+        let (place, port, from, tcp) = flow;
         let state = match flags {
             "" => State::Udp,
             "S" => State::New,
@@ -295,7 +347,7 @@ impl World {
         if picked_up && !self.service(place).pickup {
             return Expected::Drop;
         }
-        let Some(server) = self.choose(place, from, picked_up) else { return Expected::Drop };
+        let Some(server) = self.choose((place, port), from, picked_up) else { return Expected::Drop };
         if !picked_up || state == State::Established {
             if let Some(before) = self.connections.get(&flow).cloned() {
                 self.count_end(place, &before.server, before.state, State::Closed);
@@ -306,7 +358,7 @@ impl World {
         Expected::Server(server)
     }
 
-    fn choose(&self, place: usize, from: SocketAddr, picked_up: bool) -> Option<String> {
+    fn choose(&self, (place, wanted): (usize, u16), from: SocketAddr, picked_up: bool) -> Option<String> {
         let port = self.port(place);
         let hashed = picked_up || self.service(place).hash;
         let mut session = Session::default();
@@ -326,7 +378,7 @@ impl World {
             }
             _ => &service.otherwise,
         };
-        let at = (u64::from(hash_client(from)) * choice.maglev.len() as u64) >> 32;
+        let at = (u64::from(hash_client(from, wanted)) * choice.maglev.len() as u64) >> 32;
         let name = &service.servers[usize::from(choice.maglev[at as usize])].name;
         Some(name.rsplit(':').next().unwrap().to_owned())
     }
@@ -353,7 +405,7 @@ impl World {
         let mut active: HashMap<String, u64> = HashMap::new();
         for ((place, ..), connection) in &self.connections {
             if !matches!(connection.state, State::Fin | State::Closed) {
-                *active.entry(format!("{}:80:{}", CLUSTERS[*place].0, connection.server)).or_default() += 1;
+                *active.entry(format!("{}:{}", self.ports[*place].name(), connection.server)).or_default() += 1;
             }
         }
         for server in self.plan.services.iter().flat_map(|service| &service.servers) {
@@ -379,16 +431,16 @@ enum Expected {
     Reset,
 }
 
-fn client(place: usize, host: u32) -> IpAddr {
-    match place {
+fn client(cluster: usize, host: u32) -> IpAddr {
+    match cluster {
         0 => IpAddr::from([203, 0, (host / 16) as u8, (host % 16) as u8]),
         _ => IpAddr::from([0x2001, 0xdb8, 1, host as u16 / 16, 0, 0, 0, host as u16 % 16]),
     }
 }
 
-fn hash_client(from: SocketAddr) -> u32 {
+fn hash_client(from: SocketAddr, port: u16) -> u32 {
     let saddr = tsuji::datapath::xdp::directory::words_of(from.ip());
-    hash::Flow { saddr, sport: from.port().to_be(), dport: 80_u16.to_be(), ..hash::Flow::default() }.client_hash()
+    hash::Flow { saddr, sport: from.port().to_be(), dport: port.to_be(), ..hash::Flow::default() }.client_hash()
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod cross_port;
 mod defaults;
 mod packets;
 mod port;
+mod ranges;
 mod rule;
 mod rule_warnings;
 mod server;

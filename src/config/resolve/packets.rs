@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::ranges::ports_of;
 use super::{Check, Config, View, called};
 use crate::config::object::{Key, Path};
 use crate::config::schema::Kind;
@@ -11,6 +12,7 @@ use crate::model::{Cluster, ForwardingMethod, Port, PortKey, Server};
 impl Check {
     pub(super) fn packets(&mut self, config: &Config, root: View<'_>) {
         self.one_way_per_address(config, root);
+        self.ranges(config, root);
         for cluster in &config.clusters {
             for port in &cluster.ports {
                 self.packets_of(cluster, port, root);
@@ -78,10 +80,10 @@ impl Check {
         if server.mapport != port.number {
             let message = format!(
                 "{}: `mapport` {} has no place on a port of method mac, which changes nothing in a packet; the server must \
-                 listen on port {}",
+                 listen on {}",
                 called(path),
                 server.mapport,
-                port.number
+                ports_of(port)
             );
             self.fault(view.place_at("mapport"), message);
         }
@@ -95,7 +97,7 @@ fn has_mac(cluster: &Cluster) -> bool {
     cluster.ports.iter().any(|port| port.method == ForwardingMethod::Mac)
 }
 
-fn ports(config: &Config) -> impl Iterator<Item = (&Cluster, &Port)> {
+pub(super) fn ports(config: &Config) -> impl Iterator<Item = (&Cluster, &Port)> {
     config.clusters.iter().flat_map(|cluster| cluster.ports.iter().map(move |port| (cluster, port)))
 }
 
@@ -103,6 +105,6 @@ fn key_of(cluster: &Cluster, port: &Port) -> PortKey {
     PortKey { cluster: cluster.name.clone(), port: port.number }
 }
 
-fn path_of(cluster: &Cluster, port: &Port) -> Path {
+pub(super) fn path_of(cluster: &Cluster, port: &Port) -> Path {
     Path::of([Key::named(Kind::Cluster, cluster.name.clone()), Key::port(port.number)])
 }

@@ -29,6 +29,7 @@ impl Check {
         let method = self.method(path, view);
         let sorry = self.sorry(path, view);
         let accesslog = self.accesslog(path, view);
+        let lastport = self.lastport(path, number, view);
         let servers = self.servers(&around, view);
         let rules = self.rules(&around, &servers, view);
         Some(Port {
@@ -52,7 +53,7 @@ impl Check {
             forwarded: forwarded(view),
             upgrade: view.list("upgrade").into_iter().map(str::to_owned).collect(),
             poolsize: view.count("poolsize"),
-            packets: packets(view),
+            packets: PacketSettings { lastport, ..packets(view) },
             servers,
             rules,
         })

@@ -83,7 +83,7 @@ impl Check {
     /// The metrics listener cannot have the address and port of a cluster.
     pub(super) fn metrics_beside_ports(&mut self, config: &Config, view: View<'_>) {
         let Some(listen) = config.metrics.listen else { return };
-        let same = |port: &crate::model::Port| port.number.get() == listen.port();
+        let same = |port: &crate::model::Port| port.ports().contains(&listen.port());
         let clash =
             config.clusters.iter().find(|cluster| cluster.address == listen.ip() && cluster.ports.iter().any(same));
         if let Some(cluster) = clash {

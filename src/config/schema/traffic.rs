@@ -57,6 +57,13 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         )
         .used(Usage::Identity),
         Keyword::new(
+            "lastport",
+            whole(1, 65535),
+            Told("its own number"),
+            "the last of the ports from the number on; an object of its own for one of them has precedence",
+        )
+        .mac_only(),
+        Keyword::new(
             "method",
             ValueKind::Choice { words: &["http", "tcp", "mac"], later: later::METHODS },
             Told("must be given; in a script: mac"),

@@ -162,7 +162,7 @@ fn refusals_say_what_would_be_right() {
         (
             "port set shop:80",
             2,
-            "the command is not complete: stickytime, stickymask, stickymask6, crossport, weightbound, all-down, ondown, headtimeout, idletimeout, parktime, bodytimeout, connecttimeout, servertimeout, staletimeout, pooltime, poolsize, retries, maxconnections, sorrypage, sorrystatus, retryafter, sorrycache, accesslog, accesslogformat, trustedproxies, proxyprotocol, sendproxy, forwarded, upgrade, selectionalgorithm, balance, fintimeout, reset, pickup",
+            "the command is not complete: lastport, stickytime, stickymask, stickymask6, crossport, weightbound, all-down, ondown, headtimeout, idletimeout, parktime, bodytimeout, connecttimeout, servertimeout, staletimeout, pooltime, poolsize, retries, maxconnections, sorrypage, sorrystatus, retryafter, sorrycache, accesslog, accesslogformat, trustedproxies, proxyprotocol, sendproxy, forwarded, upgrade, selectionalgorithm, balance, fintimeout, reset, pickup",
         ),
         ("port set shop:80 sticky 3", 2, "`sticky` may mean `stickytime`, `stickymask` and `stickymask6`"),
         ("port set shop:80 stickytme 3", 2, "unknown keyword `stickytme`, did you mean `stickytime`?"),

@@ -3,6 +3,7 @@
 mod change;
 mod files;
 mod laws;
+mod ranges;
 mod script;
 mod toml;
 mod warnings;

@@ -50,6 +50,7 @@ pub fn cluster_report(report: &ClusterReport) -> String {
 pub fn port_status(status: &PortStatus) -> String {
     Dotted::new("Port Status")
         .row("Port number", status.port)
+        .rows(last_port(status.last_port))
         .row("Cluster", &status.cluster)
         .row("Cluster address", &status.cluster_address)
         .row("Listener", listener(status.listener))
@@ -79,6 +80,11 @@ pub fn port_status(status: &PortStatus) -> String {
         .to_string()
 }
 
+/// Of a range.
+fn last_port(last: Option<u16>) -> Option<Row> {
+    last.map(|last| row("Last port number", last))
+}
+
 fn timeouts(timeouts: &TimeoutsStatus) -> [Row; 7] {
     [
         row("Stale timeout", timeouts.stale_seconds),
@@ -105,6 +111,7 @@ pub fn port_report(report: &PortReport) -> String {
         .row("Cluster", &report.cluster)
         .row("Cluster address", &report.cluster_address)
         .row("Port number", report.port)
+        .rows(last_port(report.last_port))
         .row("Listener", listener(report.listener))
         .row("Number of servers", report.servers)
         .row("Number of usable servers", report.usable)

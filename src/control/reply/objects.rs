@@ -144,6 +144,8 @@ pub struct PortStatus {
     pub cluster: String,
     pub cluster_address: String,
     pub port: u16,
+    /// Of a range; `None`: it is one port, or port 0.
+    pub last_port: Option<u16>,
     pub listener: Listener,
     pub servers: usize,
     pub rules: usize,
@@ -216,6 +218,8 @@ pub struct PortReport {
     pub cluster: String,
     pub cluster_address: String,
     pub port: u16,
+    /// Of a range; `None`: it is one port, or port 0.
+    pub last_port: Option<u16>,
     pub listener: Listener,
     pub method: String,
     pub servers: usize,

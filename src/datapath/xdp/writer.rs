@@ -49,7 +49,7 @@ pub enum WriteError {
     Cursors(NoNumber),
     #[error("service \"{0}\" has more than {RULES} rules that ask for the client's address")]
     Rules(String),
-    #[error("address {0} has more than {RANGES} ranges of ports")]
+    #[error("address {0} has more than {RANGES} ranges of ports; fewer and wider ones, or port 0, would be right")]
     Ranges(IpAddr),
     #[error("the rings and hash tables of all services are too long together: no room for \"{0}\"")]
     Lines(String),
@@ -326,8 +326,8 @@ impl Writer {
 
     /// The service table's entries: one for each single port, and one for each address with its ranges.
     fn entries_of(&mut self, tables: &Tables, plan: &Plan, now: Instant) -> Result<Vec<Service>, WriteError> {
-        let is_single = |service: &&ServicePlan| service.ports.start() == service.ports.end();
-        let mut entries: Vec<_> = plan.services.iter().filter(is_single).map(|service| self.single(service)).collect();
+        let singles = plan.services.iter().filter(|service| is_single(service));
+        let mut entries: Vec<_> = singles.map(|service| self.single(service)).collect();
         let mut seen = HashSet::new();
         for first in plan.services.iter().filter(|service| seen.insert(service.address)) {
             let own = plan.services.iter().filter(|service| service.address == first.address);
@@ -356,9 +356,6 @@ impl Writer {
         ranges: &[Range],
         now: Instant,
     ) -> Result<Run, WriteError> {
-        if ranges.len() > RANGES {
-            return Err(WriteError::Ranges(first.address));
-        }
         if let Some((known, run)) = self.ranges.get(&first.address)
             && known == ranges
         {
@@ -443,9 +440,21 @@ fn all<T>(count: u32, get: impl Fn(u32) -> Option<T>) -> impl Iterator<Item = (u
     (0..count).filter_map(move |number| Some((number, get(number)?)))
 }
 
+/// What the program would not look at must not come into the tables.
 fn check(plan: &Plan) -> Result<(), WriteError> {
-    let many = plan.services.iter().find(|service| service.rules.len() > RULES);
-    many.map_or(Ok(()), |service| Err(WriteError::Rules(service.name.clone())))
+    if let Some(service) = plan.services.iter().find(|service| service.rules.len() > RULES) {
+        return Err(WriteError::Rules(service.name.clone()));
+    }
+    let mut ranges: HashMap<IpAddr, usize> = HashMap::new();
+    for service in plan.services.iter().filter(|service| !is_single(service)) {
+        *ranges.entry(service.address).or_default() += 1;
+    }
+    let many = ranges.into_iter().find(|(_, count)| *count > RANGES);
+    many.map_or(Ok(()), |(address, _)| Err(WriteError::Ranges(address)))
+}
+
+fn is_single(service: &ServicePlan) -> bool {
+    service.ports.start() == service.ports.end()
 }
 
 fn machine_of(server: &ServerPlan) -> Identity {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::{Operand, Refusal};
 use crate::control::reply::{Listener, PortReport, PortStatus, TimeoutsStatus};
-use crate::model::{AccessLogFormat, AllDown, ForwardedHeaders, OnDown, PortId};
+use crate::model::{AccessLogFormat, AllDown, ForwardedHeaders, OnDown, PortId, PortNumber};
 
 use super::Look;
 use super::select::{PortView, ServerView};
@@ -21,6 +21,7 @@ impl<'a> Look<'a> {
             cluster: port.cluster.name.to_string(),
             cluster_address: port.cluster.address.to_string(),
             port: settings.number.get(),
+            last_port: settings.packets.lastport.map(PortNumber::get),
             listener: self.listener(),
             servers: settings.servers.len(),
             rules: settings.rules.len(),
@@ -70,6 +71,7 @@ impl<'a> Look<'a> {
             cluster: port.cluster.name.to_string(),
             cluster_address: port.cluster.address.to_string(),
             port: port.state.key.port.get(),
+            last_port: port.state.settings.packets.lastport.map(PortNumber::get),
             listener: self.listener(),
             method: port.state.settings.method.word().to_owned(),
             servers: servers.len(),

@@ -60,10 +60,12 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// The one port of this name.
-    pub fn port_named(&self, key: &PortKey) -> Option<PortView<'a>> {
+    /// The port that takes connections to this number: of this name, or else the narrowest one around it.
+    pub fn port_around(&self, key: &PortKey) -> Option<PortView<'a>> {
         let cluster = self.all_clusters().find(|cluster| cluster.name == key.cluster)?;
-        self.port_view(cluster, key)
+        let ports = cluster.ports.iter().filter(|port| port.ports().contains(&key.port.get()));
+        let narrowest = ports.min_by_key(|port| port.ports().len())?;
+        self.port_view(cluster, &PortKey { cluster: key.cluster.clone(), port: narrowest.number })
     }
 
     fn port_view(&self, cluster: &'a Cluster, key: &PortKey) -> Option<PortView<'a>> {

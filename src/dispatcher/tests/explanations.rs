@@ -128,3 +128,24 @@ fn refusals_say_what_the_client_gets() {
     assert!(world.shown("explain 203.0.113.7 shop:80").contains("the executor is stopped"));
     assert_eq!(world.refusal("explain 203.0.113.7 shop:81"), "there is no port `shop:81`; did you mean `shop:80`?");
 }
+
+#[test]
+fn a_port_within_a_range_is_explained_by_the_range() {
+    let mut world = with("", "");
+    for line in [
+        "cluster add direct address 192.0.2.11",
+        "port add direct:0+8042 method mac",
+        "port add direct:8000 method mac lastport 8099",
+        "server add direct::d1 address 192.0.2.31",
+    ] {
+        world.command(line).expect(line);
+    }
+    for (port, object) in [(8000, 8000), (8042, 8042), (8099, 8000), (8100, 0)] {
+        let shown = world.shown(&format!("explain 203.0.113.7 direct:{port}"));
+        assert!(shown.contains(&format!("Server .. direct:{object}:d1")), "{port}: {shown}");
+    }
+    let shown = world.shown("explain 203.0.113.7 direct:8043");
+    assert!(shown.contains("a connection to direct:8043, which is in port direct:8000"), "{shown}");
+    let shown = world.shown("port status direct:8000");
+    assert!(shown.contains("Last port number") && shown.contains(" 8099"), "{shown}");
+}
