@@ -70,8 +70,13 @@ impl Bed {
 
     /// A table for so many connections.
     pub fn new(connections: u32) -> Self {
+        Self::with_records(connections, RECORDS)
+    }
+
+    /// With room for so many affinity records.
+    pub fn with_records(connections: u32, records: u32) -> Self {
         let cpus = aya::util::nr_cpus().unwrap() as u32;
-        let sizes = Sizes::of(connections, 16_384, cpus);
+        let sizes = Sizes::of(connections, records, cpus);
         let mut random = fastrand::Rng::with_seed(7);
         let keys = HashKeys(std::array::from_fn(|_| random.u64(..)));
         let mut program = Loading { keys, sizes, mac: Mac(OWN), pins: None }.load().unwrap();
@@ -79,7 +84,7 @@ impl Bed {
         let twin = Twin {
             tables: Tables::in_process(&sizes).unwrap(),
             writer: Writer::new(),
-            memory: Memory::new(16_384, 16_384),
+            memory: Memory::new(records as usize, 16_384),
         };
         let bed =
             Self { program, tables, writer: Writer::new(), keys, clock: 0, macs: HashMap::new(), twin, both: true };
@@ -87,8 +92,13 @@ impl Bed {
         bed
     }
 
+    /// The program's and its twin's.
+    pub fn both_tables(&self) -> [&Tables; 2] {
+        [&self.tables, &self.twin.tables]
+    }
+
     pub fn change_live(&self, change: impl Fn(&mut tsuji::sys::datapath_layout::Live)) {
-        for tables in [&self.tables, &self.twin.tables] {
+        for tables in self.both_tables() {
             let mut state = tables.live.get(0).unwrap();
             change(&mut state);
             assert!(tables.live.set(0, state));
@@ -243,5 +253,7 @@ impl Bed {
     }
 }
 
+/// More affinity records than most tests make.
+const RECORDS: u32 = 16_384;
 /// Where the test run's frames come in.
 const LOOPBACK: u32 = 1;

@@ -19,6 +19,7 @@
 )]
 
 mod bed;
+mod broken;
 mod crowd;
 mod frame;
 mod random;
