@@ -1,6 +1,5 @@
 //! What one path is measured on: the program with its tables, and the harness before it.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -17,15 +16,15 @@ use tsuji::packet::sweep::{Census, Patience, Sweep};
 use tsuji::packet::{Choice, Plan, ServerFlags, ServerPlan, ServicePlan, Sticky};
 use tsuji::wire::Mac;
 
-type Failure = Box<dyn Error + Send + Sync>;
+use super::Failure;
 
-const OWN: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
+pub const OWN: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
 const SERVERS: u16 = 100;
 /// Packets of one measurement.
 const PACKETS: u32 = 2_000_000;
 /// Where the test run's frames come in.
-const LOOPBACK: u32 = 1;
-const SYN: u8 = 2;
+pub const LOOPBACK: u32 = 1;
+pub const SYN: u8 = 2;
 const ACK: u8 = 16;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -115,9 +114,9 @@ impl Bed {
     fn establish(&mut self) -> Result<(), Failure> {
         let flows = u32::try_from(self.path.flows)?;
         self.harness = harness_of(self.path, SYN)?;
-        self.run(flows, false)?;
+        self.run(flows)?;
         self.harness = harness_of(self.path, ACK)?;
-        self.run(flows, false)?;
+        self.run(flows)?;
         Ok(())
     }
 
@@ -143,16 +142,15 @@ impl Bed {
     }
 
     pub fn program_ns(&mut self) -> Result<f64, Failure> {
-        self.run(self.path.packets(), true)
+        self.run(self.path.packets())
     }
 
-    fn run(&mut self, packets: u32, check: bool) -> Result<f64, Failure> {
+    fn run(&mut self, packets: u32) -> Result<f64, Failure> {
         let fd = self.program.program()?.fd()?.try_clone()?;
         let mut measured: ProgramArray<_> = self.harness.map_mut("measured").ok_or("no array")?.try_into()?;
         measured.set(0, &fd, 0)?;
         let ns = self.run_harness(packets)?;
         self.rewind()?;
-        let _ = check;
         Ok(ns)
     }
 
@@ -184,7 +182,7 @@ impl Bed {
     }
 }
 
-fn harness_of(path: Path, flags: u8) -> Result<Ebpf, Failure> {
+pub fn harness_of(path: Path, flags: u8) -> Result<Ebpf, Failure> {
     static OBJECT: &[u8] = aya::include_bytes_aligned!("harness.o");
     let first = u32::from_ne_bytes([OWN.0[0], OWN.0[1], OWN.0[2], OWN.0[3]]);
     let last = u16::from_ne_bytes([OWN.0[4], OWN.0[5]]);
@@ -263,7 +261,7 @@ pub fn frame_of(path: Path) -> Vec<u8> {
     frame
 }
 
-fn pin_to_cpu(cpu: usize) -> Result<(), Failure> {
+pub fn pin_to_cpu(cpu: usize) -> Result<(), Failure> {
     let mut set = nix::sched::CpuSet::new();
     set.set(cpu)?;
     Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)

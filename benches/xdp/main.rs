@@ -5,11 +5,16 @@
 //! (`--quick`: fewer rounds, `--only TEXT`: the figures whose names have it); without it, only says so.
 
 mod bed;
+mod cursor;
 mod sockets;
 
 use std::process::ExitCode;
 
 use bed::{Bed, Family, Path};
+use cursor::Rings;
+use sockets::Engine;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Rounds of each figure; the median counts.
 const ROUNDS: usize = 7;
@@ -66,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(rounds: usize, only: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn measure(rounds: usize, only: &str) -> Result<(), Failure> {
     println!("ns per packet, net of harness and bare swap; 100 servers; median of {rounds} rounds (least, most)\n");
     println!("{:<42} {:>22} {:>22} {:>8}", "", "stickytime 0", "stickytime 300", "target");
     for figure in FIGURES.iter().filter(|figure| figure.what.contains(only)) {
@@ -83,23 +88,29 @@ fn measure(rounds: usize, only: &str) -> Result<(), Box<dyn std::error::Error + 
             println!("\nsweep of a table with {entries} connections: {ms:.1} ms of CPU (target: <= 100)");
         }
     }
+    if "shared cursor".contains(only) {
+        shared_cursor(rounds)?;
+    }
     if "packet sockets".contains(only) {
         packet_sockets(rounds)?;
     }
     Ok(())
 }
 
-/// Alternating rounds; the ratio is that of the medians.
-fn packet_sockets(rounds: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let (mut plain, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        plain.push(sockets::rate(sockets::Engine::PlainLoop)?);
-        ours.push(sockets::rate(sockets::Engine::Tsuji)?);
-    }
-    let [plain, ours] = [plain, ours].map(|mut rates| {
-        rates.sort_by(f64::total_cmp);
-        rates.get(rounds / 2).copied().unwrap_or(f64::NAN)
-    });
+/// In alternating rounds; the ratio is that of the medians.
+fn shared_cursor(rounds: usize) -> Result<(), Failure> {
+    let [apart, shared] = medians(rounds, [&|| cursor::ns(Rings::Apart), &|| cursor::ns(Rings::Shared)])?;
+    println!(
+        "\ntwo CPUs that open connections: {apart:.0} ns each with a ring of their own, {shared:.0} with one for both; ratio {:.2} \
+         (target: <= 1.10)",
+        shared / apart
+    );
+    Ok(())
+}
+
+/// In alternating rounds; the ratio is that of the medians.
+fn packet_sockets(rounds: usize) -> Result<(), Failure> {
+    let [plain, ours] = medians(rounds, [&|| sockets::rate(Engine::PlainLoop), &|| sockets::rate(Engine::Tsuji)])?;
     println!(
         "\npacket sockets: {ours:.0} packets/s of a core; a plain loop of pnet, which decides nothing: {plain:.0}; ratio {:.2} \
          (target: >= 2)",
@@ -108,7 +119,23 @@ fn packet_sockets(rounds: usize) -> Result<(), Box<dyn std::error::Error + Send 
     Ok(())
 }
 
-fn figure_of(path: Path, rounds: usize) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+/// One of two things that are measured in turn.
+type Measured<'m> = &'m dyn Fn() -> Result<f64, Failure>;
+
+fn medians(rounds: usize, measured: [Measured<'_>; 2]) -> Result<[f64; 2], Failure> {
+    let mut found = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (values, measure) in found.iter_mut().zip(measured) {
+            values.push(measure()?);
+        }
+    }
+    Ok(found.map(|mut values| {
+        values.sort_by(f64::total_cmp);
+        values.get(rounds / 2).copied().unwrap_or(f64::NAN)
+    }))
+}
+
+fn figure_of(path: Path, rounds: usize) -> Result<String, Failure> {
     let mut net: Vec<f64> = Vec::new();
     for _ in 0..rounds {
         let mut bed = Bed::new(path)?;

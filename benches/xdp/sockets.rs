@@ -3,7 +3,6 @@
 //! A veth pair in a network namespace of this process: one CPU sends frames of some flows into it as fast as it can, the
 //! other forwards them back out. The figure is what came back, by the time that the forwarding CPU was busy for it.
 
-use std::error::Error;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +19,8 @@ use tsuji::packet::hash::HashKeys;
 use tsuji::sys::packet_socket::{BATCH, PacketSocket, outgoing};
 use tsuji::wire::Mac;
 
+use super::Failure;
 use super::bed::{self, Family, Path};
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// Who forwards.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +54,7 @@ pub fn rate(engine: Engine) -> Result<f64, Failure> {
 fn measure(engine: Engine, near: &Interface, far: &Interface) -> Result<f64, Failure> {
     let end = Arc::new(AtomicBool::new(false));
     let sender = send(near, far, &end)?;
-    pin(FORWARDING_CPU)?;
+    bed::pin_to_cpu(FORWARDING_CPU)?;
     let forwarder = Forwarder::start(engine, near, &end)?;
     std::thread::sleep(WARM);
     let (start, before, busy) = (Instant::now(), returned(far)?, busy(FORWARDING_CPU)?);
@@ -96,7 +94,7 @@ fn send(near: &Interface, far: &Interface, end: &Arc<AtomicBool>) -> Result<Join
     let socket = PacketSocket::open(far.index, 1 << 20)?;
     let (end, to) = (Arc::clone(end), near.mac);
     Ok(std::thread::spawn(move || {
-        pin(SENDING_CPU)?;
+        bed::pin_to_cpu(SENDING_CPU)?;
         let frames: Vec<Vec<u8>> = (0..FLOWS).map(|flow| frame(to, flow)).collect();
         while !end.load(Ordering::Relaxed) {
             for batch in frames.chunks(BATCH) {
@@ -190,10 +188,4 @@ fn busy(cpu: usize) -> Result<f64, Failure> {
     // user, nice, system, then idle and iowait, then irq, softirq.
     let of = |place: usize| ticks.get(place).copied().unwrap_or_default();
     Ok([0, 1, 2, 5, 6].map(of).iter().sum::<f64>() / TICKS)
-}
-
-fn pin(cpu: usize) -> Result<(), Failure> {
-    let mut set = nix::sched::CpuSet::new();
-    set.set(cpu)?;
-    Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
 }
