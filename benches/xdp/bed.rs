@@ -214,7 +214,7 @@ pub fn plan_of(path: Path) -> Plan {
     let places: Vec<u16> = (0..SERVERS).collect();
     let maglev = (0..16381).map(|place| place % SERVERS).collect();
     Plan {
-        services: vec![ServicePlan {
+        services: vec![std::sync::Arc::new(ServicePlan {
             name: "shop:80".into(),
             address,
             ports: 80..=80,
@@ -227,7 +227,7 @@ pub fn plan_of(path: Path) -> Plan {
             resting: Vec::new(),
             otherwise: Choice { ring: places, maglev },
             servers,
-        }],
+        })],
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the forwarding table to a plan.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::executor::{ForwardingTable, PortTable, Ring, RuleEntry, ServerEntry, ServerIndex, Takes, measured};
@@ -12,10 +13,13 @@ use super::plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, Serv
 /// How long a server may be down before its connections count as ended (`ondown purge`): a flap is ridden out.
 pub const HOLD: Duration = Duration::from_secs(10);
 
-/// Compiles tables; remembers since when servers are down.
+/// Compiles tables; remembers since when servers are down, and what ports were compiled to.
 #[derive(Debug, Default)]
 pub struct Compiler {
     down: HashMap<ServerId, Instant>,
+    /// The last plan's services. A change concerns one port most often, and the consistent hash of a port costs tens of
+    /// microseconds (benches/scale.rs), so a port whose table is the same is not compiled again.
+    compiled: HashMap<PortId, (Arc<PortTable>, Arc<ServicePlan>)>,
 }
 
 impl Compiler {
@@ -25,7 +29,15 @@ impl Compiler {
     /// others keep their order. A true rule whose servers are all down is left out, as the decision would pass it over.
     pub fn compile(&mut self, table: &ForwardingTable, now: Instant, hour: u8) -> Plan {
         self.note_down(table, now);
-        Plan { services: table.mac_ports().map(|port| self.service(table, port, now, hour)).collect() }
+        let before = std::mem::take(&mut self.compiled);
+        for port in table.mac_ports() {
+            let known = before.get(&port.id).filter(|(known, _)| Arc::ptr_eq(known, port) && stays(port));
+            let service =
+                known.map_or_else(|| Arc::new(self.service(table, port, now, hour)), |(_, plan)| Arc::clone(plan));
+            self.compiled.insert(port.id, (Arc::clone(port), service));
+        }
+        let services = table.mac_ports().filter_map(|port| self.compiled.get(&port.id));
+        Plan { services: services.map(|(_, service)| Arc::clone(service)).collect() }
     }
 
     /// When the plan changes by the mere passing of time: a hold that ends.
@@ -92,8 +104,17 @@ impl Compiler {
 
 /// Whether the plan of this table depends on the hour or on load, so that it has to be compiled again every second.
 pub fn depends_on_time(table: &ForwardingTable) -> bool {
-    let mut rules = table.mac_ports().flat_map(|port| &port.rules);
-    rules.any(|rule| !matches!(rule.kind, RuleType::True | RuleType::Ip(_)))
+    table.mac_ports().any(|port| has_timed_rules(port))
+}
+
+fn has_timed_rules(port: &PortTable) -> bool {
+    port.rules.iter().any(|rule| !matches!(rule.kind, RuleType::True | RuleType::Ip(_)))
+}
+
+/// Whether the port's table alone says what its service is, at any time. What else counts, the name of the port that it shares
+/// affinity with, never becomes another.
+fn stays(port: &PortTable) -> bool {
+    !has_timed_rules(port) && !port.servers.iter().any(|server| server.health.is_down())
 }
 
 fn name_of(table: &ForwardingTable, own: &PortTable, group: PortId) -> String {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::StickyMask;
@@ -9,7 +10,8 @@ use crate::model::StickyMask;
 /// All services of this dispatcher's `mac` ports.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
-    pub services: Vec<ServicePlan>,
+    /// One that is the same in two plans is most often shared by them.
+    pub services: Vec<Arc<ServicePlan>>,
 }
 
 impl Plan {

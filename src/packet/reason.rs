@@ -67,8 +67,8 @@ reasons! {
         policy is of a number that there cannot be. A ring that names such a server counts as one without any.";
     TableFull, "table-full", Remark, "Forwarded by consistent hash, as the connection table has no room.";
     Stateless, "stateless", Remark, "Forwarded by consistent hash and not remembered, in a flood.";
-    AffinityFull, "affinity-full", Remark, "An affinity record could not be made. The kernel's table is full and the nodes that \
-        it would give up are in the hands of other CPUs at that very moment; the twin's always makes room.";
+    AffinityFull, "affinity-full", Remark, "An affinity record could not be made. The kernel's table is full and the nodes \
+        that it would give up are in the hands of other CPUs at that very moment; the twin's always makes room.";
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Tables that are not as the writer makes them, through the program and its twin: nothing is read past an end, and the packet is
-//! counted.
+//! Tables that are not as the writer makes them, through the program and its twin: nothing is read past an end, and the
+//! packet is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

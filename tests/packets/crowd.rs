@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ fn plan() -> Plan {
         flags: ServerFlags { affinity: true, ..ServerFlags::default() },
     };
     Plan {
-        services: vec![ServicePlan {
+        services: vec![Arc::new(ServicePlan {
             name: "shop:80".into(),
             address: [192, 0, 2, 10].into(),
             ports: 80..=80,
@@ -39,7 +40,7 @@ fn plan() -> Plan {
             resting: Vec::new(),
             otherwise: Choice { ring: (0..SERVERS).collect(), maglev: (0..251).map(|at| at % SERVERS).collect() },
             servers: (0..SERVERS).map(server).collect(),
-        }],
+        })],
     }
 }
 
@@ -136,7 +137,7 @@ fn a_client_whose_record_cannot_be_made_is_served() {
         return;
     }
     let mut plan = plan();
-    let service = &mut plan.services[0];
+    let service = Arc::make_mut(&mut plan.services[0]);
     let group = service.name.clone();
     service.sticky = Some(Sticky { group, mask: StickyMask::DEFAULT, time: Duration::from_secs(60) });
     service.unrecorded = true;
@@ -212,9 +213,9 @@ fn the_twin_finds_what_the_program_entered() {
     }
     let mut plan = plan();
     let six =
-        ServicePlan { name: "six:80".into(), address: "2001:db8::10".parse().unwrap(), ..plan.services[0].clone() };
+        ServicePlan { name: "six:80".into(), address: "2001:db8::10".parse().unwrap(), ..(*plan.services[0]).clone() };
     let server = |server: &ServerPlan| ServerPlan { name: server.name.replace("shop", "six"), ..server.clone() };
-    plan.services.push(ServicePlan { servers: six.servers.iter().map(server).collect(), ..six });
+    plan.services.push(Arc::new(ServicePlan { servers: six.servers.iter().map(server).collect(), ..six }));
     let mut bed = Bed::new(65_536);
     bed.apply(&plan, &[], &[]);
     let mut flows = Vec::new();

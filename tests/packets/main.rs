@@ -22,6 +22,7 @@ mod bed;
 mod broken;
 mod crowd;
 mod frame;
+mod plans;
 mod random;
 mod script;
 mod traffic;

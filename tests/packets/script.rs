@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tsuji::executor::{Ring, ServerIndex, name_hash};
@@ -110,11 +111,11 @@ impl Run {
         self.changed = true;
         match self.plan.services.iter().position(|known| known.name == name) {
             Some(place) => {
-                let known = &mut self.plan.services[place];
+                let known = self.service_at(place);
                 *known = ServicePlan { rules: known.rules.clone(), servers: known.servers.clone(), ..service };
             }
             None => {
-                self.plan.services.push(service);
+                self.plan.services.push(Arc::new(service));
                 self.weights.push(Vec::new());
                 self.rules.push(Vec::new());
             }
@@ -123,6 +124,10 @@ impl Run {
 
     fn place_of(&self, service: &str) -> usize {
         self.plan.services.iter().position(|known| known.name == service).unwrap_or_else(|| panic!("{}", self.place))
+    }
+
+    fn service_at(&mut self, place: usize) -> &mut ServicePlan {
+        Arc::make_mut(&mut self.plan.services[place])
     }
 
     /// Adds a server, or changes one that is there.
@@ -146,7 +151,7 @@ impl Run {
             }
         }
         let server = ServerPlan { name: format!("{service}:{name}"), address: Some(address), flags };
-        let servers = &mut self.plan.services[place].servers;
+        let servers = &mut Arc::make_mut(&mut self.plan.services[place]).servers;
         match servers.iter().position(|known| known.name == server.name) {
             Some(at) => {
                 servers[at] = server;
@@ -166,14 +171,14 @@ impl Run {
             None => Clients::All,
             Some((first, last)) => Clients::Between(first.parse().unwrap(), last.parse().unwrap()),
         };
-        self.plan.services[place].rules.push(RulePlan { name: name.to_owned(), clients, choice: Choice::default() });
+        self.service_at(place).rules.push(RulePlan { name: name.to_owned(), clients, choice: Choice::default() });
         self.rules[place].push(servers.iter().map(|name| format!("{service}:{name}")).collect());
         self.changed = true;
     }
 
     /// Works out the choices anew, as compiling a table would.
     fn choose(&mut self) {
-        for (place, service) in self.plan.services.iter_mut().enumerate() {
+        for (place, service) in self.plan.services.iter_mut().map(Arc::make_mut).enumerate() {
             let weights = &self.weights[place];
             let usable = |at: usize, server: &ServerPlan| !server.flags.down && weights[at] > 0;
             let members = |named: Option<&[String]>| -> Vec<usize> {

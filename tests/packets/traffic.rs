@@ -1,6 +1,7 @@
 //! Random plans, and frames of all shapes for them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tsuji::model::StickyMask;
@@ -47,7 +48,7 @@ impl Traffic {
 
     pub fn plan(&mut self) -> Plan {
         let some: Vec<_> = SERVICES.into_iter().filter(|_| self.random.u8(0..4) != 0).collect();
-        Plan { services: some.into_iter().map(|service| self.service(service)).collect() }
+        Plan { services: some.into_iter().map(|service| Arc::new(self.service(service))).collect() }
     }
 
     fn service(&mut self, (name, address, first, last): (&str, &str, u16, u16)) -> ServicePlan {

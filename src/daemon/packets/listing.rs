@@ -55,7 +55,7 @@ impl<'p> Names<'p> {
         let servers = plan.services.iter().flat_map(|service| &service.servers);
         Self {
             services: services
-                .filter_map(|service| Some((engine.service(&service.name)? as u16 * 2, service)))
+                .filter_map(|service| Some((engine.service(&service.name)? as u16 * 2, &**service)))
                 .collect(),
             servers: servers.filter_map(|server| Some((engine.number(&server.name)? as u16, &*server.name))).collect(),
         }

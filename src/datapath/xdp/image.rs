@@ -1,6 +1,7 @@
 //! One service's part of the plan as lines of the table.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::packet::connections::TIME_SHIFT;
@@ -9,52 +10,56 @@ use crate::packet::{Choice, Clients, RulePlan, ServicePlan};
 use crate::sys::datapath_layout::{Line, Policy, Rule, Target};
 use crate::sys::shared_array::bits_of;
 
-/// What a service's lines need to know from outside.
-pub struct Surroundings<'a> {
-    /// The first line.
-    pub start: u32,
+/// All that a service's lines are made from, but the place where they stand. Equal sources make equal lines.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Source {
+    pub service: Arc<ServicePlan>,
     /// Numbers of the service's servers, in its order.
-    pub servers: &'a [u32],
+    pub servers: Vec<u32>,
     /// Where no rule decides, and each rule's.
-    pub cursors: &'a [u32],
+    pub cursors: Vec<u32>,
     /// Whose affinity records these are.
     pub group: u32,
     /// For services that share records: this service's server on each machine.
-    pub siblings: &'a [u16],
+    pub siblings: Vec<u16>,
 }
 
-/// Lines that the service's image takes.
-pub fn length_of(service: &ServicePlan, siblings: usize) -> u32 {
-    let lists = std::iter::once(&service.otherwise).chain(service.rules.iter().map(|rule| &rule.choice));
-    let lists: u32 = lists.map(|choice| lines_for(choice.ring.len()) + lines_for(choice.maglev.len())).sum();
-    1 + service.rules.len() as u32 + lists + lines_for(siblings)
+impl Source {
+    /// How many lines there are.
+    pub fn length(&self) -> u32 {
+        let rules = &self.service.rules;
+        let lists = std::iter::once(&self.service.otherwise).chain(rules.iter().map(|rule| &rule.choice));
+        let lists: u32 = lists.map(|choice| lines_for(choice.ring.len()) + lines_for(choice.maglev.len())).sum();
+        1 + rules.len() as u32 + lists + lines_for(self.siblings.len())
+    }
+
+    /// The lines, for a place that begins here.
+    pub fn lines(&self, start: u32) -> Vec<Line> {
+        let service = &*self.service;
+        let head = 1 + service.rules.len() as u32;
+        let mut lists = Lists { next: start + head, lines: Vec::new(), servers: &self.servers };
+        let mut cursors = self.cursors.iter().copied();
+        let target = lists.target(&service.otherwise, cursors.next());
+        let rules: Vec<_> =
+            service.rules.iter().map(|rule| rule_line(rule, lists.target(&rule.choice, cursors.next()))).collect();
+        let siblings = lists.words(self.siblings.iter().copied());
+        let first = Policy {
+            flags: flags_of(service, !self.siblings.is_empty()),
+            rules: rules.len().min(RULES) as u8,
+            group: self.group,
+            siblings,
+            siblings_length: self.siblings.len() as u32,
+            target,
+            lines: head + lists.lines.len() as u32,
+            ..sticky_of(service)
+        };
+        let lines = std::iter::once(line_of(&first)).chain(rules.iter().map(line_of));
+        lines.chain(lists.lines).collect()
+    }
 }
 
 fn lines_for(words: usize) -> u32 {
     words.div_ceil(WORDS_A_LINE) as u32
-}
-
-/// The service's lines.
-pub fn image_of(service: &ServicePlan, around: &Surroundings<'_>) -> Vec<Line> {
-    let head = 1 + service.rules.len() as u32;
-    let mut lists = Lists { next: around.start + head, lines: Vec::new(), servers: around.servers };
-    let mut cursors = around.cursors.iter().copied();
-    let target = lists.target(&service.otherwise, cursors.next());
-    let rules: Vec<_> =
-        service.rules.iter().map(|rule| rule_line(rule, lists.target(&rule.choice, cursors.next()))).collect();
-    let siblings = lists.words(around.siblings.iter().copied());
-    let first = Policy {
-        flags: flags_of(service, !around.siblings.is_empty()),
-        rules: rules.len().min(RULES) as u8,
-        group: around.group,
-        siblings,
-        siblings_length: around.siblings.len() as u32,
-        target,
-        lines: head + lists.lines.len() as u32,
-        ..sticky_of(service)
-    };
-    let lines = std::iter::once(line_of(&first)).chain(rules.iter().map(line_of));
-    lines.chain(lists.lines).collect()
 }
 
 fn flags_of(service: &ServicePlan, crossport: bool) -> u16 {

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::wire::Mac;
 
 use super::directory::{Directory, DirectoryFull, words_of};
 use super::gate::publish;
-use super::image::{Surroundings, family_of, image_of, length_of, touch_of, units_of};
+use super::image::{Source, family_of, touch_of, units_of};
 use super::lines::{Lines, Run};
 use super::numbers::{Identity, NoNumber, Numbers};
 use super::tables::Tables;
@@ -65,8 +66,8 @@ pub struct Writer {
     machines: Numbers,
     cursors: Numbers,
     lines: Lines,
-    /// What is in the tables of each service, to leave alone what has not changed.
-    written: HashMap<u32, (Vec<Line>, Run)>,
+    /// What each service's lines were made from, to leave alone what has not changed; `None`: what an earlier process made.
+    written: HashMap<u32, (Option<Source>, Run)>,
     /// Lists of ranges, by address.
     ranges: HashMap<IpAddr, (Vec<Range>, Run)>,
     /// Ranges of an earlier process; they go with the bank that refers to them.
@@ -144,7 +145,7 @@ impl Writer {
             tables.plan.get(start).and_then(|line| line.words.get(5).copied()).map_or(0, |word| (word >> 32) as u32);
         let run = Run { start, length: count };
         self.lines.reserve(run);
-        self.written.insert(number, (Vec::new(), run));
+        self.written.insert(number, (None, run));
     }
 
     fn adopt_ranges(&mut self, tables: &Tables) {
@@ -233,28 +234,19 @@ impl Writer {
         &mut self,
         tables: &Tables,
         plan: &Plan,
-        service: &ServicePlan,
+        service: &Arc<ServicePlan>,
         now: Instant,
     ) -> Result<(), WriteError> {
         let identity = Identity::of(&service.name);
         let Some(number) = self.services.get(identity) else { return Ok(()) };
-        let siblings = self.siblings_of(plan, service);
-        let numbers: Vec<_> =
-            service.servers.iter().filter_map(|server| self.servers.get(Identity::of(&server.name))).collect();
-        let cursors: Vec<_> = cursors_of(service).filter_map(|cursor| self.cursors.get(cursor)).collect();
-        let group = service.sticky.as_ref().map_or(identity, |sticky| Identity::of(&sticky.group));
-        let group = self.services.get(group).unwrap_or(number);
-        let around = |start| Surroundings { start, servers: &numbers, cursors: &cursors, group, siblings: &siblings };
-        if let Some((lines, run)) = self.written.get(&number)
-            && *lines == image_of(service, &around(run.start))
-        {
+        let source = self.source_of(plan, service, number);
+        if self.written.get(&number).is_some_and(|(written, _)| written.as_ref() == Some(&source)) {
             return Ok(());
         }
-        let run = self.lines.take(length_of(service, siblings.len()), now);
+        let run = self.lines.take(source.length(), now);
         let run = run.ok_or_else(|| WriteError::Lines(service.name.clone()))?;
-        let lines = image_of(service, &around(run.start));
-        write_lines(tables, run.start, &lines);
-        for (&cursor, identity) in cursors.iter().zip(cursors_of(service)) {
+        write_lines(tables, run.start, &source.lines(run.start));
+        for (&cursor, identity) in source.cursors.iter().zip(cursors_of(service)) {
             if let Some([_, _, owner, ..]) = tables.cursors.element(cursor) {
                 owner.store(identity.0, Ordering::Relaxed);
             }
@@ -264,10 +256,22 @@ impl Writer {
             // The swap: from here on new flows are decided by the new lines.
             line.store(u64::from(run.start), Ordering::Release);
         }
-        if let Some((_, before)) = self.written.insert(number, (lines, run)) {
+        if let Some((_, before)) = self.written.insert(number, (Some(source), run)) {
             self.lines.give_back(before, now);
         }
         Ok(())
+    }
+
+    fn source_of(&self, plan: &Plan, service: &Arc<ServicePlan>, number: u32) -> Source {
+        let servers = service.servers.iter().filter_map(|server| self.servers.get(Identity::of(&server.name)));
+        let group = service.sticky.as_ref().and_then(|sticky| self.services.get(Identity::of(&sticky.group)));
+        Source {
+            service: Arc::clone(service),
+            servers: servers.collect(),
+            cursors: cursors_of(service).filter_map(|cursor| self.cursors.get(cursor)).collect(),
+            group: group.unwrap_or(number),
+            siblings: self.siblings_of(plan, service),
+        }
     }
 
     /// For a service that shares affinity records: which of its servers runs on each machine.
@@ -410,7 +414,7 @@ impl Writer {
             .services
             .iter()
             .flat_map(|service| service.resting.iter().map(|rule| cursor_of(&service.name, Some(rule))));
-        let cursors: HashSet<_> = plan.services.iter().flat_map(cursors_of).chain(resting).collect();
+        let cursors: HashSet<_> = plan.services.iter().flat_map(|service| cursors_of(service)).chain(resting).collect();
         for number in self.servers.keep(|owner| names.contains(&owner), now) {
             // The next owner of the number is not meant by records of this one.
             let epoch = tables.servers.get(number).map_or(0, |before| before.epoch + 1);
