@@ -18,7 +18,7 @@ impl Plan {
     /// The same while the executor is stopped: there is nothing to choose from, and clients' affinity counts for no new
     /// connection. Connections that are known go on, because their servers stay as they are.
     pub fn closed(mut self) -> Self {
-        self.services.iter_mut().for_each(ServicePlan::close);
+        self.services.iter_mut().for_each(|service| Arc::make_mut(service).close());
         self
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_closed_plan_chooses_nobody_and_knows_everybody() {
         for unrecorded in [false, true] {
-            let closed = Plan { services: vec![service(unrecorded)] }.closed().services.remove(0);
+            let closed = Plan { services: vec![Arc::new(service(unrecorded))] }.closed().services.remove(0);
             let flags = ServerFlags { affinity: unrecorded, reset: true, ..ServerFlags::default() };
             let expected = ServicePlan {
                 rules: Vec::new(),
@@ -161,7 +161,7 @@ mod tests {
                 servers: vec![ServerPlan { name: "shop:80:w1".to_owned(), address: None, flags }],
                 ..service(unrecorded)
             };
-            assert_eq!(closed, expected);
+            assert_eq!(*closed, expected);
         }
     }
 }
