@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt check-format lint bench bench-proxy bench-xdp bpf
+.PHONY: help demo test fmt check-format lint bench bench-proxy bench-xdp bench-dsr bpf
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,3 +47,8 @@ bpf: ## compile the XDP program (needs clang-19 and llvm-19); its object is comm
 
 bench-xdp: ## ns per packet of the XDP program, as root, beside a bare MAC swap; ARGS="--quick" and more
 	cargo bench --bench xdp -- --measure $(ARGS)
+
+bench-dsr: export PATH := $(PATH):/usr/sbin
+bench-dsr: ## HTTP through MAC forwarding beside HTTP without, as root, some minutes; ARGS="--quick": a minute
+	@tests/setup/packages.sh bench nginx:nginx wrk:wrk ip:iproute2 ethtool:ethtool
+	cargo bench --bench dsr -- --measure $(ARGS)

@@ -20,5 +20,6 @@ compile() { # directory source object
 
 compile $program dispatch.c dispatch.o
 compile $harness harness.c harness.o
+compile benches/dsr hop.c hop.o
 compile tests/netns pass.c pass.o
 (cd $program && sha256sum ./*.c ./*.h ./*.o >checksums)
