@@ -187,3 +187,17 @@ fn a_stopped_executor_takes_nothing_new_and_lets_go_on_what_runs() {
         assert_eq!(visitor.ask(), server, "{mode} {more}");
     }
 }
+
+/// The kernel says "failed" of each entry that is taken away, and all servers were down for some seconds.
+#[test]
+fn a_flush_of_the_kernels_neighbours_takes_no_server_down() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("auto", ""));
+    settle(&lab, &daemon);
+    for _ in 0..3 {
+        lab.sh("lb", "ip neigh flush dev eth0");
+        assert_eq!(count(&who(&lab, CLUSTER, 20)), [10, 5, 5]);
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    assert!(!daemon.said().contains("-> down"), "{}", daemon.said());
+}

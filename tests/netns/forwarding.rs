@@ -105,10 +105,13 @@ fn a_server_that_leaves_the_link_is_down_before_an_advisor_says_so() {
     lab.sh("s1", "ip link set eth0 down");
     lab.sh("lb", "ip neigh flush dev eth0");
     daemon.wait_until("it is down", || daemon.said().contains("server shop:80:s1: unknown -> down (unreachable"));
+    // The plan follows what is said of it.
+    daemon.wait_until("it gets nothing", || count(&who(&lab, CLUSTER, 4)) == [0, 2, 2]);
     let answers = who(&lab, CLUSTER, 20);
     assert_eq!(count(&answers), [0, 10, 10], "{answers:?}");
     lab.sh("s1", "ip link set eth0 up");
     daemon.wait_until("it is back", || daemon.said().contains("server shop:80:s1: down -> unknown"));
+    daemon.wait_until("it gets its share", || count(&who(&lab, CLUSTER, 4)) == [2, 1, 1]);
     let answers = who(&lab, CLUSTER, 20);
     assert_eq!(count(&answers), [10, 5, 5], "{answers:?}");
 }
@@ -205,6 +208,8 @@ fn what_is_wrong_is_said_and_nothing_is_left_behind() {
     let daemon = lab.start(&site);
     settle(&lab, &daemon);
     daemon.kill();
+    let sockets = site.replace("engine = \"xdp\"", "engine = \"packet_socket\"");
+    assert!(lab.refuse(&sockets).contains("the XDP program of an earlier run is at an interface still"));
     lab.forget_pin("plan");
     assert!(lab.refuse(&site).contains("holds tables that are not whole"));
     assert!(who(&lab, CLUSTER, 1)[0].starts_with('s'), "packets go on");

@@ -91,6 +91,10 @@ const CROWD: Duration = Duration::from_millis(50);
 /// And however many there are, as on a host of containers, they call for no more than one look in this time.
 const LEAST: Duration = Duration::from_millis(500);
 
+/// A machine that the kernel lost sight of has this time to answer once more; on a link that works it does so in less than a
+/// millisecond.
+const CONFIRMATION: Duration = Duration::from_secs(1);
+
 /// Watches the machines that `wanted` names and calls `changed` with every change; never returns while netlink works.
 pub async fn watch(
     mut wanted: watch::Receiver<HashSet<IpAddr>>,
@@ -99,7 +103,7 @@ pub async fn watch(
     let groups = [MulticastGroup::Neigh, MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
     let (connection, handle, mut news) = rtnetlink::new_multicast_connection(&groups)?;
     tokio::task::spawn_local(connection);
-    let mut watcher = Watcher { handle, around: Surroundings::default(), due: None, looked: Instant::now() };
+    let mut watcher = Watcher::new(handle);
     let mut look = tokio::time::interval(LOOK_AGAIN);
     loop {
         let before = watcher.around.clone();
@@ -113,8 +117,9 @@ pub async fn watch(
                 Err(_) => return Ok(()),
             },
             () = until(watcher.due) => watcher.look(&wanted.borrow().clone()).await,
+            () = until(watcher.doubts_end()) => watcher.give_up(Instant::now()),
             message = news.next() => match message {
-                Some((message, _)) => watcher.hear(&message),
+                Some((message, _)) => watcher.hear(&message).await,
                 None => return Err(std::io::ErrorKind::BrokenPipe.into()),
             },
         }
@@ -138,14 +143,37 @@ struct Watcher {
     /// Links or addresses have changed, and are looked at then.
     due: Option<Instant>,
     looked: Instant,
+    /// Machines that the kernel lost sight of: until then they are taken to be where they were.
+    doubted: HashMap<IpAddr, Instant>,
 }
 
 impl Watcher {
+    fn new(handle: Handle) -> Self {
+        let around = Surroundings::default();
+        Self { handle, around, due: None, looked: Instant::now(), doubted: HashMap::new() }
+    }
+
+    fn doubts_end(&self) -> Option<Instant> {
+        self.doubted.values().min().copied()
+    }
+
+    /// Who has not answered by now does not.
+    fn give_up(&mut self, now: Instant) {
+        for (address, _) in self.doubted.extract_if(|_, end| *end <= now) {
+            if let Some(known) = self.around.neighbours.get_mut(&address)
+                && let Some(interface) = interface_of(known)
+            {
+                *known = Neighbour::Failed { interface };
+            }
+        }
+    }
+
     async fn look(&mut self, wanted: &HashSet<IpAddr>) {
         self.around.link_news += u64::from(self.due.take().is_some());
         self.looked = Instant::now();
         self.around.interfaces = self.links().await;
         self.around.neighbours.retain(|address, _| wanted.contains(address));
+        self.doubted.retain(|address, _| wanted.contains(address));
         for &address in wanted {
             let place = self.route(address).await;
             let known = self.around.neighbours.get(&address);
@@ -193,13 +221,15 @@ impl Watcher {
 
     async fn dump(&mut self) {
         let entries: Vec<_> = self.handle.neighbours().get().execute().collect().await;
-        entries.iter().flatten().for_each(|entry| self.note(entry, false));
+        for entry in entries.iter().flatten() {
+            self.note(entry, false).await;
+        }
     }
 
-    fn hear(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) {
+    async fn hear(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) {
         match &message.payload {
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(entry)) => self.note(entry, false),
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelNeighbour(entry)) => self.note(entry, true),
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(entry)) => self.note(entry, false).await,
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelNeighbour(entry)) => self.note(entry, true).await,
             // More was said than we could take: links may have changed too.
             NetlinkPayload::Overrun(_)
             | NetlinkPayload::InnerMessage(
@@ -214,21 +244,57 @@ impl Watcher {
         }
     }
 
-    fn note(&mut self, entry: &NeighbourMessage, deleted: bool) {
+    async fn note(&mut self, entry: &NeighbourMessage, deleted: bool) {
         let Some(address) = address_of(entry) else { return };
         let Some(known) = self.around.neighbours.get_mut(&address) else { return };
         let interface = entry.header.ifindex;
-        if interface_of(known) == Some(interface) {
-            *known = match (deleted, entry.header.state, link_address_of(entry)) {
-                (false, KernelState::Failed, _) => Neighbour::Failed { interface },
-                (false, KernelState::Incomplete | KernelState::None, _) | (true, ..) | (_, _, None) => match *known {
-                    // Being asked again, and not yet given up.
-                    Neighbour::Failed { .. } => Neighbour::Failed { interface },
-                    _ => Neighbour::Resolving { interface },
-                },
-                (false, _, Some(mac)) => Neighbour::Reachable { mac, interface },
-            };
+        if interface_of(known) != Some(interface) {
+            return;
         }
+        match after(*known, &Word::of(entry, deleted)) {
+            Some(next) => {
+                *known = next;
+                self.doubted.remove(&address);
+            }
+            None if !self.doubted.contains_key(&address) => {
+                self.doubted.insert(address, Instant::now() + CONFIRMATION);
+                self.manage(address, interface).await;
+            }
+            None => {}
+        }
+    }
+}
+
+/// What the kernel says of a machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Word {
+    At(Mac),
+    Failed,
+    /// It is asked for, or was forgotten.
+    Unknown,
+}
+
+impl Word {
+    fn of(entry: &NeighbourMessage, deleted: bool) -> Self {
+        match (deleted, entry.header.state, link_address_of(entry)) {
+            (false, KernelState::Failed, _) => Self::Failed,
+            (false, KernelState::Incomplete | KernelState::None, _) | (true, ..) | (_, _, None) => Self::Unknown,
+            (false, _, Some(mac)) => Self::At(mac),
+        }
+    }
+}
+
+/// What is known after this word. `None`: it was reached until now, and is in doubt. The kernel says "failed" of an entry that
+/// did not answer three times, but also of one that somebody takes away (`ip neigh flush`, a link that flaps), and then all
+/// servers would be down until they are asked again. So it is asked once more before that is believed.
+fn after(known: Neighbour, word: &Word) -> Option<Neighbour> {
+    let interface = interface_of(&known)?;
+    match (known, word) {
+        (_, Word::At(mac)) => Some(Neighbour::Reachable { mac: *mac, interface }),
+        (Neighbour::Reachable { .. }, Word::Failed | Word::Unknown) => None,
+        (_, Word::Failed) => Some(Neighbour::Failed { interface }),
+        // Being asked again, and not yet given up.
+        (_, Word::Unknown) => Some(known),
     }
 }
 
@@ -280,4 +346,32 @@ fn mac_of(link: &LinkMessage) -> Option<Mac> {
         LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok().map(Mac),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_was_reached_is_asked_once_more() {
+        let interface = 4;
+        let (here, there) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let at = |mac| Neighbour::Reachable { mac, interface };
+        let (resolving, failed) = (Neighbour::Resolving { interface }, Neighbour::Failed { interface });
+        let cases = [
+            (resolving, Word::At(here), Some(at(here))),
+            (resolving, Word::Unknown, Some(resolving)),
+            (resolving, Word::Failed, Some(failed)),
+            (at(here), Word::At(there), Some(at(there))),
+            (at(here), Word::Failed, None),
+            (at(here), Word::Unknown, None),
+            (failed, Word::Unknown, Some(failed)),
+            (failed, Word::Failed, Some(failed)),
+            (failed, Word::At(here), Some(at(here))),
+            (Neighbour::Local, Word::At(here), None),
+        ];
+        for (known, word, expected) in cases {
+            assert_eq!(after(known, &word), expected, "{known:?} {word:?}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use super::super::coarse_clock::coarse_units;
 use super::attach::AttachError;
 use super::load::{LoadError, Sizes};
 use super::numbers::Identity;
-use super::pins::PinError;
+use super::pins::{PinError, Pins};
 use super::programs::{Ground, Programs, remove_maps};
 use super::tables::Tables;
 use super::writer::{NextHops, WriteError, Writer};
@@ -43,6 +43,11 @@ pub enum EngineError {
     Attach(#[from] AttachError),
     #[error("no memory for the tables: {0}; fewer `connections` would be right")]
     Memory(std::io::Error),
+    #[error(
+        "packet sockets would see no packet: the XDP program of an earlier run is at an interface still, and forwards by its last \
+         plan; `tsuji datapath detach` takes it away"
+    )]
+    StillInKernel,
     #[error("packet sockets: {0}")]
     Sockets(std::io::Error),
     #[error("the kernel gives no random numbers: {0}")]
@@ -134,6 +139,10 @@ impl PacketEngine {
 
     /// Tables in this process, for packet sockets: no program, nothing pinned, nothing that outlives the process.
     pub fn in_process(settings: &EngineSettings, lanes: usize) -> Result<Self, EngineError> {
+        // Without the right to look there is nothing to be known.
+        if Pins::all(&settings.bpffs).is_ok_and(|all| all.iter().any(|pins| !pins.links().is_empty())) {
+            return Err(EngineError::StillInKernel);
+        }
         let sizes = Sizes::of(settings.connections, RECORDS, lanes as u32);
         let keys = random_keys().map_err(EngineError::Random)?;
         let tables = Tables::in_process(&sizes).map_err(EngineError::Memory)?;
