@@ -50,8 +50,7 @@ impl Lab {
         self.add_namespace("switch");
         self.sh("switch", "ip link add br0 type bridge && ip link set br0 up");
         for (place, host) in HOSTS.into_iter().enumerate() {
-            self.add_namespace(host);
-            self.connect(host, place + 1, "");
+            self.add_host(host, place + 1);
         }
         for server in ["s1", "s2", "s3"] {
             self.sh(server, &format!("ip addr add {CLUSTER}/32 dev lo && ip addr add {CLUSTER6}/128 dev lo nodad"));
@@ -74,7 +73,13 @@ impl Lab {
         self.let_answers_through();
     }
 
-    fn add_namespace(&self, host: &str) {
+    /// One host more at the bridge, with the address of this number.
+    pub fn add_host(&self, host: &str, number: usize) {
+        self.add_namespace(host);
+        self.connect(host, number, "");
+    }
+
+    pub fn add_namespace(&self, host: &str) {
         sh(&format!("ip netns add {}{host}", self.prefix));
         self.sh(host, "ip link set lo up; echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad");
     }
@@ -108,8 +113,14 @@ impl Lab {
 
     /// A shell line on a host, which must succeed.
     pub fn sh(&self, host: &str, line: &str) {
+        self.output(host, line);
+    }
+
+    /// The same, and what it printed.
+    pub fn output(&self, host: &str, line: &str) -> String {
         let output = self.command(host, "sh").args(["-c", line]).output().unwrap();
         assert!(output.status.success(), "{host}: {line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Runs this on a thread of its own on a host.
@@ -200,8 +211,11 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for host in HOSTS.into_iter().chain(["switch"]) {
-            let _ = Command::new("ip").args(["netns", "del", &format!("{}{host}", self.prefix)]).output();
+        // All that are there, whoever added them.
+        for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
+            if let Some(name) = entry.file_name().to_str().filter(|name| name.starts_with(&self.prefix)) {
+                let _ = Command::new("ip").args(["netns", "del", name]).output();
+            }
         }
         let _ = Command::new("umount").arg(&self.bpffs).output();
     }
@@ -289,6 +303,7 @@ fn may_build() -> Result<(), String> {
 /// See `pass.c`.
 const PASS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/pass.o");
 
+/// Whether this machine has the program, wherever only root's PATH looks.
 pub fn is_there(program: &str) -> bool {
     ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().any(|place| Path::new(place).join(program).exists())
 }
