@@ -49,6 +49,8 @@ impl Lab {
     fn build(&self) {
         self.add_namespace("switch");
         self.sh("switch", "ip link add br0 type bridge && ip link set br0 up");
+        // A switch knows nothing of IP; where the kernel has br_netfilter, every frame would go by the hooks of iptables.
+        self.sh("switch", "for f in /proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e $f ] || echo 0 > $f; done");
         for (place, host) in HOSTS.into_iter().enumerate() {
             self.add_host(host, place + 1);
         }
