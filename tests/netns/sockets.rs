@@ -1,5 +1,7 @@
 //! What packet sockets have to do beyond what the XDP program meets.
 
+use std::time::Duration;
+
 use super::lab::{CLUSTER, CLUSTER6};
 use super::web::Connection;
 use super::{forwarding, lab::Daemon};
@@ -31,4 +33,22 @@ fn frames_of_many_segments_cross_in_one_piece() {
         report.lines().any(|line| line.starts_with("Packets lost by packet sockets") && line.ends_with(" 0")),
         "{report}"
     );
+}
+
+#[test]
+fn an_interface_that_is_down_is_told_once_and_served_again() {
+    let Some(lab) = forwarding::lab() else { return };
+    let daemon = lab.start(&forwarding::site("packet_socket", ""));
+    forwarding::settle(&lab, &daemon);
+    let told = || daemon.said().matches("packets are not forwarded").count();
+    for times in 1..3 {
+        lab.sh("lb", "ip link set eth0 down");
+        daemon.wait_until("it is told", || told() == times);
+        std::thread::sleep(Duration::from_millis(2500));
+        assert_eq!(told(), times, "{}", daemon.said());
+        // What goes with the link comes back with it, but for IPv6 addresses.
+        lab.sh("lb", "ip link set eth0 up; ip addr replace fd77::2/64 dev eth0 nodad");
+        forwarding::settle(&lab, &daemon);
+        std::thread::sleep(Duration::from_millis(1500));
+    }
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::packet::forward::{Forwarder, Memory, Verdict};
 use crate::packet::hash::HashKeys;
@@ -91,13 +91,20 @@ struct Worker {
 impl Worker {
     fn live(self) {
         let mut memory = Memory::new(RECORDS, DATAGRAMS);
+        let mut told = None;
         while !self.end.load(Ordering::Relaxed) {
+            let begun = Instant::now();
             match self.serve(&mut memory) {
                 Ok(()) => return,
-                Err(error) => tracing::error!(
-                    "interface {}: packets are not forwarded: {error}; tried again in a second",
-                    self.interface.name
-                ),
+                // An interface may be down for hours, and once is enough to say so, unless it was up in between.
+                Err(error) if told == Some(error.kind()) && begun.elapsed() < TRY_AGAIN => {}
+                Err(error) => {
+                    told = Some(error.kind());
+                    tracing::error!(
+                        "interface {}: packets are not forwarded: {error}; tried again every second",
+                        self.interface.name
+                    );
+                }
             }
             std::thread::sleep(TRY_AGAIN);
         }
