@@ -17,7 +17,7 @@ use tsuji::model::{Evaluate, HourRange, NumberRange, RuleType};
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
 fn ask(port: &PortTable, session: &mut Session, tried: &Tried, moment: Moment) -> Decision {
-    decide(port, &mut Ask { client: CLIENT, session, tried, turn: Turn::Take }, moment)
+    decide(port, &mut Ask { client: CLIENT, request: None, session, tried, turn: Turn::Take }, moment)
 }
 
 fn moment() -> Moment {

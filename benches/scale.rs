@@ -51,7 +51,7 @@ fn adopt(dispatcher: &mut Dispatcher, plan: Plan, now: Instant) {
 
 fn load(text: &str, now: Instant) -> Dispatcher {
     let document = Document::parse(text, "large.toml").expect("no faults");
-    let mut dispatcher = Dispatcher::new(2, 1, now);
+    let mut dispatcher = Dispatcher::new(2, 1, tsuji::executor::CookieKey::new(&[7; 32]), now);
     let plan = dispatcher.plan_file(document, "large.toml").expect("no faults");
     adopt(&mut dispatcher, plan, now);
     dispatcher

@@ -6,12 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tsuji::executor::{AffinityTable, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan};
+use tsuji::executor::{
+    AffinityTable, CookieKey, ForwardingTable, PortCounters, PortPlan, PortTable, ServerCounters, ServerPlan,
+};
 use tsuji::message::SorrySite;
 use tsuji::model::{
-    AdministrativeState, AllDown, ForwardedHeaders, ForwardingMethod, Health, Name, OnDown, PacketSettings, Port,
-    PortId, PortKey, PortNumber, Rule, RuleType, Server, ServerHost, ServerId, SorryPage, Standing, StickyMask,
-    Timeouts, Weight, WeightBound,
+    AdministrativeState, AllDown, ForwardedHeaders, ForwardingMethod, Health, Name, OnDown, PacketSettings, Policy,
+    Port, PortId, PortKey, PortNumber, ProxiedServer, Rule, RuleType, Server, ServerHost, ServerId, SorryPage,
+    Standing, StickyMask, Timeouts, Weight, WeightBound,
 };
 
 /// A port and what is known of its servers.
@@ -58,7 +60,7 @@ impl Site {
     pub fn rule(mut self, rule: &str, kind: RuleType) -> Self {
         let servers = self.port.servers.iter().map(|server| server.name.clone()).collect();
         let priority = (self.port.rules.len() as u32 + 1) * 10;
-        self.port.rules.push(Rule { name: name(rule), kind, priority, servers });
+        self.port.rules.push(Rule { name: name(rule), kind, priority, servers, over_affinity: false, group: None });
         self
     }
 
@@ -84,6 +86,7 @@ impl Site {
             sorry: &Arc::new(SorrySite::built_in(&settings.sorry).expect("the default settings are right")),
             accesslog: None,
             counters: &self.counters,
+            cookie_key: &CookieKey::new(&[7; 32]),
             previous: None,
         })
     }
@@ -130,6 +133,7 @@ fn server(number: usize) -> Server {
         state: AdministrativeState::Up,
         advisorrequest: Server::DEFAULT_ADVISOR_REQUEST.to_owned(),
         advisorresponse: Vec::new(),
+        proxied: ProxiedServer::default(),
     }
 }
 
@@ -156,7 +160,7 @@ fn port(servers: Vec<Server>) -> Port {
         all_down: AllDown::Refuse,
         ondown: OnDown::Keep,
         timeouts,
-        retries: 2,
+        policy: Policy::preset(),
         maxconnections: 0,
         sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: String::new() },
         trusted: Vec::new(),
@@ -167,6 +171,11 @@ fn port(servers: Vec<Server>) -> Port {
         accesslog: None,
         poolsize: 64,
         packets: PacketSettings::DEFAULT,
+        excluded_methods: Vec::new(),
+        follows: None,
+        monitor: false,
+        groups: Vec::new(),
+        routes: Vec::new(),
         servers,
         rules: Vec::new(),
     }

@@ -82,7 +82,7 @@ fn leave_rules(port: &mut Object, server: &Name) {
     let mentions = |rule: &Object| rule_servers(rule).any(|name| name == server.as_str());
     let keys: Vec<Key> = port
         .children()
-        .filter(|(key, rule)| key.kind == Kind::Rule && mentions(rule))
+        .filter(|(key, rule)| matches!(key.kind, Kind::Rule | Kind::Group) && mentions(rule))
         .map(|(key, _)| key.clone())
         .collect();
     for key in keys {

@@ -198,7 +198,9 @@ impl PartialEq for Object {
         self.fields == other.fields
             && self.children.len() == other.children.len()
             && self.children.iter().all(|(key, child)| other.children.get(key) == Some(child))
-            && [Kind::Server, Kind::Rule].into_iter().all(|kind| self.keys(kind).eq(other.keys(kind)))
+            && [Kind::Server, Kind::Group, Kind::Route, Kind::Rule]
+                .into_iter()
+                .all(|kind| self.keys(kind).eq(other.keys(kind)))
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn object_changes(path: &Path, object: &Object, giver: Option<&Fields
         None => return,
     }
     changes.extend(special(path, object));
-    for kind in [Kind::Port, Kind::Server, Kind::Rule] {
+    for kind in [Kind::Port, Kind::Server, Kind::Group, Kind::Route, Kind::Rule] {
         for (label, child) in object.children_of(kind) {
             object_changes(&path.join(Key { kind, label: label.clone() }), child, Some(&object.fields), changes);
         }
@@ -58,6 +58,9 @@ fn special(path: &Path, object: &Object) -> Vec<Change> {
     if let Some(Value::Word(state)) = object.fields.value("state") {
         let steering = Steering::of(state);
         return steering.map(|steering| Change::new(Deed::Steer { servers: operand, steering })).into_iter().collect();
+    }
+    if path.kind() != Some(Kind::Rule) {
+        return Vec::new();
     }
     let names: Vec<Name> = edit::rule_servers(object).filter_map(|name| Name::new(name).ok()).collect();
     let line = |names: &[Name]| Change::new(Deed::UseServers { rules: operand.clone(), servers: names.to_vec() });

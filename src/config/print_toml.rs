@@ -35,7 +35,7 @@ fn object(out: &mut String, (kind, label): (Kind, &Label), object: &Object, give
         let _ = writeln!(out, "{}{word} = {value}", indent(depth));
     }
     fields(out, kind, &own_fields(kind, &object.fields, giver), depth);
-    for kind in [Kind::Port, Kind::Server, Kind::Rule] {
+    for kind in [Kind::Port, Kind::Server, Kind::Group, Kind::Route, Kind::Rule] {
         for (label, child) in object.children_of(kind) {
             self::object(out, (kind, label), child, Some(&object.fields), depth + 1);
         }

@@ -242,6 +242,8 @@ pub(super) fn heading(kind: Kind) -> &'static str {
     match kind {
         Kind::Port => "[[cluster.port]]",
         Kind::Server => "[[cluster.port.server]]",
+        Kind::Group => "[[cluster.port.group]]",
+        Kind::Route => "[[cluster.port.route]]",
         Kind::Rule => "[[cluster.port.rule]]",
         Kind::Advisor => "[[advisor]]",
         _ => "[[cluster]]",

@@ -8,9 +8,13 @@ use super::value::Value;
 
 /// The value of a keyword. The refusal's message follows "`keyword` is …".
 pub(super) fn read_value(kind: ValueKind, value: &DeValue<'_>) -> Result<Value, Refusal> {
-    use ValueKind::{Bound, Decimal, Flag, Fractions, FractionsOrUnlimited, Proportions, Seconds, Whole};
+    use ValueKind::{
+        Bound, Decimal, Flag, Fractions, FractionsOrUnlimited, Proportions, Seconds, Whole, WholeOrUnlimited,
+    };
     match (kind, value) {
-        (Whole { .. } | Seconds { .. } | Bound, DeValue::Integer(number)) => kind.read(&decimal(number)),
+        (Whole { .. } | WholeOrUnlimited { .. } | Seconds { .. } | Bound, DeValue::Integer(number)) => {
+            kind.read(&decimal(number))
+        }
         (Fractions { .. } | FractionsOrUnlimited { .. } | Decimal { .. }, DeValue::Integer(number)) => {
             kind.read(&decimal(number))
         }

@@ -164,7 +164,7 @@ impl Heart {
             dispatcher
                 .table()
                 .ports()
-                .filter(|port| port.settings.method.is_proxy())
+                .filter(|port| port.settings.listens())
                 .map(|port| (port.id, port.listen))
                 .collect()
         });

@@ -9,6 +9,7 @@ mod boot;
 mod check;
 mod cli;
 mod clock;
+mod cookie_key;
 mod datapath;
 mod demo;
 mod desk;

@@ -133,6 +133,12 @@ impl Readings {
                 "Connections that were not given to another worker because its queue was full.",
                 reading.handovers_refused,
             ),
+            figure("marked_down_total", "Times that a server was left alone for its failures.", reading.marked_down),
+            figure(
+                "bad_partition_tables_total",
+                "Partition tables of servers that could not be read.",
+                reading.bad_partition_tables,
+            ),
         ]
     }
 }

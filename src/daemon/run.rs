@@ -22,7 +22,7 @@ use super::heart::{Heart, fetch_or_stand_in};
 use super::keeper::Keeper;
 use super::page;
 use super::workers::Workers;
-use super::{chain, clock, log, readings};
+use super::{chain, clock, cookie_key, log, readings};
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub fn run(configuration: &[PathBuf], ready: impl FnOnce()) -> ExitCode {
@@ -126,7 +126,8 @@ fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
     };
     let started = Workers::start(workers).map_err(|source| BootError::Workers { source })?;
     let logs = AccessLogs::start(started.shared().records()).map_err(|source| BootError::Workers { source })?;
-    let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), Instant::now());
+    let key = cookie_key::load(&boot.paths().state);
+    let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), key, Instant::now());
     Ok(Heart::new(dispatcher, started, logs))
 }
 

@@ -215,7 +215,7 @@ impl Dispatcher {
 
     /// Every port of the table that nobody listens on yet.
     fn open_listeners(&mut self) {
-        let proxies = self.ports.values().filter(|port| port.settings.method.is_proxy());
+        let proxies = self.ports.values().filter(|port| port.settings.listens());
         let wanted: BTreeMap<PortId, SocketAddr> = proxies.map(|port| (port.id, port.listen)).collect();
         // A port that became one of packets; those that were removed or moved are seen to already.
         for &port in self.listening.keys().filter(|port| self.ports.contains_key(port) && !wanted.contains_key(port)) {

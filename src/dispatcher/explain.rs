@@ -2,13 +2,17 @@
 
 mod steps;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use std::net::IpAddr;
 
 use crate::config::Refusal;
 use crate::control::Exchange;
 use crate::control::reply::Explanation;
-use crate::executor::{self, Ask, Decision, Moment, PortTable, Session, Tried, Turn, Why, decide_aloud};
+use crate::executor::{
+    self, Ask, Decision, GroupIndex, Moment, PortTable, RequestAsk, RequestView, RouteEntry, Routed, Session, Tried,
+    Turn, Why, decide_aloud,
+};
 use crate::message::{ClientView, ConnectionFacts, ErrorReason, Proto, client_address};
 use crate::model::{ForwardingMethod, Port};
 
@@ -21,7 +25,23 @@ impl Look<'_> {
         let (client, first) = client(exchange, port)?;
         let mut notebook = Notebook::new(port.table, client, self.outside.hour);
         notebook.note(first);
-        let ask = &mut Ask { client, session: &mut Session::default(), tried: &Tried::default(), turn: Turn::Peek };
+        let head = request_head(exchange, port)?;
+        let view = head.as_ref().map(|head| RequestView {
+            method: &head.method,
+            uri: &head.uri,
+            version: head.version,
+            fields: &head.headers,
+        });
+        let request = match view.as_ref().map(|view| (view, port.table.route(view, 80))) {
+            Some((view, Routed::Group(group, route))) => {
+                notebook.note_some(routed(port.table, group, route));
+                Some(RequestAsk { view: *view, group, route })
+            }
+            Some((_, other)) => return Ok(answered_by_route(notebook, &other)),
+            None => None,
+        };
+        let ask =
+            &mut Ask { client, request, session: &mut Session::default(), tried: &Tried::default(), turn: Turn::Peek };
         let moment = Moment { now: self.now, hour: self.outside.hour };
         let decision = decide_aloud(port.table, ask, moment, &mut notebook);
         Ok(Explanation {
@@ -48,6 +68,53 @@ impl Look<'_> {
             false => reason,
         }
     }
+}
+
+/// The request that was asked about; a request for `/` where none was given.
+fn request_head(exchange: &Exchange, port: PortView<'_>) -> Result<Option<Parts>, Refusal> {
+    if port.state.settings.method != ForwardingMethod::Http {
+        return Ok(None);
+    }
+    let (method, target) = exchange.request.as_ref().map_or(("GET", "/"), |request| (&request.method, &request.target));
+    let built = Request::builder().method(method).uri(target).body(());
+    let Ok(request) = built else {
+        let shown = format!("{method} {target}");
+        return Err(Refusal::Refused(format!("`{}` is not the beginning of a request", shown.escape_debug())));
+    };
+    let (mut head, ()) = request.into_parts();
+    head.headers = header_map(exchange)?;
+    Ok(Some(head))
+}
+
+/// The step that names the application.
+fn routed(port: &PortTable, group: GroupIndex, route: Option<&RouteEntry>) -> Option<String> {
+    if port.routes.is_empty() {
+        return None;
+    }
+    let group = port.group(group).and_then(|group| group.name.as_ref());
+    Some(match (route, group) {
+        (None, _) => "no route fits, so the servers that belong to no group are candidates".to_owned(),
+        (Some(route), Some(group)) => format!("route `{}` leads to group `{group}`", route.settings().name),
+        (Some(route), None) => {
+            format!("route `{}` leads to the servers that belong to no group", route.settings().name)
+        }
+    })
+}
+
+fn answered_by_route(notebook: Notebook<'_>, routed: &Routed<'_>) -> Explanation {
+    let reason = match routed {
+        Routed::Redirect(route, redirect) => format!(
+            "route `{}` sends the client to {} with status {}",
+            route.settings().name,
+            redirect.location,
+            redirect.status
+        ),
+        _ => format!(
+            "no route fits, and the port has no servers outside of groups: the client gets 404 ({})",
+            ErrorReason::NoRoute
+        ),
+    };
+    Explanation { steps: notebook.into_lines(), server: None, reason }
 }
 
 /// Whose affinity and rules count, and the step that says so.
@@ -135,7 +202,13 @@ fn forwarded(port: &PortTable, why: Why) -> String {
             let name = port.rules.get(place).map(|rule| rule.name.to_string()).unwrap_or_default();
             format!("rule `{name}` is the first true rule with a usable server, and its weighted round robin is there")
         }
-        Why::AllServers => "no rule decides, and the port's weighted round robin is there".to_owned(),
+        Why::Session => {
+            "the session that the request carries names this server, and affinity comes before rules and weights"
+                .to_owned()
+        }
+        Why::AllServers => "no rule decides, and the turn of the port's balance is there".to_owned(),
+        Why::Backup => "no primary server is usable, and this is the first usable backup".to_owned(),
+        Why::Marked => "nobody is left but servers that failed lately, so one of them is tried all the same".to_owned(),
         Why::FailOpen => "nobody else is left, and `failopen` sets the advisors' verdict aside".to_owned(),
         Why::Spread => "all servers are down, and `all-down spread` tries them all the same".to_owned(),
     }
@@ -148,6 +221,11 @@ fn refused(port: &PortTable, refusal: executor::Refusal) -> String {
             let name = port.rules.get(place).map(|rule| rule.name.to_string()).unwrap_or_default();
             (ErrorReason::RefusedByRule, format!("rule `{name}` is true and has no servers, so it refuses"))
         }
+        executor::Refusal::Busy => (
+            ErrorReason::QueueFull,
+            "all usable servers have as many requests as their maxconnections allow, so the request waits in line"
+                .to_owned(),
+        ),
         executor::Refusal::AllDown | executor::Refusal::AllTried => {
             (ErrorReason::NoServer, "no server is usable, and the port refuses then (`all-down refuse`)".to_owned())
         }

@@ -37,7 +37,7 @@ pub use site::{Needs, Occupancy, Plan};
 
 use crate::advisor::{Advisors, Record};
 use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal};
-use crate::executor::{AffinityTable, ForwardingTable};
+use crate::executor::{AffinityTable, CookieKey, ForwardingTable};
 use crate::manager::{Manager, Verdicts};
 use crate::message::SorrySite;
 use crate::model::{AccessLogId, PortId, ServerId, SorryPage};
@@ -58,6 +58,8 @@ pub struct Dispatcher {
     advisors: Advisors,
     verdicts: Verdicts,
     affinity: Arc<AffinityTable>,
+    /// What values of our own cookies are made with.
+    cookie_key: CookieKey,
     /// The pages of the present ports.
     sorry: HashMap<SorryPage, Arc<SorrySite>>,
     /// The files that ports write to.
@@ -89,7 +91,7 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher without any port; `seed` spreads its probes over time.
-    pub fn new(lanes: usize, seed: u64, now: Instant) -> Self {
+    pub fn new(lanes: usize, seed: u64, cookie_key: CookieKey, now: Instant) -> Self {
         let site = Site::empty();
         let manager = Manager::new(site.config.manager, now);
         let affinity = Arc::new(AffinityTable::new(site.config.executor.maxaffinity as usize));
@@ -102,6 +104,7 @@ impl Dispatcher {
             advisors: Advisors::new(seed),
             verdicts: Verdicts::new(&site.config.manager),
             affinity,
+            cookie_key,
             sorry: HashMap::new(),
             access_logs: BTreeMap::new(),
             table: Arc::default(),

@@ -36,6 +36,7 @@ impl Dispatcher {
             sorry: &port.sorry,
             accesslog: port.settings.accesslog.as_ref().and_then(|log| self.identities.known_access_log(&log.path)),
             counters: &port.counters,
+            cookie_key: &self.cookie_key,
             previous: self.table.port(id).map(Arc::as_ref),
         }))
     }

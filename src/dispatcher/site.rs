@@ -117,7 +117,7 @@ impl Site {
     fn listeners(&self) -> impl Iterator<Item = (PortKey, SocketAddr)> + '_ {
         let ports =
             self.config.clusters.iter().flat_map(|cluster| cluster.ports.iter().map(move |port| (cluster, port)));
-        let ports = ports.filter(|(_, port)| port.method.is_proxy());
+        let ports = ports.filter(|(_, port)| port.listens());
         ports.map(|(cluster, port)| {
             let key = PortKey { cluster: cluster.name.clone(), port: port.number };
             (key, SocketAddr::new(cluster.address, port.number.get()))

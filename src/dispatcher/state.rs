@@ -8,7 +8,8 @@ use crate::executor::{PortCounters, ServerCounters};
 use crate::manager::reported_weight;
 use crate::message::SorrySite;
 use crate::model::{
-    DownReason, Health, Port, PortId, PortKey, Proportions, Server, ServerHost, ServerId, ServerKey, Standing, Weight,
+    DownReason, Health, Port, PortId, PortKey, PortNumber, Proportions, Server, ServerHost, ServerId, ServerKey,
+    Standing, Weight,
 };
 
 /// One port in service.
@@ -47,6 +48,8 @@ pub(super) struct ServerState {
     pub advised: Health,
     /// Why packets cannot be forwarded to it, whatever advisors say (`mac` ports).
     pub unreached: Option<DownReason>,
+    /// The port that its port follows, while that one has no usable server.
+    pub forsaken: Option<PortNumber>,
     /// What both amount to.
     pub health: Health,
     /// Since when the health is what it is.
@@ -85,6 +88,7 @@ impl ServerState {
             complained: false,
             advised: Health::Unknown,
             unreached: None,
+            forsaken: None,
             health: Health::Unknown,
             since: now,
             standing: Standing::Usable,

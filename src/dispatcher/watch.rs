@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::advisor::{HealthChange, ProbeId, ProbeOutcome, Target, applying};
 use crate::manager::{PortVerdicts, Verdict};
 use crate::model::{
-    Advisor, DownReason, ForwardingMethod, Health, OnDown, PortId, PortKey, ProxyVersion, ServerId, Standing,
+    Advisor, DownReason, ForwardingMethod, Health, OnDown, PortId, PortKey, PortNumber, ProxyVersion, ServerId,
+    Standing,
 };
 
 use super::state::{PortState, ServerState};
@@ -34,6 +35,7 @@ impl Dispatcher {
         changes.into_iter().for_each(|change| self.take_health(change, now));
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
         ports.into_iter().for_each(|port| self.judge(port, now));
+        self.follow(now);
     }
 
     fn targets_of(&self, port: &PortState) -> Vec<Target> {
@@ -86,7 +88,9 @@ impl Dispatcher {
     /// What advisors and the neighbourhood say of a server, put together.
     fn reconsider(&mut self, id: ServerId, now: Instant) {
         let Some(server) = self.servers.get_mut(&id) else { return };
-        let after = server.unreached.clone().map_or_else(|| server.advised.clone(), Health::Down);
+        let forsaken = server.forsaken.map(DownReason::Followed);
+        let known = server.unreached.clone().or(forsaken);
+        let after = known.map_or_else(|| server.advised.clone(), Health::Down);
         if after == server.health {
             return;
         }
@@ -116,7 +120,46 @@ impl Dispatcher {
         for change in self.verdicts.judge(&verdicts, now) {
             self.stand(change.server, change.after);
         }
-        self.tell_all_down(id);
+        if self.tell_all_down(id) {
+            self.lead(id, now);
+        }
+    }
+
+    /// Ports that follow this one are down as long as it has no usable server. No port follows itself by way of others,
+    /// which the configuration sees to.
+    fn lead(&mut self, id: PortId, now: Instant) {
+        let Some(leader) = self.ports.get(&id) else { return };
+        let (key, down) = (leader.key.clone(), leader.alerted);
+        let follows = |port: &&PortState| port.key.cluster == key.cluster && port.settings.follows == Some(key.port);
+        let followers: Vec<ServerId> =
+            self.ports.values().filter(follows).flat_map(|port| port.servers.clone()).collect();
+        for server in followers {
+            self.forsake(server, down.then_some(key.port), now);
+        }
+    }
+
+    fn forsake(&mut self, id: ServerId, by: Option<PortNumber>, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        if std::mem::replace(&mut server.forsaken, by) != by {
+            self.reconsider(id, now);
+        }
+    }
+
+    /// After a change of configuration: who follows whom may be another.
+    pub(super) fn follow(&mut self, now: Instant) {
+        let down = |port: &PortState| {
+            let followed = port.settings.follows?;
+            let key = PortKey { cluster: port.key.cluster.clone(), port: followed };
+            self.ports.values().any(|other| other.key == key && other.alerted).then_some(followed)
+        };
+        let states: Vec<(ServerId, Option<PortNumber>)> = self
+            .ports
+            .values()
+            .flat_map(|port| port.servers.iter().map(|&server| (server, down(port))).collect::<Vec<_>>())
+            .collect();
+        for (server, by) in states {
+            self.forsake(server, by, now);
+        }
     }
 
     fn stand(&mut self, id: ServerId, standing: Standing) {
@@ -135,13 +178,14 @@ impl Dispatcher {
     }
 
     /// IBM's managerAlert and managerClear.
-    fn tell_all_down(&mut self, id: PortId) {
-        let Some(port) = self.ports.get_mut(&id) else { return };
+    /// Whether that has changed.
+    fn tell_all_down(&mut self, id: PortId) -> bool {
+        let Some(port) = self.ports.get_mut(&id) else { return false };
         let may_serve = |server: &ServerState| server.shown_weight() >= 0 || server.awaits_address();
         let mut servers = port.servers.iter().filter_map(|id| self.servers.get(id));
         let all_down = !port.servers.is_empty() && !servers.any(may_serve);
         if std::mem::replace(&mut port.alerted, all_down) == all_down {
-            return;
+            return false;
         }
         let notice = if all_down {
             Notice::alert(format!("port {}: all servers are down", port.key))
@@ -149,6 +193,7 @@ impl Dispatcher {
             Notice::info(format!("port {}: a server is back", port.key))
         };
         self.note(notice);
+        true
     }
 }
 

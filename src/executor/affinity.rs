@@ -1,6 +1,7 @@
 //! Which server a client used last (IBM: server affinity, "sticky").
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,13 +20,25 @@ pub struct AffinityTable {
     records: DashMap<Key, Record>,
     capacity: AtomicUsize,
     evicted: AtomicU64,
+    /// Keys of the hashes of cookies.
+    keys: [RandomState; 2],
 }
 
-/// Clients of one network on one group of ports.
+/// Who is remembered, on one group of ports and there in one application (0: the port itself).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Key {
     group: PortId,
-    network: IpAddr,
+    application: u64,
+    who: Who,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Who {
+    /// Clients of one network.
+    Network(IpAddr),
+    /// Whoever has this cookie. A keyed hash of 128 bits in place of the value: a record has one size, and nobody can
+    /// choose a value that meets another's.
+    Session(u64, u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +56,12 @@ impl Record {
 
 impl AffinityTable {
     pub fn new(capacity: usize) -> Self {
-        Self { records: DashMap::new(), capacity: AtomicUsize::new(capacity), evicted: AtomicU64::new(0) }
+        Self {
+            records: DashMap::new(),
+            capacity: AtomicUsize::new(capacity),
+            evicted: AtomicU64::new(0),
+            keys: [RandomState::new(), RandomState::new()],
+        }
     }
 
     /// From now on at most `capacity` records; those beyond it leave as new ones come.
@@ -79,8 +97,42 @@ impl AffinityTable {
     }
 
     pub(super) fn remember(&self, slot: &Slot, client: IpAddr, server: u64, now: Instant) {
-        let key = slot.key(client);
-        let record = Record { server, used: now, stickytime: slot.stickytime };
+        self.put(slot.key(client), Record { server, used: now, stickytime: slot.stickytime }, now);
+    }
+
+    /// The server of whoever has this cookie on a group of ports and an application there. Asking keeps the record alive.
+    pub(super) fn session_server(&self, of: (PortId, u64), value: &[u8], now: Instant) -> Option<u64> {
+        let key = self.session_key(of, value);
+        let record = *self.records.get(&key)?;
+        if !record.is_valid(now) {
+            return None;
+        }
+        // Seldom, because writing keeps other workers from the shard.
+        if now.saturating_duration_since(record.used) >= record.stickytime / REFRESHES
+            && let Some(mut known) = self.records.get_mut(&key)
+        {
+            known.used = now;
+        }
+        Some(record.server)
+    }
+
+    /// Whoever has this cookie belongs to this server, until it was not used for so long.
+    pub(super) fn remember_session(
+        &self,
+        (of, time): ((PortId, u64), Duration),
+        value: &[u8],
+        server: u64,
+        now: Instant,
+    ) {
+        self.put(self.session_key(of, value), Record { server, used: now, stickytime: time }, now);
+    }
+
+    fn session_key(&self, (group, application): (PortId, u64), value: &[u8]) -> Key {
+        let [first, second] = &self.keys;
+        Key { group, application, who: Who::Session(first.hash_one(value), second.hash_one(value)) }
+    }
+
+    fn put(&self, key: Key, record: Record, now: Instant) {
         if let Some(mut known) = self.records.get_mut(&key) {
             *known = record;
             return;
@@ -122,13 +174,15 @@ const EVICTION_SAMPLE: usize = 16;
 pub(super) struct Slot {
     /// The port whose records these are: its own, or the one it shares with (cross-port).
     pub group: PortId,
+    /// The application, by the hash of its group's name; 0: the port itself.
+    pub application: u64,
     pub mask: StickyMask,
     pub stickytime: Duration,
 }
 
 impl Slot {
     fn key(&self, client: IpAddr) -> Key {
-        Key { group: self.group, network: network_of(client, self.mask) }
+        Key { group: self.group, application: self.application, who: Who::Network(network_of(client, self.mask)) }
     }
 }
 
@@ -189,7 +243,7 @@ mod tests {
     const STICKYTIME: Duration = Duration::from_secs(300);
 
     fn slot(group: u32, v4: u64, v6: u64) -> Slot {
-        Slot { group: PortId(group), mask: StickyMask::new(v4, v6).unwrap(), stickytime: STICKYTIME }
+        Slot { group: PortId(group), application: 0, mask: StickyMask::new(v4, v6).unwrap(), stickytime: STICKYTIME }
     }
 
     fn ip(text: &str) -> IpAddr {

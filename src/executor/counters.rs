@@ -5,6 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::budget::Budget;
+use super::mark::Mark;
+use super::pace::Pace;
+use super::partitions::Partitions;
 
 /// The lane of one worker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +22,9 @@ pub struct ServerCounters {
     active: Padded<AtomicU64>,
     /// Connections begun within the last whole second, as measured by the heart.
     rate: AtomicU64,
+    /// What requests have found out.
+    pub mark: Mark,
+    pace: Padded<Pace>,
     lanes: Box<[Padded<ServerLane>]>,
 }
 
@@ -58,7 +67,13 @@ impl ServerCounters {
     /// `lanes` is the number of workers.
     pub fn new(lanes: usize) -> Self {
         let lanes = (0..lanes.max(1)).map(|_| Padded::default()).collect();
-        Self { active: Padded::default(), rate: AtomicU64::new(0), lanes }
+        Self {
+            active: Padded::default(),
+            rate: AtomicU64::new(0),
+            mark: Mark::default(),
+            pace: Padded::default(),
+            lanes,
+        }
     }
 
     pub fn active(&self) -> u64 {
@@ -71,6 +86,33 @@ impl ServerCounters {
 
     pub fn set_rate(&self, per_second: u64) {
         self.rate.store(per_second, Ordering::Relaxed);
+    }
+
+    /// A response began after so long.
+    pub fn count_response_time(&self, now: Instant, micros: u64) {
+        self.pace.0.record(now, micros);
+    }
+
+    /// The recent peak of response times in microseconds, at least 1: it rises at once and falls slowly, also while nobody
+    /// asks, so that a server that was slow gets another chance.
+    pub fn response_time(&self, now: Instant) -> f64 {
+        self.pace.0.read(now)
+    }
+
+    /// Bytes carried lately, both ways.
+    pub fn recent_bytes(&self) -> u64 {
+        self.bytes().saturating_sub(self.pace.0.forgotten.load(Ordering::Relaxed))
+    }
+
+    /// Once a second: what was carried long ago counts less and less. A sixteenth is forgotten each time.
+    pub fn age_bytes(&self) {
+        let aged = self.recent_bytes().div_ceil(16);
+        self.pace.0.forgotten.fetch_add(aged, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> u64 {
+        let of = |lane: &ServerLane| lane.bytes_in.load(Ordering::Relaxed) + lane.bytes_out.load(Ordering::Relaxed);
+        self.lanes.iter().map(|lane| of(&lane.0)).sum()
     }
 
     pub fn begun(&self) -> u64 {
@@ -149,6 +191,17 @@ fn add_up_all(sums: &mut Vec<u64>, counters: &[AtomicU64]) {
 pub struct ActiveConnection(Arc<ServerCounters>);
 
 impl ActiveConnection {
+    /// Begins one, unless the server has as many as it may (`most`, 0: no bound) over all workers.
+    pub fn begin_within(counters: &Arc<ServerCounters>, lane: Lane, most: u32) -> Option<Self> {
+        let before = counters.active.0.fetch_add(1, Ordering::Relaxed);
+        if most != 0 && before >= u64::from(most) {
+            counters.active.0.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        counters.with(lane, |lane| &lane.begun, 1);
+        Some(Self(Arc::clone(counters)))
+    }
+
     /// Begins one: active now, and one more begun.
     pub fn begin(counters: &Arc<ServerCounters>, lane: Lane) -> Self {
         counters.active.0.fetch_add(1, Ordering::Relaxed);
@@ -227,6 +280,8 @@ impl Histogram {
 #[derive(Debug)]
 pub struct PortCounters {
     connections: Padded<AtomicU64>,
+    /// What its servers told of their partitions.
+    partitions: Arc<Partitions>,
     lanes: Box<[Padded<PortLane>]>,
 }
 
@@ -234,6 +289,7 @@ pub struct PortCounters {
 struct PortLane {
     accepted: AtomicU64,
     requests: AtomicU64,
+    budget: Budget,
     /// By the reason why the server before was given up.
     retries: Box<[AtomicU64]>,
     phases: [Histogram; Phase::ALL.len()],
@@ -266,12 +322,21 @@ impl PortCounters {
         let lane = || PortLane {
             accepted: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            budget: Budget::default(),
             retries: (0..reasons).map(|_| AtomicU64::new(0)).collect(),
             phases: Default::default(),
             reasons: (0..reasons).map(|_| AtomicU64::new(0)).collect(),
             codes: Default::default(),
         };
-        Self { connections: Padded::default(), lanes: (0..lanes.max(1)).map(|_| Padded(lane())).collect() }
+        Self {
+            connections: Padded::default(),
+            partitions: Arc::default(),
+            lanes: (0..lanes.max(1)).map(|_| Padded(lane())).collect(),
+        }
+    }
+
+    pub fn partitions(&self) -> &Arc<Partitions> {
+        &self.partitions
     }
 
     /// Client connections open now, over all workers.
@@ -293,6 +358,12 @@ impl PortCounters {
     /// One more server is asked, because of what became of the one before.
     pub fn count_retry(&self, lane: Lane, reason: usize) {
         self.with(lane, |lane| lane.retries.get(reason).map(|count| count.fetch_add(1, Ordering::Relaxed)));
+    }
+
+    /// Whether there may be one more second attempt, of which each hundred requests pay `percent`.
+    pub fn may_retry(&self, lane: Lane, percent: u8, now: Instant) -> bool {
+        let lane = self.lanes.get(lane.0).map(|padded| &padded.0);
+        lane.is_none_or(|lane| lane.budget.take(lane.requests.load(Ordering::Relaxed), percent, now))
     }
 
     /// The client was answered with this status.

@@ -1,15 +1,19 @@
 //! The order in which a server is chosen, the same for every data path.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use std::sync::atomic::Ordering;
+use crate::model::{AllDown, Compat, Evaluate, RuleType};
 
-use crate::model::{AllDown, Evaluate, RuleType};
-
-use super::affinity::Session;
-use super::table::{PortTable, RuleEntry, ServerEntry, ServerIndex, Takes};
-use super::{Affinity, Ring};
+use super::Ring;
+use super::affinity::{Session, Slot};
+use super::cookies::Named;
+use super::group::{GroupIndex, GroupTable};
+use super::picker::{Occasion, Picker};
+use super::request::RequestView;
+use super::table::{Affinity, PortTable, RouteEntry, RuleEntry, ServerEntry, ServerIndex, Takes};
 
 /// The time as decisions need it.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +26,21 @@ pub struct Moment {
 /// A new connection, or a request that looks for a server.
 pub struct Ask<'a> {
     pub client: IpAddr,
+    /// Of method `http`.
+    pub request: Option<RequestAsk<'a>>,
     /// What the client's connection remembers of its affinity.
     pub session: &'a mut Session,
     /// Servers that this request was already offered to.
     pub tried: &'a Tried,
     pub turn: Turn,
+}
+
+/// A request and where routes lead it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestAsk<'a> {
+    pub view: RequestView<'a>,
+    pub group: GroupIndex,
+    pub route: Option<&'a RouteEntry>,
 }
 
 /// Whether the choice counts.
@@ -63,19 +77,30 @@ impl Tried {
 /// Where a connection goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decision {
-    Forward { server: ServerIndex, why: Why },
+    Forward {
+        server: ServerIndex,
+        why: Why,
+        /// The server was left alone for its failures, and this is the one request that tries it.
+        trial: bool,
+    },
     Refuse(Refusal),
 }
 
 /// What chose the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Why {
+    /// The session that the request carries names it.
+    Session,
     /// The client was there last.
     Affinity,
     /// The rule at this place of [`PortTable::rules`].
     Rule(usize),
-    /// Round robin over all servers of the port.
+    /// The balance over all servers of the port or group.
     AllServers,
+    /// No primary server is usable.
+    Backup,
+    /// Nobody else was left but those that failed lately.
+    Marked,
     /// Nobody else was left, and fail-open sets the advisors' verdict aside.
     FailOpen,
     /// All are down, and the port spreads over them (`all-down spread`).
@@ -93,11 +118,20 @@ pub enum Refusal {
     AllDown,
     /// Each usable one was tried.
     AllTried,
+    /// Each usable one has as many requests as it may have.
+    Busy,
 }
 
 /// One step of the way to a decision, for those who want to know why.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
+    /// The request has no session id.
+    NoSession,
+    /// Its session ids name no server of the group.
+    SessionOfNobody,
+    /// The server that the session names may not take it now.
+    SessionNotUsable(&'a ServerEntry),
+    SessionUsed(&'a ServerEntry),
     NoAffinity,
     NoRecord,
     /// The record's server is gone from the port.
@@ -112,6 +146,10 @@ pub enum Step<'a> {
     RuleChose(&'a RuleEntry, &'a ServerEntry),
     NoRuleDecides,
     RoundRobinChose(&'a ServerEntry),
+    BackupChose(&'a ServerEntry),
+    /// Somebody could take it, but for the number of requests there.
+    AllBusy,
+    MarkedChose(&'a ServerEntry),
     NoneUsable,
     FailOpenChose(&'a ServerEntry),
     SpreadChose(&'a ServerEntry),
@@ -133,8 +171,9 @@ impl Narrator for Silent {
 
 /// Chooses a server for a new connection or request.
 ///
-/// Affinity comes before rules, rules in ascending priority before round robin over all servers, and the policy for "all
-/// down" last. A server in `ask.tried` is never chosen.
+/// Within the group that routes lead to: rules marked `over-affinity`, the session that the request carries, the client's
+/// affinity record, the other rules in ascending priority, the balance over the group's servers, its backups, servers that
+/// failed lately, and the policy for "all down" last. A server in `ask.tried` is never chosen.
 pub fn decide(port: &PortTable, ask: &mut Ask<'_>, moment: Moment) -> Decision {
     decide_aloud(port, ask, moment, &mut Silent)
 }
@@ -144,73 +183,287 @@ pub fn decide_aloud(port: &PortTable, ask: &mut Ask<'_>, moment: Moment, narrato
     if port.servers.is_empty() {
         return Decision::Refuse(Refusal::NoServers);
     }
-    let decision = by_affinity(port, ask, moment, narrator)
-        .or_else(|| by_rules(port, ask, moment, narrator))
-        .or_else(|| by_round_robin(port, ask, narrator))
-        .unwrap_or_else(|| when_all_down(port, ask, narrator));
+    let group = ask.request.and_then(|request| port.group(request.group)).unwrap_or_else(|| port.port_group());
+    let search = Search {
+        port,
+        group,
+        client: ask.client,
+        request: ask.request.as_ref(),
+        tried: ask.tried,
+        turn: ask.turn,
+        moment,
+        busy: Cell::new(false),
+        minds_marks: true,
+    };
+    let decision = search.by_rules(true, narrator).or_else(|| search.by_session(narrator));
+    let decision = decision.or_else(|| search.by_affinity(ask.session, narrator));
+    let decision = decision.or_else(|| search.by_rules(false, narrator));
+    let decision = decision.or_else(|| search.by_balance(narrator)).unwrap_or_else(|| search.otherwise(narrator));
     if ask.turn == Turn::Take {
-        note(port, ask, moment, decision);
+        search.note(ask.session, decision);
     }
     decision
 }
 
-fn by_affinity(port: &PortTable, ask: &Ask<'_>, moment: Moment, narrator: &mut impl Narrator) -> Option<Decision> {
-    let Some(affinity) = &port.affinity else {
-        narrator.step(Step::NoAffinity);
-        return None;
-    };
-    let Some(hash) = remembered(affinity, ask, moment) else {
-        narrator.step(Step::NoRecord);
-        return None;
-    };
-    let Some((index, server)) = port.server_by_hash(hash).and_then(|index| Some((index, port.server(index)?))) else {
-        narrator.step(Step::RecordOfUnknownServer);
-        return None;
-    };
-    // A quiesced server keeps its clients: that is the difference between "quiesce" and "quiesce now". A server that
-    // advisors call down does not, whatever fail-open says: the client is better off with a new choice.
-    if !matches!(server.takes, Takes::New | Takes::Affinity) || ask.tried.contains(index) {
-        narrator.step(Step::RecordNotUsable(server));
-        return None;
+/// One search for a server.
+struct Search<'a> {
+    port: &'a PortTable,
+    group: &'a GroupTable,
+    client: IpAddr,
+    request: Option<&'a RequestAsk<'a>>,
+    tried: &'a Tried,
+    turn: Turn,
+    moment: Moment,
+    /// A server would have been usable, but for the number of requests there.
+    busy: Cell<bool>,
+    /// Servers that failed lately are left alone.
+    minds_marks: bool,
+}
+
+impl<'a> Search<'a> {
+    fn by_session(&self, narrator: &mut impl Narrator) -> Option<Decision> {
+        let (sessions, request) = (self.group.sessions()?, self.request?);
+        let (mut chosen, mut last, mut waits) = (None, None, false);
+        let of = (&request.view, request.route);
+        let named = sessions.named(&self.port.servers, of, self.moment.now, |index| {
+            last = self.port.server(index);
+            chosen = self.affine(index);
+            waits = chosen.is_none() && self.waits_for(index);
+            // Who waits for its own server does not look for another.
+            chosen.is_some() || waits
+        });
+        if waits {
+            narrator.step(Step::AllBusy);
+            return Some(Decision::Refuse(Refusal::Busy));
+        }
+        match (named, chosen, last) {
+            (Named::Nothing, ..) => narrator.step(Step::NoSession),
+            (_, Some(_), Some(server)) => narrator.step(Step::SessionUsed(server)),
+            (_, None, Some(server)) => narrator.step(Step::SessionNotUsable(server)),
+            (_, _, None) => narrator.step(Step::SessionOfNobody),
+        }
+        let (index, trial) = chosen?;
+        Some(Decision::Forward { server: index, why: Why::Session, trial })
     }
-    narrator.step(Step::RecordUsed(server));
-    Some(Decision::Forward { server: index, why: Why::Affinity })
-}
 
-fn remembered(affinity: &Affinity, ask: &Ask<'_>, moment: Moment) -> Option<u64> {
-    let known = ask.session.server_of(&affinity.slot, ask.client);
-    known.or_else(|| affinity.table.server_of(&affinity.slot, ask.client, moment.now))
-}
-
-fn by_rules(port: &PortTable, ask: &Ask<'_>, moment: Moment, narrator: &mut impl Narrator) -> Option<Decision> {
-    for (place, rule) in port.rules.iter().enumerate() {
-        if !is_true(port, rule, ask.client, moment) {
-            narrator.step(Step::RuleNotTrue(rule));
-            continue;
-        }
-        if rule.servers.is_empty() {
-            narrator.step(Step::RuleWithoutServers(rule));
-            return Some(Decision::Refuse(Refusal::EmptyRule(place)));
-        }
-        let Some((index, server)) = choose(port, &rule.ring, ask) else {
-            narrator.step(Step::RuleWithoutUsableServer(rule));
-            continue;
+    fn by_affinity(&self, session: &Session, narrator: &mut impl Narrator) -> Option<Decision> {
+        let Some(affinity) = &self.port.affinity else {
+            narrator.step(Step::NoAffinity);
+            return None;
         };
-        narrator.step(Step::RuleChose(rule, server));
-        return Some(Decision::Forward { server: index, why: Why::Rule(place) });
+        let slot = self.slot(affinity);
+        let known = session.server_of(&slot, self.client);
+        let Some(hash) = known.or_else(|| affinity.table.server_of(&slot, self.client, self.moment.now)) else {
+            narrator.step(Step::NoRecord);
+            return None;
+        };
+        let found = self.port.server_by_hash(hash).and_then(|index| Some((index, self.port.server(index)?)));
+        let Some((index, server)) = found else {
+            narrator.step(Step::RecordOfUnknownServer);
+            return None;
+        };
+        let Some((index, trial)) = self.affine(index) else {
+            if self.waits_for(index) {
+                narrator.step(Step::AllBusy);
+                return Some(Decision::Refuse(Refusal::Busy));
+            }
+            narrator.step(Step::RecordNotUsable(server));
+            return None;
+        };
+        narrator.step(Step::RecordUsed(server));
+        Some(Decision::Forward { server: index, why: Why::Affinity, trial })
     }
-    narrator.step(Step::NoRuleDecides);
-    None
-}
 
-fn is_true(port: &PortTable, rule: &RuleEntry, client: IpAddr, moment: Moment) -> bool {
-    match rule.kind {
-        RuleType::True => true,
-        RuleType::Ip(range) => range.contains(client.to_canonical()),
-        RuleType::Time(range) => range.contains(moment.hour),
-        RuleType::Active { range, .. } | RuleType::Connection { range, .. } => {
-            measured(port, rule).is_some_and(|value| range.contains(value))
+    /// The server of a client with affinity to it, if it may take the client; and whether as a trial.
+    ///
+    /// A quiesced server keeps its clients: that is the difference between "quiesce" and "quiesce now". A server that
+    /// advisors call down does not, whatever fail-open says: the client is better off with a new choice.
+    fn affine(&self, index: ServerIndex) -> Option<(ServerIndex, bool)> {
+        let server = self.port.server(index)?;
+        let may = matches!(server.takes, Takes::New | Takes::Affinity) && !self.is_excluded(index, server);
+        if !may || self.is_full(server) {
+            return None;
         }
+        Some((index, self.claim(server)?))
+    }
+
+    /// A session is worth more than the moment until its server has room; the plug-in goes to the next one instead.
+    fn waits_for(&self, index: ServerIndex) -> bool {
+        let Some(server) = self.port.server(index) else { return false };
+        let may = matches!(server.takes, Takes::New | Takes::Affinity) && !self.is_excluded(index, server);
+        may && self.is_full(server) && self.group.policy.compat == Compat::Off
+    }
+
+    fn by_rules(&self, over_affinity: bool, narrator: &mut impl Narrator) -> Option<Decision> {
+        let of_group = |rule: &RuleEntry| {
+            rule.group.is_none_or(|group| self.port.group(group).is_some_and(|group| std::ptr::eq(group, self.group)))
+        };
+        for (place, rule) in self.port.rules.iter().enumerate() {
+            if rule.over_affinity != over_affinity || !of_group(rule) {
+                continue;
+            }
+            if !self.is_true(rule) {
+                narrator.step(Step::RuleNotTrue(rule));
+                continue;
+            }
+            if rule.servers.is_empty() {
+                narrator.step(Step::RuleWithoutServers(rule));
+                return Some(Decision::Refuse(Refusal::EmptyRule(place)));
+            }
+            let Some((index, server, trial)) = self.pick(&rule.picker) else {
+                narrator.step(Step::RuleWithoutUsableServer(rule));
+                continue;
+            };
+            narrator.step(Step::RuleChose(rule, server));
+            return Some(Decision::Forward { server: index, why: Why::Rule(place), trial });
+        }
+        if !over_affinity {
+            narrator.step(Step::NoRuleDecides);
+        }
+        None
+    }
+
+    fn is_true(&self, rule: &RuleEntry) -> bool {
+        match &rule.kind {
+            RuleType::True => true,
+            RuleType::Ip(range) => range.contains(self.client.to_canonical()),
+            RuleType::Time(range) => range.contains(self.moment.hour),
+            RuleType::Content(pattern) => self.request.is_some_and(|request| pattern.matches(&request.view)),
+            RuleType::Active { range, .. } | RuleType::Connection { range, .. } => {
+                measured(self.port, rule).is_some_and(|value| range.contains(value))
+            }
+        }
+    }
+
+    /// Rules that are true but have no usable server do not stand in the way of the port's other servers: IBM calls such
+    /// a rule "not true", and a client is better served by any server than by none.
+    fn by_balance(&self, narrator: &mut impl Narrator) -> Option<Decision> {
+        if let Some((index, server, trial)) = self.pick(&self.group.all) {
+            narrator.step(Step::RoundRobinChose(server));
+            return Some(Decision::Forward { server: index, why: Why::AllServers, trial });
+        }
+        // In their order and not in turn: each stands in for the one before.
+        for &index in &self.group.backups {
+            let Some(server) = self.port.server(index).filter(|_| self.is_usable(index)) else { continue };
+            let Some(trial) = self.claim(server) else { continue };
+            narrator.step(Step::BackupChose(server));
+            return Some(Decision::Forward { server: index, why: Why::Backup, trial });
+        }
+        None
+    }
+
+    /// Nobody is usable as things are.
+    fn otherwise(&self, narrator: &mut impl Narrator) -> Decision {
+        if self.busy.get() {
+            narrator.step(Step::AllBusy);
+            return Decision::Refuse(Refusal::Busy);
+        }
+        // A mark is what a few requests found, not a verdict: before the client gets nothing, it is set aside.
+        let unmarked = Search { minds_marks: false, busy: Cell::new(false), ..*self };
+        let everybody = self.group.all.ring.places().iter().chain(&self.group.backups).copied();
+        let marked = match unmarked.turn {
+            Turn::Take => self.group.all.ring.take(|index| unmarked.is_usable(index)),
+            Turn::Peek => self.group.all.ring.peek(|index| unmarked.is_usable(index)),
+        };
+        let marked = marked.or_else(|| everybody.into_iter().find(|&index| unmarked.is_usable(index)));
+        if let Some((index, server)) = marked.and_then(|index| Some((index, self.port.server(index)?))) {
+            narrator.step(Step::MarkedChose(server));
+            return Decision::Forward { server: index, why: Why::Marked, trial: false };
+        }
+        self.when_all_down(&unmarked, narrator)
+    }
+
+    fn when_all_down(&self, unmarked: &Search<'_>, narrator: &mut impl Narrator) -> Decision {
+        narrator.step(Step::NoneUsable);
+        let next = |ring: &Ring| {
+            let index = match self.turn {
+                Turn::Take => ring.take(|index| unmarked.is_usable(index)),
+                Turn::Peek => ring.peek(|index| unmarked.is_usable(index)),
+            }?;
+            Some((index, self.port.server(index)?))
+        };
+        if let Some((index, server)) = next(&self.group.fail_open) {
+            narrator.step(Step::FailOpenChose(server));
+            return Decision::Forward { server: index, why: Why::FailOpen, trial: false };
+        }
+        if self.port.settings.all_down == AllDown::Spread
+            && let Some((index, server)) = next(&self.group.spread)
+        {
+            narrator.step(Step::SpreadChose(server));
+            return Decision::Forward { server: index, why: Why::Spread, trial: false };
+        }
+        narrator.step(Step::Refused(self.port.settings.all_down));
+        Decision::Refuse(match (unmarked.busy.get(), self.tried.is_empty()) {
+            (true, _) => Refusal::Busy,
+            (false, true) => Refusal::AllDown,
+            (false, false) => Refusal::AllTried,
+        })
+    }
+
+    /// One of the picker's candidates; and whether as a trial.
+    fn pick(&self, picker: &Picker) -> Option<(ServerIndex, &'a ServerEntry, bool)> {
+        let view = self.request.map(|request| &request.view);
+        let occasion = Occasion { client: self.client, request: view, turn: self.turn, now: self.moment.now };
+        // A server whose trial somebody else takes just now is not usable in the next round, so that each round has fewer.
+        for _ in 0..=self.port.servers.len() {
+            let index = picker.pick(&self.port.servers, &occasion, |index| self.is_usable(index))?;
+            let server = self.port.server(index)?;
+            if let Some(trial) = self.claim(server) {
+                return Some((index, server, trial));
+            }
+        }
+        None
+    }
+
+    fn is_usable(&self, index: ServerIndex) -> bool {
+        let Some(server) = self.port.server(index) else { return false };
+        if self.is_excluded(index, server) {
+            return false;
+        }
+        let full = self.is_full(server);
+        if full {
+            self.busy.set(true);
+        }
+        !full
+    }
+
+    fn is_excluded(&self, index: ServerIndex, server: &ServerEntry) -> bool {
+        self.tried.contains(index) || (self.minds_marks && !server.counters.mark.allows(self.moment.now))
+    }
+
+    fn is_full(&self, server: &ServerEntry) -> bool {
+        server.max_connections != 0 && server.counters.active() >= u64::from(server.max_connections)
+    }
+
+    fn claim(&self, server: &ServerEntry) -> Option<bool> {
+        match self.turn {
+            Turn::Take => server.counters.mark.claim(self.moment.now),
+            Turn::Peek => Some(false),
+        }
+    }
+
+    /// The client's record for this application.
+    fn slot(&self, affinity: &Affinity) -> Slot {
+        Slot { application: self.group.name_hash, ..affinity.slot }
+    }
+
+    /// Counts the rule and remembers the client's server.
+    fn note(&self, session: &mut Session, decision: Decision) {
+        if let Decision::Forward { why: Why::Rule(place), .. } | Decision::Refuse(Refusal::EmptyRule(place)) = decision
+            && let Some(rule) = self.port.rules.get(place)
+        {
+            rule.hits.fetch_add(1, Ordering::Relaxed);
+        }
+        let Decision::Forward { server: index, why, .. } = decision else { return };
+        if matches!(why, Why::Session | Why::Affinity) && !self.group.policy.ignore_affinity {
+            self.group.all.charge(index);
+        }
+        let (Some(affinity), Some(server)) = (&self.port.affinity, self.port.server(index)) else { return };
+        // "sticky no": clients shall leave a sorry or overflow server as soon as the rule no longer sends them there.
+        if matches!(why, Why::Rule(_)) && !server.sticky {
+            return;
+        }
+        session.remember(&affinity.table, &self.slot(affinity), self.client, server.name_hash, self.moment.now);
     }
 }
 
@@ -219,7 +472,7 @@ pub fn measured(port: &PortTable, rule: &RuleEntry) -> Option<u64> {
     match rule.kind {
         RuleType::Active { evaluate, .. } => Some(load(port, rule, evaluate, |server| server.counters.active())),
         RuleType::Connection { evaluate, .. } => Some(load(port, rule, evaluate, |server| server.counters.rate())),
-        RuleType::True | RuleType::Ip(_) | RuleType::Time(_) => None,
+        RuleType::True | RuleType::Ip(_) | RuleType::Time(_) | RuleType::Content(_) => None,
     }
 }
 
@@ -228,55 +481,6 @@ fn load(port: &PortTable, rule: &RuleEntry, evaluate: Evaluate, of: impl Fn(&Ser
         Evaluate::Port => port.servers.iter().map(of).sum(),
         Evaluate::Rule => rule.servers.iter().filter_map(|&index| port.server(index)).map(of).sum(),
     }
-}
-
-/// Rules that are true but have no usable server do not stand in the way of the port's other servers: IBM calls such
-/// a rule "not true", and a client is better served by any server than by none.
-fn by_round_robin(port: &PortTable, ask: &Ask<'_>, narrator: &mut impl Narrator) -> Option<Decision> {
-    let (index, server) = choose(port, &port.all, ask)?;
-    narrator.step(Step::RoundRobinChose(server));
-    Some(Decision::Forward { server: index, why: Why::AllServers })
-}
-
-fn when_all_down(port: &PortTable, ask: &Ask<'_>, narrator: &mut impl Narrator) -> Decision {
-    narrator.step(Step::NoneUsable);
-    if let Some((index, server)) = choose(port, &port.fail_open, ask) {
-        narrator.step(Step::FailOpenChose(server));
-        return Decision::Forward { server: index, why: Why::FailOpen };
-    }
-    if port.settings.all_down == AllDown::Spread
-        && let Some((index, server)) = choose(port, &port.spread, ask)
-    {
-        narrator.step(Step::SpreadChose(server));
-        return Decision::Forward { server: index, why: Why::Spread };
-    }
-    narrator.step(Step::Refused(port.settings.all_down));
-    Decision::Refuse(if ask.tried.is_empty() { Refusal::AllDown } else { Refusal::AllTried })
-}
-
-fn choose<'a>(port: &'a PortTable, ring: &Ring, ask: &Ask<'_>) -> Option<(ServerIndex, &'a ServerEntry)> {
-    let usable = |index| !ask.tried.contains(index);
-    let index = match ask.turn {
-        Turn::Take => ring.take(usable),
-        Turn::Peek => ring.peek(usable),
-    }?;
-    Some((index, port.server(index)?))
-}
-
-/// Counts the rule and remembers the client's server.
-fn note(port: &PortTable, ask: &mut Ask<'_>, moment: Moment, decision: Decision) {
-    if let Decision::Forward { why: Why::Rule(place), .. } | Decision::Refuse(Refusal::EmptyRule(place)) = decision
-        && let Some(rule) = port.rules.get(place)
-    {
-        rule.hits.fetch_add(1, Ordering::Relaxed);
-    }
-    let Decision::Forward { server, why } = decision else { return };
-    let (Some(affinity), Some(server)) = (&port.affinity, port.server(server)) else { return };
-    // "sticky no": clients shall leave a sorry or overflow server as soon as the rule no longer sends them there.
-    if matches!(why, Why::Rule(_)) && !server.sticky {
-        return;
-    }
-    ask.session.remember(&affinity.table, &affinity.slot, ask.client, server.name_hash, moment.now);
 }
 
 #[cfg(test)]

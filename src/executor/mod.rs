@@ -10,21 +10,42 @@
 //! the look-up of an affinity record excepted (one shard of the shared table, once per client connection).
 
 mod affinity;
+mod budget;
+mod cookies;
 mod counters;
 mod decide;
+mod failover;
+mod group;
+pub mod maglev;
+mod mark;
+mod pace;
+mod partitions;
+mod picker;
+mod queue;
+mod request;
 mod ring;
 mod table;
+mod wheel;
 
 pub use affinity::{AffinityTable, Session};
+pub use cookies::{CookieKey, Sessions};
 pub use counters::{
     ActiveConnection, Histogram, HistogramReading, LATENCY_BOUNDS_US, Lane, OpenConnection, Phase, PortCounters,
     PortReading, ServerCounters, ServerReading,
 };
 pub use decide::{
-    Ask, Decision, Moment, Narrator, Refusal, Silent, Step, Tried, Turn, Why, decide, decide_aloud, measured,
+    Ask, Decision, Moment, Narrator, Refusal, RequestAsk, Silent, Step, Tried, Turn, Why, decide, decide_aloud,
+    measured,
 };
+pub use failover::{Event, Replay, Situation, Verdict, verdict};
+pub use group::{GroupIndex, GroupTable};
+pub use mark::{Mark, Marked};
+pub use partitions::{NotTaken, Partitions};
+pub use picker::Picker;
+pub use queue::{Queue, Waiting};
+pub use request::{RequestView, Routed};
 pub use ring::{Cursor, Ring};
 pub use table::{
-    Affinity, ForwardingTable, PortPlan, PortTable, RuleEntry, ServerEntry, ServerIndex, ServerPlan, Takes, fnv1a,
-    name_hash,
+    Affinity, ForwardingTable, PortPlan, PortTable, RouteEntry, RouteTarget, RuleEntry, ServerEntry, ServerIndex,
+    ServerPlan, Takes, fnv1a, name_hash,
 };

@@ -4,14 +4,19 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::message::SorrySite;
 use crate::model::{
-    AccessLogFormat, AccessLogId, AdministrativeState, AllDown, ForwardingMethod, Health, Name, Port, PortId, PortKey,
-    Rule, RuleType, Server, ServerId, ServerKey, Standing, Weight,
+    AccessLogFormat, AccessLogId, AdministrativeState, AllDown, Balance, Compat, Destination, ForwardingMethod, Health,
+    Name, Port, PortId, PortKey, ProxiedServer, Redirect, Route, Rule, RuleType, Server, ServerId, ServerKey, Standing,
+    Weight,
 };
 
 use super::affinity::Slot;
+use super::cookies::CookieKey;
+use super::group::{self, GroupIndex, GroupTable};
+use super::picker::Picker;
 use super::{AffinityTable, PortCounters, Ring, ServerCounters};
 
 /// All ports of this dispatcher.
@@ -38,7 +43,7 @@ impl ForwardingTable {
 
     /// Ports whose packets are forwarded as they are, to the servers' MAC addresses.
     pub fn mac_ports(&self) -> impl Iterator<Item = &Arc<PortTable>> {
-        self.ports().filter(|port| port.settings.method == ForwardingMethod::Mac)
+        self.ports().filter(|port| port.settings.method == ForwardingMethod::Mac && !port.settings.monitor)
     }
 
     /// The next table: these ports replaced or added, those removed.
@@ -83,12 +88,9 @@ pub struct PortTable {
     /// Where each request or connection leaves a line, and how.
     pub accesslog: Option<(AccessLogId, AccessLogFormat)>,
     pub counters: Arc<PortCounters>,
-    /// The choice where no rule decides.
-    pub(super) all: Ring,
-    /// Those that advisors call down and fail-open brings back, for when nobody else is left.
-    pub(super) fail_open: Ring,
-    /// Everybody who is not administratively out, for `all-down spread`.
-    pub(super) spread: Ring,
+    /// The port itself, then its groups.
+    pub(super) groups: Box<[GroupTable]>,
+    pub routes: Box<[RouteEntry]>,
     by_name: HashMap<u64, ServerIndex>,
 }
 
@@ -114,6 +116,11 @@ pub struct ServerEntry {
     pub takes: Takes,
     /// See [`Server::sticky`].
     pub sticky: bool,
+    /// See [`ProxiedServer`].
+    pub backup: bool,
+    pub max_connections: u32,
+    /// What matters seldom. Shared because it never changes while the server's settings stay.
+    proxied: Arc<ProxiedServer>,
     pub counters: Arc<ServerCounters>,
 }
 
@@ -131,6 +138,10 @@ pub enum Takes {
 }
 
 impl ServerEntry {
+    pub fn proxied(&self) -> &ProxiedServer {
+        &self.proxied
+    }
+
     /// The place in which operators' wish and measured state meet.
     fn takes(plan: &ServerPlan<'_>) -> Takes {
         match (plan.server.state, plan.standing) {
@@ -154,13 +165,45 @@ pub struct RuleEntry {
     pub servers: Box<[ServerIndex]>,
     /// How often it chose.
     pub hits: Arc<AtomicU64>,
-    /// The usable ones, in turn.
-    pub ring: Ring,
+    /// The usable ones.
+    pub picker: Picker,
+    /// See [`Rule::over_affinity`].
+    pub over_affinity: bool,
+    /// The only group that it is asked for.
+    pub group: Option<GroupIndex>,
+}
+
+/// One route with its group looked up.
+#[derive(Debug)]
+pub struct RouteEntry {
+    settings: Arc<Port>,
+    place: usize,
+    pub target: RouteTarget,
+}
+
+/// Where a route leads.
+#[derive(Debug)]
+pub enum RouteTarget {
+    Group(GroupIndex),
+    Redirect(Redirect),
+}
+
+impl RouteEntry {
+    pub fn settings(&self) -> &Route {
+        // Made from this very list and place.
+        #[expect(clippy::indexing_slicing, reason = "the place was counted in this list, which never changes")]
+        &self.settings.routes[self.place]
+    }
 }
 
 impl RuleEntry {
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// The usable ones, in turn.
+    pub fn ring(&self) -> &Ring {
+        &self.picker.ring
     }
 }
 
@@ -179,6 +222,8 @@ pub struct PortPlan<'a> {
     /// The file that the settings name.
     pub accesslog: Option<AccessLogId>,
     pub counters: &'a Arc<PortCounters>,
+    /// What values of our own cookies are made with.
+    pub cookie_key: &'a CookieKey,
     /// The table that this one takes the place of: cursors and hit counters go on.
     pub previous: Option<&'a PortTable>,
 }
@@ -206,10 +251,10 @@ impl PortTable {
         let servers: Box<[ServerEntry]> = plan.servers.iter().map(server_entry).collect();
         let by_name: HashMap<u64, ServerIndex> =
             servers.iter().zip(0..).map(|(server, index)| (server.name_hash, ServerIndex(index))).collect();
-        let everybody: Vec<_> = (0..servers.len() as u16).map(ServerIndex).collect();
-        let cursor = plan.previous.map(|table| Arc::clone(table.all.cursor())).unwrap_or_default();
-        let rules =
-            plan.settings.rules.iter().map(|rule| rule_entry(rule, &servers, &by_name, plan.previous)).collect();
+        let groups = group::groups(&plan, &servers, &by_name);
+        let rules = plan.settings.rules.iter().map(|rule| rule_entry(rule, &servers, &groups, &by_name, plan.previous));
+        let rules = rules.collect();
+        let routes = (0..plan.settings.routes.len()).filter_map(|place| route_entry(&plan, place, &groups)).collect();
         Self {
             id: plan.id,
             key: plan.key,
@@ -220,12 +265,8 @@ impl PortTable {
             sorry: Arc::clone(plan.sorry),
             accesslog: plan.accesslog.zip(plan.settings.accesslog.as_ref().map(|log| log.format)),
             counters: Arc::clone(plan.counters),
-            all: Ring::new(&candidates(&servers, &everybody), Arc::clone(&cursor)),
-            fail_open: Ring::new(
-                &weights(&servers, &everybody, |server| server.takes == Takes::FailOpen),
-                Arc::clone(&cursor),
-            ),
-            spread: Ring::new(&weights(&servers, &everybody, is_spread_over), cursor),
+            groups,
+            routes,
             by_name,
             servers,
         }
@@ -235,9 +276,36 @@ impl PortTable {
     /// brings back, else, where the port spreads, all that the operator has not taken out.
     pub fn otherwise(&self) -> &Ring {
         let spreads = self.settings.all_down == AllDown::Spread;
-        let candidates = [&self.all, &self.fail_open];
+        let port = self.port_group();
+        let candidates = [&port.all.ring, &port.fail_open];
         let found = candidates.into_iter().find(|ring| !ring.is_empty());
-        found.unwrap_or(if spreads { &self.spread } else { &self.all })
+        found.unwrap_or(if spreads { &port.spread } else { &port.all.ring })
+    }
+
+    /// The port itself as a group: the servers that belong to no other.
+    pub fn port_group(&self) -> &GroupTable {
+        #[expect(clippy::indexing_slicing, reason = "the port itself is always the first of its groups")]
+        &self.groups[0]
+    }
+
+    pub fn group(&self, index: GroupIndex) -> Option<&GroupTable> {
+        self.groups.get(usize::from(index.0))
+    }
+
+    /// The port itself and its groups.
+    pub fn groups(&self) -> &[GroupTable] {
+        &self.groups
+    }
+
+    /// The group of this name, by its hash; the port itself where it is gone.
+    pub fn group_by_hash(&self, hash: u64) -> GroupIndex {
+        let place = self.groups.iter().position(|group| group.name_hash == hash);
+        GroupIndex(place.unwrap_or(0) as u16)
+    }
+
+    /// Whether the server may be left alone for its failures.
+    pub fn may_be_left(&self, group: GroupIndex, server: ServerIndex, now: Instant) -> bool {
+        self.group(group).is_some_and(|group| group::may_be_left(group, &self.servers, server, now))
     }
 
     /// Whose affinity records these are, when clients stay with their servers.
@@ -272,6 +340,9 @@ fn server_entry(plan: &ServerPlan<'_>) -> ServerEntry {
         health: plan.health.clone(),
         takes: ServerEntry::takes(plan),
         sticky: plan.server.sticky,
+        proxied: Arc::new(plan.server.proxied.clone()),
+        backup: plan.server.proxied.backup,
+        max_connections: plan.server.proxied.max_connections,
         counters: Arc::clone(plan.counters),
     }
 }
@@ -279,31 +350,52 @@ fn server_entry(plan: &ServerPlan<'_>) -> ServerEntry {
 fn rule_entry(
     rule: &Rule,
     servers: &[ServerEntry],
+    groups: &[GroupTable],
     by_name: &HashMap<u64, ServerIndex>,
     previous: Option<&PortTable>,
 ) -> RuleEntry {
     let members: Box<[ServerIndex]> =
         rule.servers.iter().filter_map(|name| by_name.get(&name_hash(name)).copied()).collect();
     let before = previous.and_then(|table| table.rules.iter().find(|before| before.name == rule.name));
-    let cursor = before.map(|rule| Arc::clone(rule.ring.cursor())).unwrap_or_default();
+    let cursor = before.map(|rule| Arc::clone(rule.picker.ring.cursor())).unwrap_or_default();
+    let wheel = before.map(|rule| rule.picker.wheel()).unwrap_or_default();
+    let hash = rule.group.as_ref().map_or(0, name_hash);
+    let group = groups.iter().position(|group| group.name_hash == hash).unwrap_or(0);
+    let way = groups
+        .get(group)
+        .map_or((Balance::RoundRobin, Compat::Off), |group| (group.policy.balance, group.policy.compat));
     RuleEntry {
         name: rule.name.clone(),
-        kind: rule.kind,
+        kind: rule.kind.clone(),
         priority: rule.priority,
         hits: before.map(|rule| Arc::clone(&rule.hits)).unwrap_or_default(),
-        ring: Ring::new(&candidates(servers, &members), cursor),
+        picker: Picker::new(way, &candidates(servers, &members), &members, servers, (cursor, &wheel)),
         servers: members,
+        over_affinity: rule.over_affinity,
+        group: rule.group.as_ref().map(|_| GroupIndex(group as u16)),
     }
 }
 
+fn route_entry(plan: &PortPlan<'_>, place: usize, groups: &[GroupTable]) -> Option<RouteEntry> {
+    let route = plan.settings.routes.get(place)?;
+    let target = match &route.to {
+        Destination::Group(name) => {
+            let hash = name.as_ref().map_or(0, name_hash);
+            RouteTarget::Group(GroupIndex(groups.iter().position(|group| group.name_hash == hash)? as u16))
+        }
+        Destination::Redirect(redirect) => RouteTarget::Redirect(redirect.clone()),
+    };
+    Some(RouteEntry { settings: Arc::clone(plan.settings), place, target })
+}
+
 fn affinity(settings: &Port, group: PortId, table: &Arc<AffinityTable>) -> Option<Affinity> {
-    let slot = Slot { group, mask: settings.stickymask, stickytime: settings.stickytime };
+    let slot = Slot { group, application: 0, mask: settings.stickymask, stickytime: settings.stickytime };
     (!settings.stickytime.is_zero()).then(|| Affinity { slot, table: Arc::clone(table) })
 }
 
 /// Those that take new connections; the fail-open ones come in only beside at least one of them, so that a rule whose
 /// servers are all down still yields to the sorry rule after it.
-fn candidates(servers: &[ServerEntry], members: &[ServerIndex]) -> Vec<(ServerIndex, Weight)> {
+pub(super) fn candidates(servers: &[ServerEntry], members: &[ServerIndex]) -> Vec<(ServerIndex, Weight)> {
     let usable = weights(servers, members, |server| server.takes == Takes::New);
     if usable.is_empty() {
         return usable;
@@ -311,7 +403,7 @@ fn candidates(servers: &[ServerEntry], members: &[ServerIndex]) -> Vec<(ServerIn
     weights(servers, members, |server| matches!(server.takes, Takes::New | Takes::FailOpen))
 }
 
-fn weights(
+pub(super) fn weights(
     servers: &[ServerEntry],
     members: &[ServerIndex],
     wanted: impl Fn(&ServerEntry) -> bool,
@@ -322,7 +414,7 @@ fn weights(
 
 /// IBM spreads over the servers that advisors call down, because one may be back already; what the operator took
 /// out stays out.
-fn is_spread_over(server: &ServerEntry) -> bool {
+pub(super) fn is_spread_over(server: &ServerEntry) -> bool {
     server.state == AdministrativeState::Up && server.address.is_some()
 }
 

@@ -119,6 +119,11 @@ pub struct ClientView<'a> {
 }
 
 impl ClientView<'_> {
+    /// Whether the connection's peer is believed when it speaks of the client.
+    pub fn trusts_peer(&self) -> bool {
+        self.trusts(self.connection.peer)
+    }
+
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
     }

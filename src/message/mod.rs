@@ -15,8 +15,12 @@ pub mod hop;
 mod method;
 mod names;
 mod outgoing;
+mod path;
+mod private;
 pub mod proxy_protocol;
 mod reason;
+mod redirect;
+mod session;
 mod sorry;
 #[cfg(test)]
 mod testing;
@@ -34,7 +38,11 @@ pub use framing::{
 pub use hop::{strip_request, strip_response};
 pub use method::is_idempotent;
 pub use outgoing::{origin_form, prepare_request};
+pub use path::canonical_path;
+pub use private::{PrivateFacts, PrivateFields, take_private, write_private};
 pub use reason::{ErrorReason, TSUJI_ERROR};
+pub use redirect::{redirect_to, rewrite_path};
+pub use session::{clone_ids, cookie_values, path_parameter, set_cookie_value};
 pub use sorry::{MAX_SORRY_BYTES, MAX_SORRY_FILES, SorrySite, SorrySiteError};
 pub use trailers::clean_trailers;
 pub use upgrade::Upgrade;

@@ -36,6 +36,8 @@ pub(super) enum Meaning {
     Known(Field),
     /// Says something about the client that servers believe, so only trusted peers may say it.
     Claim,
+    /// One of the web-server plug-in's own: for servers marked for them, from trusted peers only.
+    Private,
     /// Has a character besides letters, digits and `-`. CGI and its heirs (WSGI, PHP, servlets behind AJP) write `-`
     /// and `_` alike, so such a name may be read as another.
     Odd,
@@ -48,7 +50,7 @@ pub(super) fn meaning(name: &HeaderName) -> Meaning {
         return meaning;
     }
     if !is_plain(name) {
-        return Meaning::Odd;
+        return if is_private(name) { Meaning::Private } else { Meaning::Odd };
     }
     if is_claim(name) { Meaning::Claim } else { Meaning::Ordinary }
 }
@@ -87,16 +89,22 @@ fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|&byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// `$WSRA` and its kin, and the version of the partition table.
+pub(super) fn is_private(name: &[u8]) -> bool {
+    name.starts_with(b"$ws") || name == b"_ws_haprt_wlmversion"
+}
+
 /// Fields besides the known ones by which proxies tell servers about the client. Nobody can list them all; these are
 /// the ones that common servers, frameworks and content networks read. Each of them, sent by a client, would let it
 /// choose its own address, certificate, scheme or URL.
-const CLAIMS: [&[u8]; 19] = [
+const CLAIMS: [&[u8]; 20] = [
     b"cf-connecting-ip",
     b"client-cert",
     b"client-cert-chain",
     b"client-ip",
     b"fastly-client-ip",
     b"front-end-https",
+    b"rmcorrelator",
     b"true-client-ip",
     b"x-arr-clientcert",
     b"x-arr-ssl",
@@ -126,7 +134,7 @@ const CLAIM_PREFIXES: [&[u8]; 8] = [
 
 fn is_claim(name: &[u8]) -> bool {
     // No claim begins with another letter; most fields of a browser do.
-    if !matches!(name.first(), Some(b'c' | b'f' | b's' | b't' | b'x')) {
+    if !matches!(name.first(), Some(b'c' | b'f' | b'r' | b's' | b't' | b'x')) {
         return false;
     }
     CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || CLAIMS.contains(&name)
@@ -242,8 +250,11 @@ mod tests {
         for name in ["Accept", "Cookie", "User-Agent", "X-Request-Id", "Via", "xx", "hosts", "1-2", "X-For"] {
             assert_eq!(of(name), Meaning::Ordinary, "{name}");
         }
-        for name in ["X_Forwarded_For", "X-Forwarded_For", "$WSRA", "a.b", "_", "content_length", "x-forwarded-f!r"] {
+        for name in ["X_Forwarded_For", "X-Forwarded_For", "$XSRA", "a.b", "_", "content_length", "x-forwarded-f!r"] {
             assert_eq!(of(name), Meaning::Odd, "{name}");
+        }
+        for name in ["$WSRA", "$wspt", "_WS_HAPRT_WLMVERSION"] {
+            assert_eq!(of(name), Meaning::Private, "{name}");
         }
         for name in ["X-Real-IP", "X-Forwarded", "X-Forwarded-Server", "X-SSL-Client-DN", "Client-Cert"] {
             assert_eq!(of(name), Meaning::Claim, "{name}");

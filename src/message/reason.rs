@@ -81,6 +81,10 @@ reasons! {
         "connect is not served here";
     MethodTrace, "method-trace", METHOD_NOT_ALLOWED, "405", "Method Not Allowed", Close,
         "trace is not served here";
+    MethodExcluded, "method-excluded", METHOD_NOT_ALLOWED, "405", "Method Not Allowed", Close,
+        "the port does not serve this method";
+    BodyTooLarge, "body-too-large", PAYLOAD_TOO_LARGE, "413", "Payload Too Large", Close,
+        "the request's body is larger than it may be";
     BadExpectation, "bad-expectation", EXPECTATION_FAILED, "417", "Expectation Failed", Close,
         "only 100-continue can be expected";
     UriTooLong, "uri-too-long", URI_TOO_LONG, "414", "URI Too Long", Close,
@@ -103,6 +107,14 @@ reasons! {
         "no server is usable";
     RefusedByRule, "refused-by-rule", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
         "a rule without servers refused the request";
+    NoRoute, "no-route", NOT_FOUND, "404", "Not Found", Keep,
+        "no application serves this host and path";
+    QueueFull, "queue-full", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "all servers have as many requests as they may have, and as many wait as may";
+    QueueTimeout, "queue-timeout", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "no server had room for the request in time";
+    RetryBudget, "retry-budget", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "the server failed, and there were too many second attempts already";
     // Reaching it.
     ConnectRefused, "connect-refused", BAD_GATEWAY, "502", "Bad Gateway", Keep,
         "the server refused the connection";
@@ -112,7 +124,11 @@ reasons! {
         "the network has no way to the server";
     Unresolved, "unresolved", BAD_GATEWAY, "502", "Bad Gateway", Keep,
         "the server's name has no address";
+    HandshakeFailed, "handshake-failed", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the server did not answer the question that precedes a request";
     // Its answer.
+    ServerUnavailable, "server-unavailable", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
+        "the server answered that it is unavailable";
     ServerTimeout, "server-timeout", GATEWAY_TIMEOUT, "504", "Gateway Timeout", Keep,
         "the server did not answer in time";
     ServerClosed, "server-closed", BAD_GATEWAY, "502", "Bad Gateway", Keep,
@@ -153,7 +169,7 @@ impl ErrorReason {
         if self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self == Self::MethodTrace {
+        if matches!(self, Self::MethodTrace | Self::MethodExcluded) {
             // RFC 9110 15.5.6: a 405 must say what is allowed. These pass; the server may know fewer.
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }

@@ -36,7 +36,7 @@ impl Port {
         let before = client_address(&view, &head.headers);
         let introduction = prepare_request(head, &facts, &view, upgrade.as_ref());
         let mut wire = Vec::new();
-        write_request(head, introduction, &connection, &mut wire);
+        write_request(head, introduction, &connection, |_| {}, &mut wire);
         head.headers = testing::fields_of(&wire);
         assert_eq!(client_address(&view, &head.headers), before, "the client is the same before and after");
         Ok(())

@@ -12,5 +12,11 @@ pub const MAX_SERVERS_PER_PORT: usize = 1024;
 pub const MAX_PORT_RANGES: usize = 16;
 /// Rules of one port; they are asked one after the other for each new connection.
 pub const MAX_RULES_PER_PORT: usize = 256;
+/// Groups of one port: applications that share it.
+pub const MAX_GROUPS_PER_PORT: usize = 512;
+/// Routes of one port; each request is held against all of them.
+pub const MAX_ROUTES_PER_PORT: usize = 1024;
+/// Paths of all routes of one port, for the same reason.
+pub const MAX_ROUTE_PATTERNS: usize = 16_384;
 /// Characters of a name. IBM allows 20 for rules; host names of servers need more.
 pub const MAX_NAME: usize = 64;

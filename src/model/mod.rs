@@ -6,11 +6,14 @@
 
 mod advisor;
 mod cluster;
+mod content;
 mod id;
 mod limits;
 mod name;
+mod policy;
 mod port;
 mod quantity;
+mod route;
 mod rule;
 mod server;
 mod settings;
@@ -18,16 +21,22 @@ mod state;
 
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
 pub use cluster::{Claim, Cluster, Proportions, ProportionsNotWhole, Unserved};
+pub use content::{ContentFault, ContentPattern, Subject};
 pub use id::{AccessLogId, PortId, ServerId};
-pub use limits::{MAX_CLUSTERS, MAX_NAME, MAX_PORT_RANGES, MAX_PORTS, MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT};
+pub use limits::{
+    MAX_CLUSTERS, MAX_GROUPS_PER_PORT, MAX_NAME, MAX_PORT_RANGES, MAX_PORTS, MAX_ROUTE_PATTERNS, MAX_ROUTES_PER_PORT,
+    MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT,
+};
 pub use name::{Name, NameFault};
+pub use policy::{Compat, CookieAffinity, Group, Policy};
 pub use port::{
     AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown,
     PacketSettings, Port, PortKey, ProxyVersion, SelectionAlgorithm, SorryPage, Timeouts,
 };
 pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
+pub use route::{Destination, Fit, HostPattern, PatternFault, Redirect, Route, UriPattern};
 pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};
-pub use server::{Server, ServerHost, ServerKey};
+pub use server::{ProxiedServer, Server, ServerHost, ServerKey};
 pub use settings::{
     ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings,
     MetricsSettings, XdpMode,

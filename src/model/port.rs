@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Claim, Name, OutOfRange, PortNumber, Rule, Server, StickyMask, Unserved, WeightBound};
+use super::{
+    Claim, Group, Name, OutOfRange, Policy, PortNumber, Route, Rule, Server, StickyMask, Unserved, WeightBound,
+};
 
 /// One port of one cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +25,8 @@ pub struct Port {
     pub all_down: AllDown,
     pub ondown: OnDown,
     pub timeouts: Timeouts,
-    /// How many other servers a request may be offered to after its first could not be connected.
-    pub retries: u32,
+    /// How requests that no group takes find their server; of `tcp` and `mac` ports: how connections do.
+    pub policy: Policy,
     /// Client connections at one time; 0: bounded by the process's file descriptors alone.
     pub maxconnections: u32,
     pub sorry: SorryPage,
@@ -43,9 +45,19 @@ pub struct Port {
     pub poolsize: u32,
     /// What matters to method `mac` alone.
     pub packets: PacketSettings,
+    /// Methods that are answered with 405 (http), as they are written in requests.
+    pub excluded_methods: Vec<String>,
+    /// The port of the same cluster whose servers' state decides whether this one is served.
+    pub follows: Option<PortNumber>,
+    /// Its servers are probed, and nothing is served there.
+    pub monitor: bool,
     pub servers: Vec<Server>,
     /// In the order they are asked: ascending priority.
     pub rules: Vec<Rule>,
+    /// The applications that share the port (http).
+    pub groups: Vec<Group>,
+    /// Which requests are whose; none: all are the port's own.
+    pub routes: Vec<Route>,
 }
 
 impl Port {
@@ -56,6 +68,11 @@ impl Port {
         }
         let first = self.number.get();
         first..=self.packets.lastport.map_or(first, PortNumber::get)
+    }
+
+    /// Whether clients connect to this program there.
+    pub fn listens(&self) -> bool {
+        self.method.is_proxy() && !self.monitor
     }
 
     /// Several ports, but not the wildcard.
@@ -97,7 +114,6 @@ pub struct PacketSettings {
     /// The last port of a range that begins with the port's number; above it. `None`: that port alone.
     pub lastport: Option<PortNumber>,
     pub selection: SelectionAlgorithm,
-    pub balance: Balance,
     /// How long a connection is remembered after its client's FIN (IBM's `fintimeout`; there of the executor).
     pub fintimeout: Duration,
     /// Clients of a server that is down are sent a TCP reset (IBM's `reset`).
@@ -116,7 +132,6 @@ impl PacketSettings {
     pub const DEFAULT: Self = Self {
         lastport: None,
         selection: SelectionAlgorithm::Connection,
-        balance: Balance::RoundRobin,
         fintimeout: Duration::from_secs(60),
         reset: false,
         pickup: true,
@@ -151,8 +166,46 @@ impl SelectionAlgorithm {
 pub enum Balance {
     /// Weighted round robin, exact.
     RoundRobin,
-    /// By a consistent hash of the client's address and port, weighted.
+    /// By a consistent hash, weighted: of the client's address and port (`mac`), of its address (`http`, `tcp`).
     Hash,
+    /// By a consistent hash of the request's path, weighted (http).
+    UriHash,
+    /// By chance, weighted (in the plug-in's manner: not weighted).
+    Random,
+    /// To the server with the fewest active connections for its weight.
+    LeastConnections,
+    /// To the better of two that chance has named, weighted: less waits there than where all go to the best.
+    TwoChoices,
+    /// To the server with the least product of its recent peak response time and what is active there, for its weight.
+    LeastTime,
+    /// To the server that carried the fewest bytes lately, for its weight (ARR's weighted total traffic).
+    Traffic,
+}
+
+impl Balance {
+    pub const ALL: [Self; 8] = [
+        Self::RoundRobin,
+        Self::Hash,
+        Self::UriHash,
+        Self::Random,
+        Self::LeastConnections,
+        Self::TwoChoices,
+        Self::LeastTime,
+        Self::Traffic,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "roundrobin",
+            Self::Hash => "hash",
+            Self::UriHash => "urihash",
+            Self::Random => "random",
+            Self::LeastConnections => "leastconnections",
+            Self::TwoChoices => "twochoices",
+            Self::LeastTime => "leasttime",
+            Self::Traffic => "traffic",
+        }
+    }
 }
 
 /// What happens to a new connection when no server is usable.

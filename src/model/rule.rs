@@ -1,8 +1,9 @@
 //! Rules: which servers may take a new connection, under which condition.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::Name;
+use super::{ContentPattern, Name};
 
 /// A condition and the servers it sends new connections to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,10 +15,14 @@ pub struct Rule {
     pub priority: u32,
     /// Names of servers of the same port; empty: a true rule refuses the connection.
     pub servers: Vec<Name>,
+    /// It is asked before affinity: service hours, maintenance.
+    pub over_affinity: bool,
+    /// It is asked for requests of this group only; `None`: for all of the port.
+    pub group: Option<Name>,
 }
 
 /// When a rule is true.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RuleType {
     /// Always.
     True,
@@ -29,6 +34,8 @@ pub enum RuleType {
     Ip(IpRange),
     /// The local hour is within the range.
     Time(HourRange),
+    /// The request is like this (http).
+    Content(Arc<ContentPattern>),
 }
 
 impl RuleType {
@@ -40,6 +47,7 @@ impl RuleType {
             Self::Connection { .. } => "connection",
             Self::Ip(_) => "ip",
             Self::Time(_) => "time",
+            Self::Content(_) => "content",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{AdministrativeState, Name, PortKey, PortNumber, Weight};
 
@@ -26,6 +27,28 @@ pub struct Server {
     pub advisorrequest: String,
     /// Bytes that an answer must contain to count as good; empty: any answer.
     pub advisorresponse: Vec<u8>,
+    pub proxied: ProxiedServer,
+}
+
+/// What a proxy's port says of a server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ProxiedServer {
+    /// What session ids that belong here carry (the plug-in's `CloneID`, Tomcat's `jvmRoute`).
+    pub clone_id: Option<String>,
+    /// It is used only while no other of its group is usable.
+    pub backup: bool,
+    /// Requests or connections in progress over all workers; 0: no bound.
+    pub max_connections: u32,
+    /// `None`: the port's.
+    pub connect_timeout: Option<Duration>,
+    /// `None`: the port's.
+    pub server_timeout: Option<Duration>,
+    /// Its timeouts count as failures for which it is left alone (a negative `ServerIOTimeout`).
+    pub marks_on_timeout: bool,
+    /// Each connection is asked with a HEAD before it gets a request.
+    pub extended_handshake: bool,
+    /// It is sent the plug-in's private fields (`$WSRA` and so on).
+    pub private_headers: bool,
 }
 
 impl Server {

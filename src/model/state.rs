@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::PortNumber;
+
 /// What the operator wants of a server.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum AdministrativeState {
@@ -80,6 +82,8 @@ pub enum DownReason {
     Tls(String),
     /// The server's name has no address.
     Unresolved,
+    /// The port that its own port follows has no usable server.
+    Followed(PortNumber),
 }
 
 impl DownReason {
@@ -95,6 +99,7 @@ impl DownReason {
             Self::Garbage => "garbage",
             Self::Tls(_) => "tls",
             Self::Unresolved => "unresolved",
+            Self::Followed(_) => "followed-port",
         }
     }
 }

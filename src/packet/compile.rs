@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::executor::{ForwardingTable, PortTable, Ring, RuleEntry, ServerEntry, ServerIndex, Takes, measured};
 use crate::model::{AdministrativeState, Balance, OnDown, PortId, RuleType, SelectionAlgorithm, ServerId, Unserved};
 
-use super::maglev::{self, Candidate};
 use super::plan::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};
+use crate::executor::maglev::{self, Candidate};
 
 /// How long a server may be down before its connections count as ended (`ondown purge`): a flap is ridden out.
 pub const HOLD: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl Compiler {
                 time: settings.stickytime,
             }),
             unrecorded: packets.selection == SelectionAlgorithm::Affinity,
-            hash: packets.balance == Balance::Hash,
+            hash: settings.policy.balance == Balance::Hash,
             pickup: packets.pickup,
             unserved_pass: packets.unserved == Unserved::Pass,
             resting: resting(port, &rules),
@@ -126,13 +126,13 @@ fn rules(port: &PortTable, hour: u8) -> Vec<RulePlan> {
     let mut plans = Vec::new();
     for rule in &port.rules {
         let clients = match clients_of(port, rule, hour) {
-            Some(clients) if rule.servers.is_empty() || !rule.ring.is_empty() => clients,
+            Some(clients) if rule.servers.is_empty() || !rule.ring().is_empty() => clients,
             _ => continue,
         };
         plans.push(RulePlan {
             name: rule.name.to_string(),
             clients,
-            choice: choice(port, rule.servers.iter().copied(), &rule.ring),
+            choice: choice(port, rule.servers.iter().copied(), rule.ring()),
         });
         if clients == Clients::All {
             break;
@@ -149,6 +149,7 @@ fn resting(port: &PortTable, asked: &[RulePlan]) -> Vec<String> {
 /// For whom the rule is true now; `None`: for nobody.
 fn clients_of(port: &PortTable, rule: &RuleEntry, hour: u8) -> Option<Clients> {
     match rule.kind {
+        RuleType::Content(_) => None,
         RuleType::True => Some(Clients::All),
         // Clients of a port have the family of its address.
         RuleType::Ip(range) => {

@@ -8,7 +8,6 @@ pub mod connections;
 pub mod forward;
 pub mod hash;
 pub mod layout;
-pub mod maglev;
 pub mod plan;
 pub mod reason;
 pub mod sweep;

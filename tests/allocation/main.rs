@@ -49,7 +49,7 @@ fn allocations_of(work: impl FnOnce()) -> usize {
 
 fn ask(port: &PortTable, session: &mut Session, tried: &Tried, moment: Moment) -> Decision {
     let client = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
-    decide(port, &mut Ask { client, session, tried, turn: Turn::Take }, moment)
+    decide(port, &mut Ask { client, request: None, session, tried, turn: Turn::Take }, moment)
 }
 
 fn moment() -> Moment {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tsuji::config::{Change, Document, split_words};
 use tsuji::dispatcher::{Dispatcher, Event, Plan as Adoption, Resources};
+use tsuji::executor::CookieKey;
 use tsuji::message::SorrySite;
 use tsuji::packet::compile::{Compiler, HOLD};
 use tsuji::packet::{Plan, ServicePlan};
@@ -32,7 +33,11 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let start = Instant::now();
-        let mut site = Self { dispatcher: Dispatcher::new(1, 1, start), compiler: Compiler::default(), start };
+        let mut site = Self {
+            dispatcher: Dispatcher::new(1, 1, CookieKey::new(&[7; 32]), start),
+            compiler: Compiler::default(),
+            start,
+        };
         let document = Document::parse(SITE, "/site.cfg").unwrap();
         let plan = site.dispatcher.plan_file(document, "/site.cfg").unwrap_or_else(|faults| panic!("{faults}"));
         site.adopt(plan);

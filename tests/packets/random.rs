@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use tsuji::config::Document;
 use tsuji::dispatcher::{Dispatcher, Resources};
-use tsuji::executor::{Ask, Decision, ForwardingTable, Moment, PortTable, Session, Tried, Turn, Why, decide};
+use tsuji::executor::{
+    Ask, CookieKey, Decision, ForwardingTable, Moment, PortTable, Session, Tried, Turn, Why, decide,
+};
 use tsuji::message::SorrySite;
 use tsuji::packet::compile::Compiler;
 use tsuji::packet::hash;
@@ -101,7 +103,7 @@ impl World {
         let start = Instant::now();
         let mut world = Self {
             random: fastrand::Rng::with_seed(seed),
-            dispatcher: Dispatcher::new(1, seed, start),
+            dispatcher: Dispatcher::new(1, seed, CookieKey::new(&[7; 32]), start),
             start,
             table: Arc::default(),
             compiler: Compiler::default(),
@@ -364,9 +366,9 @@ impl World {
         let mut session = Session::default();
         let tried = Tried::default();
         let turn = if hashed { Turn::Peek } else { Turn::Take };
-        let mut ask = Ask { client: from.ip(), session: &mut session, tried: &tried, turn };
+        let mut ask = Ask { client: from.ip(), request: None, session: &mut session, tried: &tried, turn };
         let decision = decide(&port, &mut ask, Moment { now: self.start, hour: HOUR });
-        let Decision::Forward { server, why } = decision else { return None };
+        let Decision::Forward { server, why, .. } = decision else { return None };
         if !hashed {
             return Some(port.server(server)?.name.to_string());
         }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tsuji::executor::maglev::{self, Candidate};
 use tsuji::executor::{Ring, ServerIndex, name_hash};
 use tsuji::model::{Name, StickyMask, Weight};
-use tsuji::packet::maglev::{self, Candidate};
 use tsuji::packet::sweep::Patience;
 use tsuji::packet::{Choice, Clients, Plan, RulePlan, ServerFlags, ServerPlan, ServicePlan, Sticky};
 

@@ -19,6 +19,8 @@ pub(super) fn dispatch(line: &mut Line<'_>, object: &str, verb: &str) -> Outcome
         "cluster" => objects(line, Kind::Cluster, verb),
         "port" => objects(line, Kind::Port, verb),
         "server" => server(line, verb),
+        "group" => objects(line, Kind::Group, verb),
+        "route" => objects(line, Kind::Route, verb),
         "rule" => rule(line, verb),
         "manager" => manager(line, verb),
         "advisor" => advisor(line, verb),
@@ -58,6 +60,8 @@ fn form(kind: Kind) -> &'static str {
     match kind {
         Kind::Cluster => "cluster add|set|remove CLUSTER [KEYWORD VALUE]...",
         Kind::Port => "port add|set|remove CLUSTER:PORT [KEYWORD VALUE]...",
+        Kind::Group => "group add|set|remove CLUSTER:PORT:GROUP [KEYWORD VALUE]...",
+        Kind::Route => "route add|set|remove CLUSTER:PORT:ROUTE [KEYWORD VALUE]...",
         Kind::Rule => "rule add|set|remove CLUSTER:PORT:RULE [KEYWORD VALUE]...",
         _ => "server add|set|remove CLUSTER:PORT:SERVER [KEYWORD VALUE]...",
     }

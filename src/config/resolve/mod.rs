@@ -4,10 +4,12 @@
 
 mod advisor;
 mod advisor_warnings;
+mod application;
 mod cluster;
 mod cross_port;
 mod defaults;
 mod packets;
+mod policy;
 mod port;
 mod ranges;
 mod rule;

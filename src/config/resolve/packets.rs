@@ -35,7 +35,7 @@ impl Check {
     /// pass. A collocated server is the exception: its packets go up to this host.
     fn one_way_per_address(&mut self, config: &Config, root: View<'_>) {
         let mut proxies: HashMap<IpAddr, PortKey> = HashMap::new();
-        for (cluster, port) in ports(config).filter(|(_, port)| port.method.is_proxy()) {
+        for (cluster, port) in ports(config).filter(|(_, port)| port.listens()) {
             proxies.entry(cluster.address).or_insert_with(|| key_of(cluster, port));
         }
         for (cluster, port) in ports(config).filter(|(_, port)| port.method == ForwardingMethod::Mac) {

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
-use super::{Check, View, called};
+use super::{Check, View, called, policy};
 use crate::config::edit::default_staletimeout;
 use crate::config::object::{Key, Label, Path};
 use crate::config::value::Value;
 use crate::model::{
-    AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, OnDown, PacketSettings, Port,
-    PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
+    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, OnDown, PacketSettings, Port, PortNumber,
+    ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -31,7 +31,9 @@ impl Check {
         let accesslog = self.accesslog(path, view);
         let lastport = self.lastport(path, number, view);
         let servers = self.servers(&around, view);
-        let rules = self.rules(&around, &servers, view);
+        let groups = self.groups(&around, &servers, view);
+        let routes = self.routes(&around, &groups, view);
+        let rules = self.rules(&around, &servers, &groups, view);
         Some(Port {
             number,
             method: method?,
@@ -43,7 +45,7 @@ impl Check {
             all_down: all_down(method, view),
             ondown: ondown(method, view),
             timeouts: timeouts(number, view),
-            retries: view.count("retries"),
+            policy: policy::of_port(view),
             maxconnections: view.count("maxconnections"),
             sorry,
             accesslog,
@@ -54,8 +56,13 @@ impl Check {
             upgrade: view.list("upgrade").into_iter().map(str::to_owned).collect(),
             poolsize: view.count("poolsize"),
             packets: PacketSettings { lastport, ..packets(view) },
+            excluded_methods: view.list("excludemethods").into_iter().map(str::to_owned).collect(),
+            follows: follows(view),
+            monitor: view.flag("monitor"),
             servers,
             rules,
+            groups,
+            routes,
         })
     }
 
@@ -134,7 +141,6 @@ fn packets(view: View<'_>) -> PacketSettings {
             "" if !sticky => SelectionAlgorithm::Connection,
             _ => SelectionAlgorithm::ConnectionAffinity,
         },
-        balance: if view.word("balance") == "hash" { Balance::Hash } else { Balance::RoundRobin },
         fintimeout: view.seconds("fintimeout"),
         reset: view.flag("reset"),
         pickup: view.flag("pickup"),
@@ -146,6 +152,14 @@ fn packets(view: View<'_>) -> PacketSettings {
 /// The other port whose affinity records are shared, where one is named.
 pub(super) fn crossport(view: View<'_>) -> Option<PortNumber> {
     match view.said("crossport") {
+        Some(Value::Whole(number)) => PortNumber::new(*number).ok(),
+        _ => None,
+    }
+}
+
+/// The port whose servers this one depends on.
+pub(super) fn follows(view: View<'_>) -> Option<PortNumber> {
+    match view.said("follows") {
         Some(Value::Whole(number)) => PortNumber::new(*number).ok(),
         _ => None,
     }

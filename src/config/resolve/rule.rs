@@ -4,17 +4,26 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::port::Surroundings;
 use super::{Check, View, called};
 use crate::config::fault::{proposal, quoted};
 use crate::config::object::{Key, Path};
 use crate::config::schema::Kind;
-use crate::model::{Evaluate, HourRange, IpRange, MAX_RULES_PER_PORT, Name, NumberRange, Rule, RuleType, Server};
+use crate::model::{
+    ContentPattern, Evaluate, Group, HourRange, IpRange, MAX_RULES_PER_PORT, Name, NumberRange, Rule, RuleType, Server,
+};
 
 impl Check {
     /// In the order they are asked.
-    pub(super) fn rules(&mut self, port: &Surroundings<'_>, servers: &[Server], view: View<'_>) -> Vec<Rule> {
+    pub(super) fn rules(
+        &mut self,
+        port: &Surroundings<'_>,
+        servers: &[Server],
+        groups: &[Group],
+        view: View<'_>,
+    ) -> Vec<Rule> {
         let count = view.children(Kind::Rule).count();
         if count > MAX_RULES_PER_PORT {
             let message = format!("{} has {count} rules; {MAX_RULES_PER_PORT} is the most", called(port.path));
@@ -27,17 +36,42 @@ impl Check {
         let mut known: Known<'_> = view.named(Kind::Server).map(|(name, _)| (name.as_str(), None)).collect();
         known.extend(servers.iter().map(|server| (server.name.as_str(), Some(&server.name))));
         let mut rules: Vec<Rule> =
-            view.named(Kind::Rule).filter_map(|(name, rule)| self.rule(port, name, &known, rule)).collect();
+            view.named(Kind::Rule).filter_map(|(name, rule)| self.rule(port, name, (&known, groups), rule)).collect();
         rules.sort_by_key(|rule| rule.priority);
         rules
     }
 
-    fn rule(&mut self, port: &Surroundings<'_>, name: &Name, known: &Known<'_>, view: View<'_>) -> Option<Rule> {
+    fn rule(
+        &mut self,
+        port: &Surroundings<'_>,
+        name: &Name,
+        (known, groups): (&Known<'_>, &[Group]),
+        view: View<'_>,
+    ) -> Option<Rule> {
         let condition = Condition { path: port.path.join(Key::named(Kind::Rule, name.clone())), view };
         self.rule_servers(&condition, known);
         let kind = self.rule_type(&condition, port.address)?;
         let servers = view.list("servers").into_iter().filter_map(|name| known.get(name).copied().flatten().cloned());
-        Some(Rule { name: name.clone(), kind, priority: view.count("priority"), servers: servers.collect() })
+        Some(Rule {
+            name: name.clone(),
+            kind,
+            priority: view.count("priority"),
+            servers: servers.collect(),
+            over_affinity: view.flag("over-affinity"),
+            group: self.rule_group(&condition, groups),
+        })
+    }
+
+    fn rule_group(&mut self, rule: &Condition<'_>, groups: &[Group]) -> Option<Name> {
+        rule.view.said("group")?;
+        let name = rule.view.text("group");
+        let group = groups.iter().find(|group| group.name.as_str() == name);
+        if group.is_none() {
+            let near = proposal(name, groups.iter().map(|group| group.name.as_str()));
+            let message = format!("{}: this port has no group {}{near}", called(&rule.path), quoted(name));
+            self.fault(rule.view.place_at("group"), message);
+        }
+        group.map(|group| group.name.clone())
     }
 
     fn rule_servers(&mut self, rule: &Condition<'_>, known: &Known<'_>) {
@@ -60,14 +94,16 @@ impl Check {
         if kind.is_empty() {
             if rule.view.is_silent_on("type") {
                 let message =
-                    format!("{} has no `type`; one of true, active, connection, ip, time", called(&rule.path));
+                    format!("{} has no `type`; one of true, active, connection, ip, time, content", called(&rule.path));
                 self.fault(rule.view.place(), message);
             }
             return None;
         }
         self.only_with(rule, "evaluate", &["active", "connection"]);
         let evaluate = if rule.view.word("evaluate") == "rule" { Evaluate::Rule } else { Evaluate::Port };
+        self.only_with(rule, "pattern", &["content"]);
         match kind {
+            "content" => self.content(rule),
             "active" => self.number_range(rule).map(|range| RuleType::Active { range, evaluate }),
             "connection" => self.number_range(rule).map(|range| RuleType::Connection { range, evaluate }),
             "ip" => self.ip_range(rule, address).map(RuleType::Ip),
@@ -76,6 +112,21 @@ impl Check {
                 self.only_with(rule, "beginrange", &["active", "connection", "ip", "time"]);
                 self.only_with(rule, "endrange", &["active", "connection", "ip", "time"]);
                 Some(RuleType::True)
+            }
+        }
+    }
+
+    fn content(&mut self, rule: &Condition<'_>) -> Option<RuleType> {
+        for word in ["beginrange", "endrange"] {
+            self.only_with(rule, word, &["active", "connection", "ip", "time"]);
+        }
+        match rule.view.text("pattern").parse::<ContentPattern>() {
+            Ok(pattern) => Some(RuleType::Content(Arc::new(pattern))),
+            // Other faults of a pattern are found where it is read.
+            Err(fault) => {
+                let message = format!("{}: `pattern` {fault}", called(&rule.path));
+                self.fault(rule.view.place_at("pattern"), message);
+                None
             }
         }
     }

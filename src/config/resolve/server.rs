@@ -7,7 +7,9 @@ use super::{Check, View, called};
 use crate::config::object::Key;
 use crate::config::schema::{Kind, is_host_name};
 use crate::config::value::Value;
-use crate::model::{AdministrativeState, MAX_SERVERS_PER_PORT, Name, PortNumber, Server, ServerHost, Weight};
+use crate::model::{
+    AdministrativeState, MAX_SERVERS_PER_PORT, Name, PortNumber, ProxiedServer, Server, ServerHost, Weight,
+};
 
 impl Check {
     pub(super) fn servers(&mut self, port: &Surroundings<'_>, view: View<'_>) -> Vec<Server> {
@@ -38,6 +40,7 @@ impl Check {
             state: state(view),
             advisorrequest: view.text("advisorrequest").to_owned(),
             advisorresponse: view.text("advisorresponse").as_bytes().to_vec(),
+            proxied: proxied(view),
         })
     }
 
@@ -87,6 +90,20 @@ impl Check {
             );
             self.fault(view.place_at("address"), message);
         }
+    }
+}
+
+fn proxied(view: View<'_>) -> ProxiedServer {
+    let seconds = |word| view.said(word).map(|_| view.seconds(word));
+    ProxiedServer {
+        clone_id: Some(view.text("cloneid")).filter(|id| !id.is_empty()).map(str::to_owned),
+        backup: view.flag("backup"),
+        max_connections: view.count("maxconnections"),
+        connect_timeout: seconds("connecttimeout"),
+        server_timeout: seconds("servertimeout"),
+        marks_on_timeout: view.word("ontimeout") == "mark",
+        extended_handshake: view.flag("extendedhandshake"),
+        private_headers: view.flag("privateheaders"),
     }
 }
 

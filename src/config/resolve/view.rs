@@ -83,6 +83,14 @@ impl<'d> View<'d> {
         }
     }
 
+    /// The default of a word that takes whole numbers; `None`: unlimited.
+    pub fn preset_whole(self, word: &str) -> Option<u64> {
+        match self.preset(word) {
+            Some(Preset::Whole(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// A whole number whose range in the schema is within 32 bits.
     pub fn count(self, word: &str) -> u32 {
         u32::try_from(self.whole(word)).unwrap_or(u32::MAX)

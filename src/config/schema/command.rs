@@ -8,7 +8,7 @@ pub struct CommandWords {
 }
 
 /// All of them. Objects without verbs are commands by themselves.
-pub static COMMANDS: [CommandWords; 19] = [
+pub static COMMANDS: [CommandWords; 21] = [
     words(
         "executor",
         &["start", "stop", "status", "report", "set", "logreopen", "configure", "unconfigure", "nicconfig"],
@@ -16,6 +16,8 @@ pub static COMMANDS: [CommandWords; 19] = [
     words("cluster", &["add", "set", "remove", "report", "status"]),
     words("port", &["add", "set", "remove", "report", "status", "halfopenaddressreport"]),
     words("server", &["add", "set", "remove", "report", "status", "down", "up"]),
+    words("group", &["add", "set", "remove"]),
+    words("route", &["add", "set", "remove"]),
     words("rule", &["add", "set", "remove", "report", "status", "useserver", "dropserver"]),
     words(
         "manager",

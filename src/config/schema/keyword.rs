@@ -8,7 +8,7 @@ use crate::config::value::Value;
 use crate::model::ForwardingMethod;
 
 /// A keyword: the same word in TOML and in commands.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Keyword {
     pub word: &'static str,
     pub value: ValueKind,

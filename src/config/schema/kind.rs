@@ -1,6 +1,7 @@
 //! The kinds of objects and what belongs to each.
 
 use super::Keyword;
+use super::application::{GROUP, ROUTE};
 use super::settings::{CONTROL, EXECUTOR, LOG, MANAGER, METRICS};
 use super::traffic::{ADVISOR, CLUSTER, PORT, RULE, SERVER};
 
@@ -15,6 +16,8 @@ pub enum Kind {
     Cluster,
     Port,
     Server,
+    Group,
+    Route,
     Rule,
     Advisor,
 }
@@ -42,6 +45,8 @@ impl Kind {
             Self::Cluster => &CLUSTER,
             Self::Port => &PORT,
             Self::Server => &SERVER,
+            Self::Group => &GROUP,
+            Self::Route => &ROUTE,
             Self::Rule => &RULE,
             Self::Advisor => &ADVISOR,
         }
@@ -63,5 +68,5 @@ impl Kind {
 }
 
 /// All kinds, in the order in which they are printed.
-pub static OBJECTS: [&ObjectSchema; 10] =
-    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &CLUSTER, &PORT, &SERVER, &RULE, &ADVISOR];
+pub static OBJECTS: [&ObjectSchema; 12] =
+    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &CLUSTER, &PORT, &SERVER, &GROUP, &ROUTE, &RULE, &ADVISOR];

@@ -46,7 +46,6 @@ pub(super) const RULE_TYPES: &[(&str, &str)] = &[
     ("service", "rules by type of service are not there"),
     ("reservedbandwidth", "bandwidth is not measured; type connection or active would be right"),
     ("sharedbandwidth", "bandwidth is not measured; type connection or active would be right"),
-    ("content", "routing by host and path is not there"),
     ("metricall", "metrics of servers are not there"),
     ("metricavg", "metrics of servers are not there"),
 ];
@@ -79,7 +78,7 @@ const TCP_ONLY: &str = "ports are TCP ports";
 const NO_METRICS: &str = "metrics of servers are not there yet";
 const SOURCE: &str = "servers answer the proxy itself; method nat is not there yet";
 const ENCAPSULATION: &str = "encapsulation is not there yet";
-const COOKIES: &str = "affinity by cookies is not there yet; stickytime of the port would be right";
+const COOKIES: &str = "affinity by cookies belongs to ports and groups: `affinity`, `cookiename` and the servers' `cloneid` would be right";
 const DIAGNOSTICS: &str =
     "diagnostics have one level, which `set loglevel` sets, and rotation is the service manager's business";
 
@@ -113,7 +112,6 @@ static LATER: &[Later] = &[
     word(Kind::Port, "protocol", &["http"], "TLS to clients is not there yet"),
     word(Kind::Port, "repstrategy", &["none"], PAIR),
     word(Kind::Port, "maxhalfopen", &["0"], "the system's SYN cookies meet floods of half-open connections"),
-    word(Kind::Server, "cloneid", &[], COOKIES),
     word(Kind::Server, "cookievalue", &[], COOKIES),
     word(Kind::Server, "collocation", &[], "the word is `collocated`"),
     word(Kind::Server, "router", &["0.0.0.0"], "the routes of the system are used"),
@@ -124,12 +122,10 @@ static LATER: &[Later] = &[
     word(Kind::Server, "encapcond", &[], ENCAPSULATION),
     word(Kind::Server, "protocol", &["http"], "TLS to servers is not there yet"),
     word(Kind::Rule, "sharelevel", &[], "bandwidth is not measured"),
-    word(Kind::Rule, "pattern", &[], "routing by host and path is not there"),
     word(Kind::Rule, "tos", &[], "rules by type of service are not there"),
     word(Kind::Rule, "affinity", &["none"], COOKIES),
     word(Kind::Rule, "cookiename", &[], COOKIES),
     word(Kind::Rule, "stickytime", &["0"], COOKIES),
-    word(Kind::Rule, "over-affinity", &["no"], "rules are asked after affinity"),
 ];
 
 static LATER_OBJECTS: &[(&str, &str)] = &[

@@ -3,6 +3,7 @@
 //! One table drives the reading of TOML and of commands, the checks, the printing and `help`. It also knows the words that
 //! belong to later versions, so that they are answered with a sentence of their own.
 
+mod application;
 mod command;
 mod host;
 mod inherited;
@@ -10,6 +11,7 @@ mod keyword;
 mod kind;
 mod later;
 mod look_up;
+mod policy;
 mod settings;
 mod traffic;
 mod value_kind;

@@ -4,6 +4,7 @@
 
 use super::Preset::{Flag, List, Parts, Seconds, Text, Told, Unlimited, Whole, Word};
 use super::inherited::{STALETIMEOUT, STICKYMASK, STICKYMASK6, STICKYTIME, WEIGHTBOUND};
+use super::policy::{ON_PORTS, POLICY_KEYWORDS, with_policy};
 use super::value_kind::{choice, fractions, whole};
 use super::{Keyword, Kind, ObjectSchema, Usage, ValueKind, later};
 
@@ -48,7 +49,12 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
     kind: Kind::Port,
     word: "port",
     help: "a TCP port of a cluster",
-    keywords: &[
+    keywords: &PORT_KEYWORDS,
+    children: &[Kind::Server, Kind::Group, Kind::Route, Kind::Rule],
+};
+
+static PORT_KEYWORDS: [Keyword; 38 + POLICY_KEYWORDS] = with_policy(
+    [
         Keyword::new(
             "number",
             whole(0, 65535),
@@ -126,8 +132,6 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         .http_only(),
         Keyword::new("poolsize", whole(0, 65535), Whole(64), "unused connections that one worker keeps per server")
             .http_only(),
-        Keyword::new("retries", whole(0, 16), Whole(2), "other servers tried when one cannot be connected")
-            .proxy_only(),
         Keyword::new(
             "maxconnections",
             whole(0, 10_000_000),
@@ -215,13 +219,6 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
         )
         .mac_only(),
         Keyword::new(
-            "balance",
-            choice(&["roundrobin", "hash"]),
-            Word("roundrobin"),
-            "new connections in exact weighted round robin, or by a consistent hash of client address and port",
-        )
-        .mac_only(),
-        Keyword::new(
             "fintimeout",
             fractions(1000, 86_400),
             Seconds(60),
@@ -243,9 +240,28 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
             "TCP segments of unknown connections go to the consistent hash's server; no: they are discarded",
         )
         .mac_only(),
+        Keyword::new(
+            "excludemethods",
+            ValueKind::Methods,
+            List(&[]),
+            "methods that are answered with 405 instead of being forwarded",
+        )
+        .http_only(),
+        Keyword::new(
+            "follows",
+            whole(1, 65535),
+            Told("no port"),
+            "the port of the same cluster without whose servers this one is closed: while none is usable there, none is here",
+        ),
+        Keyword::new(
+            "monitor",
+            ValueKind::Flag,
+            Flag(false),
+            "yes: its servers are probed, and nothing is served there",
+        ),
     ],
-    children: &[Kind::Server, Kind::Rule],
-};
+    ON_PORTS,
+);
 
 pub(super) static SERVER: ObjectSchema = ObjectSchema {
     kind: Kind::Server,
@@ -288,6 +304,44 @@ pub(super) static SERVER: ObjectSchema = ObjectSchema {
             "what an answer must contain; empty: any answer is good",
         ),
         Keyword::new(
+            "cloneid",
+            ValueKind::CloneId,
+            Text(""),
+            "what session ids that belong to this server carry: its CloneID or jvmRoute",
+        ),
+        Keyword::new(
+            "backup",
+            ValueKind::Flag,
+            Flag(false),
+            "yes: it is used only while no other of its group is usable; several in the order of the file",
+        ),
+        Keyword::new(
+            "maxconnections",
+            whole(0, 1_000_000),
+            Whole(0),
+            "requests or connections in progress there, over all workers; 0: no bound",
+        ),
+        Keyword::new("connecttimeout", fractions(100, 3600), Told("the port's"), "for a connection to it"),
+        Keyword::new("servertimeout", fractions(100, 86_400), Told("the port's"), "for the head of its response"),
+        Keyword::new(
+            "ontimeout",
+            choice(&["keep", "mark"]),
+            Word("keep"),
+            "mark: its timeouts are failures for which it is left alone (a negative ServerIOTimeout)",
+        ),
+        Keyword::new(
+            "extendedhandshake",
+            ValueKind::Flag,
+            Flag(false),
+            "each request is preceded by a HEAD that has to be answered",
+        ),
+        Keyword::new(
+            "privateheaders",
+            ValueKind::Flag,
+            Flag(false),
+            "it is told of the client in the plug-in's private fields, $WSRA and so on",
+        ),
+        Keyword::new(
             "state",
             choice(&["up", "quiesced", "quiesced-now", "down"]),
             Word("up"),
@@ -308,7 +362,10 @@ pub(super) static RULE: ObjectSchema = ObjectSchema {
             .used(Usage::Identity),
         Keyword::new(
             "type",
-            ValueKind::Choice { words: &["true", "active", "connection", "ip", "time"], later: later::RULE_TYPES },
+            ValueKind::Choice {
+                words: &["true", "active", "connection", "ip", "time", "content"],
+                later: later::RULE_TYPES,
+            },
             Told("must be given"),
             "the condition",
         )
@@ -330,6 +387,24 @@ pub(super) static RULE: ObjectSchema = ObjectSchema {
             whole(0, 1_000_000_000),
             Told("1 for the first rule, then the largest + 10"),
             "lower is asked first",
+        ),
+        Keyword::new(
+            "pattern",
+            ValueKind::Pattern,
+            Text(""),
+            "type content: what the request has to be like, such as (uri=/shop/*)&!(method=POST)",
+        ),
+        Keyword::new(
+            "over-affinity",
+            ValueKind::Flag,
+            Flag(false),
+            "yes: it is asked before affinity (service hours, maintenance)",
+        ),
+        Keyword::new(
+            "group",
+            ValueKind::Name,
+            Told("all of the port"),
+            "the only group whose requests it is asked for",
         ),
         Keyword::new(
             "evaluate",

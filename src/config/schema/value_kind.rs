@@ -7,7 +7,7 @@ use crate::config::Refusal;
 use crate::config::fault::{nearest, quoted};
 use crate::config::value::{UNLIMITED, Value};
 use crate::config::words::quote;
-use crate::model::{Name, Network, Proportions};
+use crate::model::{ContentPattern, HostPattern, Name, Network, Proportions, UriPattern};
 
 use super::host::is_host_name;
 
@@ -21,6 +21,11 @@ pub enum ValueKind {
     Decimal {
         least: u32,
         most: u32,
+    },
+    /// A whole number, or the word `unlimited`.
+    WholeOrUnlimited {
+        least: u64,
+        most: u64,
     },
     /// Whole seconds.
     Seconds {
@@ -78,6 +83,18 @@ pub enum ValueKind {
     Protocols,
     /// Names of network interfaces.
     Interfaces,
+    /// Hosts of routes.
+    Hosts,
+    /// Paths of routes.
+    Uris,
+    /// HTTP methods.
+    Methods,
+    /// A name of a cookie, or empty.
+    CookieName,
+    /// A server's part of a session id, or empty.
+    CloneId,
+    /// A pattern of a `content` rule, or empty.
+    Pattern,
     /// Four percentages.
     Proportions,
 }
@@ -90,7 +107,16 @@ impl ValueKind {
 
     /// Whether the value is a list in TOML and joined by `+` in commands.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Names | Self::Networks | Self::Protocols | Self::Interfaces)
+        matches!(
+            self,
+            Self::Names
+                | Self::Networks
+                | Self::Protocols
+                | Self::Interfaces
+                | Self::Hosts
+                | Self::Uris
+                | Self::Methods
+        )
     }
 
     /// What is right, to follow "is".
@@ -98,6 +124,9 @@ impl ValueKind {
         match self {
             Self::Whole { least, most } => format!("a whole number from {least} to {most}"),
             Self::Decimal { least, most } => format!("a number from {least} to {most}"),
+            Self::WholeOrUnlimited { least, most } => {
+                format!("`{UNLIMITED}` or a whole number from {least} to {most}")
+            }
             Self::Seconds { least, most } => format!("whole seconds from {least} to {most}"),
             Self::Fractions { least_ms, most } => format!("seconds from {} to {most}", millis_text(least_ms)),
             Self::FractionsOrUnlimited { least_ms, most } => {
@@ -128,6 +157,12 @@ impl ValueKind {
             Self::Networks => "a list of addresses and networks such as 10.0.0.0/8",
             Self::Protocols => "a list of protocol names such as websocket",
             Self::Interfaces => "a list of names of network interfaces such as eth0",
+            Self::Hosts => "a list of hosts such as www.example.com, *.example.com:8443 or *",
+            Self::Uris => "a list of paths such as /exact, /prefix/* or *.jsp (a `+` is written %2B)",
+            Self::Methods => "a list of methods such as PUT",
+            Self::CookieName => "a name of letters, digits and !#$%&'*-.^_`|~",
+            Self::CloneId => "letters and digits, also `_`, `-`, `.`, as session ids carry them",
+            Self::Pattern => "a pattern such as (uri=/shop/*)&!(method=POST)",
             Self::Proportions => "four percentages that make 100 together: active new port system",
             _ => "a text without control characters",
         }
@@ -189,13 +224,18 @@ impl ValueKind {
             Self::Seconds { least, most } => {
                 read_whole(text, least, most).map(|seconds| Value::Seconds(Duration::from_secs(seconds)))
             }
-            Self::FractionsOrUnlimited { .. } if text.eq_ignore_ascii_case(UNLIMITED) => Some(Value::Unlimited),
+            Self::WholeOrUnlimited { .. } | Self::FractionsOrUnlimited { .. }
+                if text.eq_ignore_ascii_case(UNLIMITED) =>
+            {
+                Some(Value::Unlimited)
+            }
             Self::Fractions { least_ms, most } | Self::FractionsOrUnlimited { least_ms, most } => {
                 read_fractions(text, least_ms, most).map(Value::Seconds)
             }
+            Self::WholeOrUnlimited { least, most } => read_whole(text, least, most).map(Value::Whole),
             Self::Flag => read_flag(text).map(Value::Flag),
             Self::Proportions => read_proportions(text).map(Value::Parts),
-            Self::Names | Self::Networks | Self::Protocols | Self::Interfaces => self.read_joined(text),
+            list if list.is_list() => list.read_joined(text),
             Self::Bound => read_bound(text),
             Self::PathOrOff if text.eq_ignore_ascii_case("off") => Some(Value::text("")),
             other => other.accept_text(text),
@@ -215,6 +255,9 @@ impl ValueKind {
             }
             Self::RequestLine => is_request_line(text),
             Self::HeaderValue => text.is_ascii() && text.trim() == text,
+            Self::CookieName => is_cookie_name(text),
+            Self::CloneId => is_clone_id(text),
+            Self::Pattern => text.is_empty() || text.parse::<ContentPattern>().is_ok(),
             Self::AbsolutePath => text.is_empty() || text.starts_with('/'),
             _ => true,
         };
@@ -235,6 +278,9 @@ impl ValueKind {
             Self::Networks => item.parse::<Network>().ok().map(|_| item.to_owned()),
             Self::Protocols => is_protocol(item).then(|| item.to_ascii_lowercase()),
             Self::Interfaces => is_interface(item).then(|| item.to_owned()),
+            Self::Hosts => item.parse::<HostPattern>().ok().map(|host| host.to_string()),
+            Self::Uris => item.parse::<UriPattern>().ok().map(|uri| uri.to_string()),
+            Self::Methods => is_method(item).then(|| item.to_owned()),
             _ => Name::new(item).ok().map(|name| name.as_str().to_owned()),
         }
     }
@@ -337,6 +383,21 @@ fn is_request_line(text: &str) -> bool {
 fn is_protocol(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-.^_`|~/".contains(&b);
     !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
+}
+
+/// A token of RFC 9110, in capitals as all methods in use are.
+fn is_method(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b"-_".contains(&b))
+}
+
+/// A token of RFC 9110, or empty.
+fn is_cookie_name(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*-.^_`|~".contains(&b))
+}
+
+/// No separator but the dot, which names of hosts have; or empty.
+fn is_clone_id(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
 /// Linux: at most 15 bytes, neither `/` nor blanks, not `.` or `..`; `+` joins lists.

@@ -148,7 +148,7 @@ fn refusals_say_what_would_be_right() {
         (
             "frobnicate",
             2,
-            "unknown word `frobnicate`; there are executor, cluster, port, server, rule, manager, advisor, control, metrics, set, file, highavailability, binlog, metric, subagent, status, logstatus, explain, help",
+            "unknown word `frobnicate`; there are executor, cluster, port, server, group, route, rule, manager, advisor, control, metrics, set, file, highavailability, binlog, metric, subagent, status, logstatus, explain, help",
         ),
         ("clustr add x", 2, "unknown word `clustr`, did you mean `cluster`?"),
         ("se x", 2, "`se` may mean `server` and `set`"),
@@ -162,7 +162,7 @@ fn refusals_say_what_would_be_right() {
         (
             "port set shop:80",
             2,
-            "the command is not complete: lastport, stickytime, stickymask, stickymask6, crossport, weightbound, all-down, ondown, headtimeout, idletimeout, parktime, bodytimeout, connecttimeout, servertimeout, staletimeout, pooltime, poolsize, retries, maxconnections, sorrypage, sorrystatus, retryafter, sorrycache, accesslog, accesslogformat, trustedproxies, proxyprotocol, sendproxy, forwarded, upgrade, selectionalgorithm, balance, fintimeout, reset, pickup",
+            "the command is not complete: lastport, stickytime, stickymask, stickymask6, crossport, weightbound, all-down, ondown, headtimeout, idletimeout, parktime, bodytimeout, connecttimeout, servertimeout, staletimeout, pooltime, poolsize, maxconnections, sorrypage, sorrystatus, retryafter, sorrycache, accesslog, accesslogformat, trustedproxies, proxyprotocol, sendproxy, forwarded, upgrade, selectionalgorithm, fintimeout, reset, pickup, excludemethods, follows, monitor, affinity, cookiename, urlidentifier, cookietime, compat, ignoreaffinity, retrybudget, iotimeoutretries, maxfails, retryinterval, ejectfloor, postbuffersize, postsizelimit, slowstart, maxqueue, queuetimeout, balance, retries",
         ),
         ("port set shop:80 sticky 3", 2, "`sticky` may mean `stickytime`, `stickymask` and `stickymask6`"),
         ("port set shop:80 stickytme 3", 2, "unknown keyword `stickytme`, did you mean `stickytime`?"),
@@ -195,9 +195,9 @@ fn refusals_say_what_would_be_right() {
             "`state` is said by manager quiesce | manager unquiesce | server down | server up",
         ),
         (
-            "server add shop:80:w9 cloneid x",
+            "server add shop:80:w9 cookievalue x",
             1,
-            "`cloneid` belongs to a later version: affinity by cookies is not there yet; stickytime of the port would be right",
+            "`cookievalue` belongs to a later version: affinity by cookies belongs to ports and groups: `affinity`, `cookiename` and the servers' `cloneid` would be right",
         ),
         ("server set shop:80 weight 1", 2, "`shop:80` is not of the form CLUSTER:PORT:NAME"),
         ("server down shop:80:w1 now", 2, "`now` is one word too many"),

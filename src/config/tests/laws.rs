@@ -28,6 +28,17 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
         ValueKind::FractionsOrUnlimited { .. } => {
             select(vec!["unlimited", "0.5", "90"]).prop_map(str::to_owned).boxed()
         }
+        ValueKind::WholeOrUnlimited { least, most } => {
+            prop_oneof![(least..=most.min(least + 200)).prop_map(|n| n.to_string()), Just("unlimited".to_owned())]
+                .boxed()
+        }
+        ValueKind::Hosts => {
+            select(vec!["\"\"", "*", "WWW.example.com:80+*.example.org"]).prop_map(str::to_owned).boxed()
+        }
+        ValueKind::Uris => select(vec!["\"\"", "/*", "/shop/*+*.jsp+/login"]).prop_map(str::to_owned).boxed(),
+        ValueKind::Methods => select(vec!["\"\"", "PUT", "PUT+DELETE"]).prop_map(str::to_owned).boxed(),
+        ValueKind::CookieName | ValueKind::CloneId => "[A-Za-z0-9_.-]{1,12}".boxed(),
+        ValueKind::Pattern => select(vec!["uri=/a/*", "\"(method=GET)&!(uri=*.gif)\""]).prop_map(str::to_owned).boxed(),
         ValueKind::Flag => select(vec!["yes", "no", "TRUE"]).prop_map(str::to_owned).boxed(),
         ValueKind::Choice { words, .. } => select(words).prop_map(str::to_owned).boxed(),
         ValueKind::Name | ValueKind::RuleName | ValueKind::Account => "[a-z][a-z0-9_.-]{0,9}".boxed(),

@@ -45,7 +45,7 @@ fn defaults_are_ibms_where_ibm_has_them() {
         (port.timeouts.stale.as_secs(), port.timeouts.head.as_secs(), port.all_down),
         (300, 10, AllDown::Refuse)
     );
-    assert_eq!((port.crossport.get(), port.retries, port.upgrade), (80, 2, vec!["websocket".to_owned()]));
+    assert_eq!((port.crossport.get(), port.policy.retries, port.upgrade), (80, 2, vec!["websocket".to_owned()]));
     assert_eq!((port.servers[0].advisorrequest.as_str(), port.servers[0].mapport.get()), ("HEAD / HTTP/1.0", 80));
     let config = config("[[advisor]]\nname = \"http\"\nport = 80\n", FILE);
     let advisor = &config.advisors[0];
@@ -82,7 +82,7 @@ fn ports_inherit_wherever_the_executor_stands() {
 fn faults_say_where_and_what_would_be_right() {
     let cases: &[(&str, &[&str])] = &[
         ("stickytme = 3\n", &["7:1: unknown key `stickytme`, did you mean `stickytime`?"]),
-        ("wombat = 3\n", &["7:1: unknown key `wombat`"]),
+        ("zebra = 3\n", &["7:1: unknown key `zebra`"]),
         ("stickytime = \"5\"\n", &["7:14: `stickytime` is whole seconds from 0 to 32000000, not a text"]),
         ("stickytime = -1\n", &["7:14: `stickytime` is whole seconds from 0 to 32000000, not `-1`"]),
         ("weightbound = 0x65\n", &["7:15: `weightbound` is a whole number from 1 to 100, not `101`"]),
@@ -128,15 +128,15 @@ fn faults_say_where_and_what_would_be_right() {
         ),
         (
             "[[cluster.port.rule]]\nname = \"r\"\n",
-            &["7:1: rule shop:80:r has no `type`; one of true, active, connection, ip, time"],
+            &["7:1: rule shop:80:r has no `type`; one of true, active, connection, ip, time, content"],
         ),
         (
             "[[cluster.port.server]]\nname = \"web1\"\n[[cluster.port.rule]]\nname = \"r\"\ntype = \"true\"\nservers = [\"wbe1\"]\n",
             &["12:1: rule shop:80:r: this port has no server `wbe1`, did you mean `web1`?"],
         ),
         (
-            "[[cluster.port.rule]]\nname = \"r\"\ntype = \"content\"\n",
-            &["9:8: `type` is not `content` yet: routing by host and path is not there"],
+            "[[cluster.port.rule]]\nname = \"r\"\ntype = \"service\"\n",
+            &["9:8: `type` is not `service` yet: rules by type of service are not there"],
         ),
         (
             "[[cluster.port.rule]]\nname = \"r\"\ntype = \"active\"\nbeginrange = \"10.0.0.1\"\n",

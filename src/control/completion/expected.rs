@@ -178,7 +178,7 @@ fn value(keyword: &Keyword) -> Vec<Expected> {
     let words: &[&'static str] = match keyword.value {
         ValueKind::Choice { words, .. } => words,
         ValueKind::Flag => &["yes", "no"],
-        ValueKind::FractionsOrUnlimited { .. } => &["unlimited"],
+        ValueKind::FractionsOrUnlimited { .. } | ValueKind::WholeOrUnlimited { .. } => &["unlimited"],
         _ => &[],
     };
     let told = Expected::Told(keyword.value.description());

@@ -327,6 +327,7 @@ fn sample(told: &str) -> Option<&'static str> {
         _ if told.contains("S|C:P:S") => "w1",
         "[REQUEST-LINE]" => "'GET / HTTP/1.1'",
         "[HEADER]" => "'Host: x'",
+        _ if told.starts_with("C:P:G") => "shop:80:x",
         _ if told.starts_with("C:P:R") => "shop:80:x",
         _ if told.starts_with("C:P:S") => "shop:80:x",
         _ if told.starts_with("C:P") => "shop:82",
@@ -339,8 +340,11 @@ fn sample(told: &str) -> Option<&'static str> {
         _ if told.contains("from the root") => "/x",
         _ if told.contains("an hour or an address") => "6",
         _ if told.contains("networks") => "10.0.0.0/8",
+        _ if told.contains("list of paths") => "/x",
+        _ if told.contains("list of methods") => "PUT",
+        _ if told.contains("pattern such as") => "uri=/x",
         _ if told.contains("from ") => {
-            return ["200", "5", "1", "32", "100", "1000", "1024", "20"]
+            return ["200", "5", "1", "32", "100", "1000", "1024", "20", "302"]
                 .into_iter()
                 .find(|number| in_range(told, number));
         }

@@ -120,12 +120,45 @@ pub const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        word: "group",
+        meaning: "Servers of a port that carry one application.",
+        verbs: &[
+            change(
+                "add",
+                "C:P:G servers S[+S2...] [KEYWORD VALUE]...",
+                "Adds a group; what it does not say is the port's.",
+                "shop:80:cart servers w1+w2 balance leastconnections",
+            ),
+            change(
+                "set",
+                "C:P:G KEYWORD VALUE [KEYWORD VALUE]...",
+                "Changes groups.",
+                "shop:80:cart cookiename CARTID",
+            ),
+            change("remove", "C:P:G[+G2...]", "Removes groups; their servers stay on the port.", "shop:80:cart"),
+        ],
+    },
+    Object {
+        word: "route",
+        meaning: "Hosts and paths, and where requests for them go.",
+        verbs: &[
+            change(
+                "add",
+                "C:P:R [hosts H[+H2...]] [uris U[+U2...]] [group G] [KEYWORD VALUE]...",
+                "Adds a route; the most specific one is taken.",
+                "shop:80:cart uris /cart/*+*.jsp group cart",
+            ),
+            change("set", "C:P:R KEYWORD VALUE [KEYWORD VALUE]...", "Changes routes.", "shop:80:cart uris /cart/*"),
+            change("remove", "C:P:R[+R2...]", "Removes routes.", "shop:80:cart"),
+        ],
+    },
+    Object {
         word: "rule",
         meaning: "Which servers of a port may be chosen, and when.",
         verbs: &[
             change(
                 "add",
-                "C:P:R type true|active|connection|ip|time [beginrange LOW endrange HIGH] [priority N] [evaluate port|rule]",
+                "C:P:R type true|active|connection|ip|time|content [beginrange LOW endrange HIGH] [pattern P] [priority N] [over-affinity yes|no] [KEYWORD VALUE]...",
                 "Adds a rule.",
                 "shop:80:night type time beginrange 22 endrange 6 priority 10",
             ),

@@ -137,6 +137,6 @@ pub fn version(version: &VersionReport) -> String {
 }
 
 const HINT: &str = "
-C cluster, P port, S server, R rule; `:` or `@` separates, `+` joins, an empty part means all.
+C cluster, P port, S server, G group, R route or rule; `:` or `@` separates, `+` joins, an empty part means all.
 Words may be shortened while unique. `dscontrol help OBJECT` explains and gives examples.
 ";

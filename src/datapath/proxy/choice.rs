@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::executor::{Ask, Decision, Moment, Refusal, ServerIndex, Tried, Turn, decide};
+use crate::executor::{
+    Ask, Decision, GroupIndex, Moment, Refusal, RequestAsk, RequestView, Routed, ServerIndex, Tried, Turn, decide,
+};
 use crate::message::ErrorReason;
 use crate::model::ServerId;
 
 use super::client::Client;
 use super::local::PortRef;
+use super::tally::Chosen;
 
 /// Who looks for a server.
 pub(super) struct Asker<'a> {
@@ -16,27 +19,30 @@ pub(super) struct Asker<'a> {
     /// Of the client itself, behind the proxies that we trust.
     pub address: IpAddr,
     pub now: Instant,
+    /// Of method `http`: the request, and the port that its `Host` means when it names none.
+    pub request: Option<(RequestView<'a>, u16)>,
 }
 
 /// The server to offer to next. `tried` are those that had their chance, by identity: in the table of now they may have
 /// other places than in the one they were chosen from.
-pub(super) fn choose(
-    asker: &Asker<'_>,
-    port: &PortRef,
-    tried: &[ServerId],
-    turn: Turn,
-) -> Result<ServerIndex, Refusal> {
+pub(super) fn choose(asker: &Asker<'_>, port: &PortRef, tried: &[ServerId], turn: Turn) -> Result<Chosen, Refusal> {
     let mut places = Tried::default();
     if !tried.is_empty() {
         let servers = port.servers.iter().zip(0..).filter(|(server, _)| tried.contains(&server.id));
         servers.for_each(|(_, index)| places.add(ServerIndex(index)));
     }
     let moment = Moment { now: asker.now, hour: asker.client.local.shared.hour() };
+    let request = asker.request.map(|(view, default_port)| match port.route(&view, default_port) {
+        Routed::Group(group, route) => RequestAsk { view, group, route },
+        // A table that came between two attempts may lead elsewhere; this request is on its way already.
+        Routed::Redirect(..) | Routed::Nowhere => RequestAsk { view, group: GroupIndex::PORT, route: None },
+    });
+    let group = request.map_or(GroupIndex::PORT, |request| request.group);
     let decision = asker.client.with_session(|session| {
-        decide(port, &mut Ask { client: asker.address, session, tried: &places, turn }, moment)
+        decide(port, &mut Ask { client: asker.address, request, session, tried: &places, turn }, moment)
     });
     match decision {
-        Decision::Forward { server, .. } => Ok(server),
+        Decision::Forward { server, trial, .. } => Ok(Chosen { server, group, trial }),
         Decision::Refuse(refusal) => Err(refusal),
     }
 }
@@ -45,6 +51,7 @@ pub(super) fn choose(
 pub(super) fn why(refusal: Refusal, last: Option<ErrorReason>) -> ErrorReason {
     match refusal {
         Refusal::EmptyRule(_) => ErrorReason::RefusedByRule,
+        Refusal::Busy => ErrorReason::QueueFull,
         Refusal::NoServers | Refusal::AllDown | Refusal::AllTried => last.unwrap_or(ErrorReason::NoServer),
     }
 }

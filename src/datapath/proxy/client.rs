@@ -32,6 +32,8 @@ pub(super) enum Wait {
     Head,
     /// For a connection to the server.
     Connect,
+    /// For a server that has room for one more request.
+    Room,
     /// For the server's word on `Expect: 100-continue`.
     Continue,
     /// For the head of the server's response.

@@ -3,18 +3,19 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
-use crate::executor::{Refusal, ServerIndex, Turn};
+use crate::executor::{Event, GroupIndex, Queue, Refusal, Replay, RequestView, RouteEntry, Routed, Situation, Turn};
 use crate::message::{
-    ClientView, ErrorReason, Introduction, RequestFacts, Upgrade, client_address, examine_request, is_idempotent,
-    prepare_request,
+    Body, ClientView, ErrorReason, Introduction, PrivateFields, Proto, RequestFacts, Upgrade, client_address,
+    examine_request, is_idempotent, prepare_request, redirect_to, rewrite_path, take_private,
 };
-use crate::model::ServerId;
+use crate::model::{Compat, Policy, ServerId};
 
 use super::choice::{Asker, choose, why};
 use super::download::ResponseBody;
@@ -22,7 +23,8 @@ use super::front::FrontState;
 use super::local::{Local, PortRef};
 use super::offer::{Answered, Failure};
 use super::respond::{Own, refuse, refuse_and_close};
-use super::upload::{Upload, Uploading};
+use super::tally::Chosen;
+use super::upload::{Keep, Upload, Uploading};
 
 /// What a request needs until its response begins.
 pub(super) struct Exchange {
@@ -33,13 +35,21 @@ pub(super) struct Exchange {
     pub address: IpAddr,
     /// As the server gets it.
     pub head: Parts,
+    /// The target as the client wrote it, where the server gets another.
+    original: Option<Box<Uri>>,
+    /// The client speaks HTTP/1.0.
+    pub is_old: bool,
     pub introduction: Introduction,
-    /// It may be sent again: it has no body and doing it twice is doing it once.
-    pub replayable: bool,
+    /// What a trusted peer said in the plug-in's private fields. Boxed because most requests have none.
+    pub private: Option<Box<PrivateFields>>,
+    /// Doing it twice is doing it once.
+    pub is_idempotent: bool,
     pub upgrade: Option<Upgrade>,
     pub upload: Option<Uploading>,
     /// By identity, because the next attempt may see another table.
     tried: Vec<ServerId>,
+    /// Second attempts that followed a timeout.
+    timeouts: u32,
 }
 
 impl Exchange {
@@ -56,9 +66,18 @@ impl Exchange {
         port.counters.count_request(client.local.lane);
         client.log_request(&port, started, &request);
         let (head, incoming) = request.into_parts();
+        let refused = |method, reason| Box::new(refuse(front, &port, started, method, reason));
+        let excluded = &port.settings.excluded_methods;
+        if !excluded.is_empty() && excluded.iter().any(|method| method == head.method.as_str()) {
+            return Err(refused(&head.method, ErrorReason::MethodExcluded));
+        }
         match examine_request(&head) {
-            Ok(facts) => Ok(Self::new(front, &port, started, head, facts, incoming)),
-            Err(reason) => Err(Box::new(refuse(front, &port, started, &head.method, reason))),
+            Ok(facts) => {
+                let method = head.method.clone();
+                let begun = Self::new(front, &port, started, head, facts, incoming);
+                begun.map_err(|reason| refused(&method, reason))
+            }
+            Err(reason) => Err(refused(&head.method, reason)),
         }
     }
 
@@ -69,27 +88,53 @@ impl Exchange {
         mut head: Parts,
         facts: RequestFacts,
         incoming: Incoming,
-    ) -> Self {
+    ) -> Result<Self, ErrorReason> {
         let settings = &port.settings;
         let view = ClientView { connection: &front.facts, trusted: &settings.trusted, forwarded: settings.forwarded };
         let address = client_address(&view, &head.headers);
         front.client.log_address(address);
         let upgrade = Upgrade::asked(&head, &facts, &settings.upgrade);
+        let private = view.trusts_peer().then(|| take_private(&mut head.headers)).filter(|fields| !fields.is_empty());
+        let is_old = head.version < Version::HTTP_11;
         let introduction = prepare_request(&mut head, &facts, &view, upgrade.as_ref());
-        let upload = Upload::new(&front.client, &facts, &settings.timeouts, incoming);
-        front.upload(upload.clone());
-        Self {
+        let is_idempotent = is_idempotent(&head.method);
+        let mut exchange = Self {
             front: Rc::clone(front),
             port: port.clone(),
             started,
             address,
-            replayable: upload.is_none() && is_idempotent(&head.method),
+            is_idempotent,
             head,
+            original: None,
+            is_old,
             introduction,
+            private: private.map(Box::new),
             upgrade,
-            upload: upload.map(Uploading),
+            upload: None,
             tried: Vec::new(),
+            timeouts: 0,
+        };
+        let upload = exchange.new_upload(&facts, incoming)?;
+        front.upload(upload.clone());
+        exchange.upload = upload.map(Uploading);
+        Ok(exchange)
+    }
+
+    /// The body on its way; as much of it is kept as the group may send a second time.
+    fn new_upload(&self, facts: &RequestFacts, incoming: Incoming) -> Result<Option<Rc<Upload>>, ErrorReason> {
+        if facts.body() == Body::None {
+            return Ok(None);
         }
+        let policy = self.policy();
+        if let (Body::Sized(length), Some(most)) = (facts.body(), policy.post_limit)
+            && length > most
+        {
+            return Err(ErrorReason::BodyTooLarge);
+        }
+        // What is not repeated need not be kept.
+        let repeats = self.is_idempotent || policy.compat == Compat::Plugin;
+        let keep = Keep { most: if repeats { policy.post_buffer } else { Some(0) }, limit: policy.post_limit };
+        Ok(Upload::new(&self.front.client, facts, &self.port.settings.timeouts, keep, incoming))
     }
 
     pub fn upload(&self) -> Option<&Upload> {
@@ -105,9 +150,59 @@ impl Exchange {
         self.tried.is_empty()
     }
 
+    /// The request as decisions see it.
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView {
+            method: &self.head.method,
+            uri: self.original.as_deref().unwrap_or(&self.head.uri),
+            version: if self.is_old { Version::HTTP_10 } else { Version::HTTP_11 },
+            fields: &self.head.headers,
+        }
+    }
+
+    /// The port that a `Host` without one means.
+    pub fn default_port(&self) -> u16 {
+        match self.front.facts.proto() {
+            Proto::Http => 80,
+            Proto::Https => 443,
+        }
+    }
+
+    /// The request's group and route in the table of now.
+    pub fn routed(&self) -> Routed<'_> {
+        self.port.route(&self.view(), self.default_port())
+    }
+
+    fn group(&self) -> GroupIndex {
+        match self.routed() {
+            Routed::Group(group, _) => group,
+            Routed::Redirect(..) | Routed::Nowhere => GroupIndex::PORT,
+        }
+    }
+
+    pub fn route(&self) -> Option<&RouteEntry> {
+        match self.routed() {
+            Routed::Group(_, route) => route,
+            Routed::Redirect(..) | Routed::Nowhere => None,
+        }
+    }
+
+    /// Who waits for the servers of this request's group.
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.port.group(self.group()).unwrap_or(self.port.port_group()).queue
+    }
+
+    pub fn policy(&self) -> &Policy {
+        let group = if self.port.routes.is_empty() { GroupIndex::PORT } else { self.group() };
+        &self.port.group(group).unwrap_or(self.port.port_group()).policy
+    }
+
     /// Gets an answer from a server, or makes one.
     pub async fn answer(mut self) -> Result<Response<ResponseBody>, Infallible> {
-        let answered = self.run().await;
+        let answered = match self.go_by_route() {
+            None => self.run().await,
+            Some(own) => Err(own),
+        };
         Ok(match answered.and_then(|answered| self.forward(answered)) {
             Ok(response) => response,
             // Boxed because it is rare: what is awaited there would else be room in the future of every request.
@@ -115,36 +210,113 @@ impl Exchange {
         })
     }
 
+    /// What the route alone has to say: an answer, or another path for the server.
+    fn go_by_route(&mut self) -> Option<Box<Own>> {
+        if self.port.routes.is_empty() {
+            return None;
+        }
+        let rewritten = match self.routed() {
+            Routed::Nowhere => return Some(self.failed(ErrorReason::NoRoute)),
+            Routed::Redirect(route, redirect) => {
+                let view = self.view();
+                let response = redirect_to(redirect, route.settings(), (&view.host(0).0, view.uri));
+                return Some(Box::new(Own { reason: None, response }));
+            }
+            Routed::Group(_, Some(route)) => rewrite_path(route.settings(), &self.head.uri),
+            Routed::Group(_, None) => None,
+        };
+        if let Some(uri) = rewritten {
+            self.original = Some(Box::new(std::mem::replace(&mut self.head.uri, uri)));
+        }
+        None
+    }
+
     /// Offers the request to one server after the other until one answers.
     async fn run(&mut self) -> Result<Answered, Box<Own>> {
         let mut last = None;
         loop {
-            let index = self.choose(Turn::Take).map_err(|refusal| self.sorry(refusal, last))?;
-            let Failure { reason, elsewhere } = match self.offer(index).await {
+            let chosen = match self.choose(Turn::Take) {
+                Ok(chosen) => chosen,
+                // Boxed because it is rare.
+                Err(Refusal::Busy) => match Box::pin(self.wait_for_room()).await {
+                    Ok(chosen) => chosen,
+                    Err(Refused::By(refusal)) => return Err(self.sorry(refusal, last)),
+                    Err(Refused::For(reason)) => return Err(self.failed(reason)),
+                },
+                Err(refusal) => return Err(self.sorry(refusal, last)),
+            };
+            let Failure { reason, elsewhere, timed_out } = match self.offer(chosen).await {
+                Ok(answered) if answered.is_unavailable() && self.goes_elsewhere(&answered, chosen) => {
+                    answered.tally.responded(answered.head.status.as_u16());
+                    Failure { reason: ErrorReason::ServerUnavailable, elsewhere: true, timed_out: false }
+                }
                 Ok(answered) => return Ok(answered),
-                Err(failure) => failure,
+                Err(Offered::Full) => continue,
+                Err(Offered::Failed(failure)) => failure,
             };
             if !elsewhere {
                 return Err(self.failed(reason));
             }
-            self.tried.extend(self.port.server(index).map(|server| server.id));
-            if self.tried.len() > self.port.settings.retries as usize {
+            self.timeouts += u32::from(timed_out);
+            self.tried.extend(self.port.server(chosen.server).map(|server| server.id));
+            if self.tried.len() > self.policy().retries as usize {
                 return Err(self.gave_up(reason));
             }
-            self.port.counters.count_retry(self.local().lane, reason.index());
+            let lane = self.local().lane;
+            if !self.port.counters.may_retry(lane, self.policy().retry_budget, Instant::now()) {
+                self.port.counters.count_reason(lane, ErrorReason::RetryBudget.index());
+                return Err(self.failed(reason));
+            }
+            self.port.counters.count_retry(lane, reason.index());
             last = Some(reason);
         }
     }
 
-    fn choose(&mut self, turn: Turn) -> Result<ServerIndex, Refusal> {
+    /// A server says that it is unavailable: another one may be asked if the request allows it and one is there. Else
+    /// its answer is the best that there is.
+    fn goes_elsewhere(&mut self, answered: &Answered, chosen: Chosen) -> bool {
+        let (verdict, _) = answered.tally.judge(Event::Unavailable, self.situation(false), Instant::now());
+        if !verdict.elsewhere || self.tried.len() >= self.policy().retries as usize {
+            return false;
+        }
+        let Some(id) = self.port.server(chosen.server).map(|server| server.id) else { return false };
+        self.tried.push(id);
+        let other = self.choose(Turn::Peek).is_ok();
+        self.tried.pop();
+        other
+    }
+
+    /// What a failure's consequences depend on.
+    pub fn situation(&self, marks_on_timeout: bool) -> Situation {
+        let is_whole = self.upload().is_none_or(Upload::is_repeatable);
+        Situation {
+            is_idempotent: self.is_idempotent,
+            replay: if is_whole { Replay::Whole } else { Replay::Lost },
+            timeouts: self.timeouts,
+            marks_on_timeout,
+        }
+    }
+
+    pub fn choose(&mut self, turn: Turn) -> Result<Chosen, Refusal> {
         if !self.tried.is_empty() {
             // Some time has passed; what has been published since (a server taken down, say) holds for the next attempt.
-            if let Some(newest) = self.local().port(self.front.client.port) {
-                self.port = newest;
-            }
+            self.look_again();
         }
-        let asker = Asker { client: &self.front.client, address: self.address, now: self.started };
+        let now = if self.is_first_offer() { self.started } else { Instant::now() };
+        let request = Some((self.view(), self.default_port()));
+        let asker = Asker { client: &self.front.client, address: self.address, now, request };
         choose(&asker, &self.port, &self.tried, turn)
+    }
+
+    /// Goes on with the newest table.
+    pub fn look_again(&mut self) {
+        if let Some(newest) = self.local().port(self.front.client.port) {
+            self.port = newest;
+        }
+    }
+
+    pub fn has_failed_over(&self) -> bool {
+        !self.tried.is_empty()
     }
 
     /// No more attempts. Where nobody is left who could be asked, the port itself answers.
@@ -158,10 +330,24 @@ impl Exchange {
     /// Nobody can answer, so the port does. Where servers were tried, the reason says what became of that.
     fn sorry(&self, refusal: Refusal, last: Option<ErrorReason>) -> Box<Own> {
         let reason = why(refusal, last);
-        Box::new(Own { reason, response: self.port.sorry.answer(reason, &self.head.method, self.head.uri.path()) })
+        let response = self.port.sorry.answer(reason, &self.head.method, self.view().uri.path());
+        Box::new(Own { reason: Some(reason), response })
     }
 
     pub fn failed(&self, reason: ErrorReason) -> Box<Own> {
-        Box::new(Own { reason, response: reason.answer(&self.head.method) })
+        Box::new(Own { reason: Some(reason), response: reason.answer(&self.head.method) })
     }
+}
+
+/// Why an offer came to nothing.
+pub(super) enum Offered {
+    /// The server has as many requests as it may have; it was not asked.
+    Full,
+    Failed(Failure),
+}
+
+/// Why a request that waited got no server.
+pub(super) enum Refused {
+    By(Refusal),
+    For(ErrorReason),
 }

@@ -60,6 +60,7 @@ mod tcp;
 mod timers;
 mod upload;
 mod upstream;
+mod waiting;
 mod wire;
 mod worker;
 

@@ -9,23 +9,24 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::HOST;
 use http::response::Parts;
+use http::{HeaderValue, Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 use tokio::net::TcpStream;
 
-use crate::executor::{Phase, ServerIndex};
-use crate::message::ErrorReason;
+use crate::executor::{Event, Phase, ServerIndex, verdict};
 use crate::message::codec::{self, write_request};
+use crate::message::{ErrorReason, PrivateFacts, PrivateFields, examine_response, write_private};
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
 use super::announce::announce;
 use super::client::{Client, Wait};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Offered};
 use super::line::LineFault;
-use super::shared::Event;
-use super::tally::Tally;
+use super::shared::Event as ProxyEvent;
+use super::tally::{Chosen, NotBegun, Tally};
 use super::upload::{Progress, Upload};
 use super::upstream::Upstream;
 
@@ -41,6 +42,21 @@ pub(super) struct Failure {
     pub reason: ErrorReason,
     /// Another server may be asked: this one did nothing, or doing it again does no harm.
     pub elsewhere: bool,
+    /// It let us wait.
+    pub timed_out: bool,
+}
+
+impl Failure {
+    fn for_good(reason: ErrorReason) -> Self {
+        Self { reason, elsewhere: false, timed_out: false }
+    }
+}
+
+impl Answered {
+    /// The server itself says that another one had better be asked.
+    pub fn is_unavailable(&self) -> bool {
+        self.head.status == StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 /// Why a request that was given to a connection has no response.
@@ -51,6 +67,8 @@ enum Silence {
     Closed,
     /// What came is not a response.
     Garbage,
+    /// The extended handshake was not answered.
+    Handshake,
     /// The client's own body broke off.
     BadBody,
     Timeout(ErrorReason),
@@ -70,33 +88,38 @@ const CONTINUE: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// Offers the request to this server: over a connection that waits in the pool, or over a new one.
-    pub async fn offer(&mut self, index: ServerIndex) -> Result<Answered, Failure> {
-        let lane = self.local().lane;
-        let nobody = Failure { reason: ErrorReason::NoServer, elsewhere: false };
-        let tally = Rc::new(Tally::begin(&self.port, index, lane).ok_or(nobody)?);
+    pub async fn offer(&mut self, chosen: Chosen) -> Result<Answered, Offered> {
+        let tally = match Tally::begin(&self.port, chosen, self.local().lane) {
+            Ok(tally) => Rc::new(tally),
+            Err(NotBegun::Full) => return Err(Offered::Full),
+            Err(NotBegun::NoServer) => return Err(Offered::Failed(Failure::for_good(ErrorReason::NoServer))),
+        };
+        self.attempt(chosen.server, tally).await.map_err(Offered::Failed)
+    }
+
+    async fn attempt(&mut self, index: ServerIndex, tally: Rc<Tally>) -> Result<Answered, Failure> {
         let (id, address) = tally.server().map_or((ServerId(0), None), |server| (server.id, server.address));
         let Some(address) = address else {
-            tally.failed();
-            return Err(Failure { reason: ErrorReason::Unresolved, elsewhere: true });
+            return Err(self.blame(ErrorReason::Unresolved, Event::NotReached, &tally));
         };
         self.front.client.serve_by(Some(id));
         self.front.client.log_offer(&self.port, index);
-        if !self.replayable {
+        if !self.may_repeat(&tally) {
             // There is no second try for this one, so the pool had better know of every server that has hung up: one look
             // at the event queue tells.
             tokio::task::yield_now().await;
         }
         let now = if self.is_first_offer() { self.started } else { Instant::now() };
         if let Some(upstream) = self.local().pool.take(id, address, self.owner(), now) {
-            self.local().count(Event::PoolHit);
+            self.local().count(ProxyEvent::PoolHit);
             self.front.client.log_reused();
             match self.send(&upstream, &tally, now).await {
                 Ok(head) => return Ok(Answered { head, upstream, tally }),
                 // The server closed it while the request was on its way there, as servers do with idle connections. That
                 // is nobody's failure; a fresh connection tells what the server is up to.
-                Err(Silence::Unsent) => self.local().count(Event::PoolStale),
-                Err(Silence::Closed) if self.replayable => self.local().count(Event::PoolStale),
-                Err(silence) => return Err(self.blame(silence, &tally)),
+                Err(Silence::Unsent) => self.local().count(ProxyEvent::PoolStale),
+                Err(Silence::Closed) if self.may_repeat(&tally) => self.local().count(ProxyEvent::PoolStale),
+                Err(silence) => return Err(self.judge(silence, &tally)),
             }
         }
         // Boxed because it is rare: what is awaited here would else be room in the future of every request.
@@ -104,32 +127,33 @@ impl Exchange {
     }
 
     async fn offer_fresh(&self, id: ServerId, address: SocketAddr, tally: Rc<Tally>) -> Result<Answered, Failure> {
-        self.local().count(Event::PoolMiss);
+        self.local().count(ProxyEvent::PoolMiss);
         let upstream = match self.open(id, address, &tally).await {
             Ok(upstream) => upstream,
-            Err(NoConnection::Failed(reason)) => {
-                tally.failed();
-                return Err(Failure { reason, elsewhere: true });
+            Err(NoConnection::Failed(reason)) => return Err(self.blame(reason, Event::NotReached, &tally)),
+            Err(NoConnection::Exhausted) => return Err(Failure::for_good(ErrorReason::Overloaded)),
+            // Nothing was sent, so whatever it is may go elsewhere.
+            Err(NoConnection::Cut) => {
+                return Err(Failure { reason: ErrorReason::ServerDown, elsewhere: true, timed_out: false });
             }
-            Err(NoConnection::Exhausted) => return Err(Failure { reason: ErrorReason::Overloaded, elsewhere: false }),
-            Err(NoConnection::Cut) => return Err(Failure { reason: ErrorReason::ServerDown, elsewhere: true }),
         };
         let born = upstream.born;
         match self.send(&upstream, &tally, born).await {
             Ok(head) => Ok(Answered { head, upstream, tally }),
-            Err(silence) => Err(self.blame(silence, &tally)),
+            Err(silence) => Err(self.judge(silence, &tally)),
         }
     }
 
     async fn open(&self, id: ServerId, address: SocketAddr, tally: &Tally) -> Result<Upstream, NoConnection> {
         let local = self.local();
         let begun = Instant::now();
-        let mut stream = match connect(&self.front.client, address, begun, self.port.settings.timeouts.connect).await {
+        let patience = self.connect_patience(tally);
+        let mut stream = match connect(&self.front.client, address, begun, patience).await {
             Err(NoConnection::Exhausted) => {
                 // Idle connections can be spared for one that is needed.
                 local.pool.clear();
                 tokio::task::yield_now().await;
-                connect(&self.front.client, address, begun, self.port.settings.timeouts.connect).await?
+                connect(&self.front.client, address, begun, patience).await?
             }
             other => other?,
         };
@@ -147,18 +171,22 @@ impl Exchange {
 
     /// Sends the request and waits for the head of its response.
     async fn send(&self, upstream: &Upstream, tally: &Rc<Tally>, now: Instant) -> Result<Parts, Silence> {
-        if let Some(upload) = &self.upload {
-            upload.0.direct(upstream.shared(), tally);
+        if tally.server().is_some_and(|server| server.proxied().extended_handshake) {
+            // Boxed because it is rare.
+            Box::pin(self.shake_hands(upstream, tally, now)).await?;
         }
-        self.await_server(now);
+        if let Some(upload) = &self.upload {
+            upload.0.direct(upstream.shared(), tally, self.server_patience(tally));
+        }
+        self.await_server(tally, now);
         let before = Counts::of(upstream);
         let mut is_given = false;
         let head = poll_fn(|cx| {
             if !std::mem::replace(&mut is_given, true) {
-                self.give(upstream, cx);
+                self.give(upstream, tally, cx);
             }
-            match self.poll_answer(upstream, cx) {
-                Poll::Pending => self.poll_patience(cx),
+            match self.poll_answer(upstream, tally, cx) {
+                Poll::Pending => self.poll_patience(tally, cx),
                 ready => ready,
             }
         })
@@ -171,10 +199,11 @@ impl Exchange {
     }
 
     /// Hands the request's head to the line. That of a request with a body waits there for the body's beginning.
-    fn give(&self, upstream: &Upstream, cx: &mut Context<'_>) {
+    fn give(&self, upstream: &Upstream, tally: &Tally, cx: &mut Context<'_>) {
         let mut spare = self.local().spare.borrow_mut();
         spare.head.clear();
-        write_request(&self.head, self.introduction, &self.front.facts, &mut spare.head);
+        let private = |out: &mut Vec<u8>| self.write_private(tally, out);
+        write_request(&self.head, self.introduction, &self.front.facts, private, &mut spare.head);
         if self.upload.is_some() {
             upstream.line().queue(Bytes::copy_from_slice(&spare.head));
         } else if let Err(error) = upstream.line().send(cx, &spare.head) {
@@ -184,7 +213,7 @@ impl Exchange {
     }
 
     /// The head of the final response, if it has come; carries the request on meanwhile.
-    fn poll_answer(&self, upstream: &Upstream, cx: &mut Context<'_>) -> Poll<Result<Parts, Silence>> {
+    fn poll_answer(&self, upstream: &Upstream, tally: &Tally, cx: &mut Context<'_>) -> Poll<Result<Parts, Silence>> {
         match self.upload() {
             Some(upload) => {
                 let _moved = upload.pump(cx);
@@ -203,7 +232,7 @@ impl Exchange {
                 ready!(upstream.line().poll_head(cx, &mut scratch, &mut spare.fields))
             };
             match read {
-                Ok(read) if read.head.status == StatusCode::CONTINUE => self.heard_continue(cx),
+                Ok(read) if read.head.status == StatusCode::CONTINUE => self.heard_continue(tally, cx),
                 // Others than 101 cannot be passed on through hyper; a final response follows (RFC 9110 15.2).
                 Ok(read) if is_interim(read.head.status) => {}
                 Ok(read) => return Poll::Ready(Ok(with_reason(read))),
@@ -212,18 +241,18 @@ impl Exchange {
         }
     }
 
-    fn heard_continue(&self, cx: &mut Context<'_>) {
+    fn heard_continue(&self, tally: &Tally, cx: &mut Context<'_>) {
         if let Some(upload) = self.upload()
             && upload.is_held()
         {
             upload.open_gate();
-            self.await_server(Instant::now());
+            self.await_server(tally, Instant::now());
             let _moved = upload.pump(cx);
         }
     }
 
     /// Whether the wait is over although nothing has come.
-    fn poll_patience(&self, cx: &mut Context<'_>) -> Poll<Result<Parts, Silence>> {
+    fn poll_patience(&self, tally: &Tally, cx: &mut Context<'_>) -> Poll<Result<Parts, Silence>> {
         let client = &self.front.client;
         if client.take_cut() {
             return Poll::Ready(Err(Silence::Cut));
@@ -232,21 +261,21 @@ impl Exchange {
             return Poll::Pending;
         }
         if client.wait() == Wait::Continue {
-            self.heard_continue(cx);
+            self.heard_continue(tally, cx);
             return Poll::Pending;
         }
         Poll::Ready(Err(Silence::Timeout(self.late())))
     }
 
     /// Starts the clock for what comes next: the client's body, or the server's word.
-    fn await_server(&self, now: Instant) {
+    fn await_server(&self, tally: &Tally, now: Instant) {
         let timeouts = &self.port.settings.timeouts;
         let is_gated = self.upload().is_some_and(Upload::is_held);
         let is_uploading = self.upload().is_some_and(|upload| upload.progress() != Progress::Done);
         let (wait, patience) = match (is_gated, is_uploading) {
             (true, _) => (Wait::Continue, CONTINUE),
             (false, true) => (Wait::Body, timeouts.body),
-            (false, false) => (Wait::Server, timeouts.server),
+            (false, false) => (Wait::Server, self.server_patience(tally)),
         };
         self.front.client.arm(wait, now, patience);
     }
@@ -257,20 +286,106 @@ impl Exchange {
         if self.upload().is_some_and(starved) { ErrorReason::BodyTimeout } else { ErrorReason::ServerTimeout }
     }
 
-    fn blame(&self, silence: Silence, tally: &Tally) -> Failure {
-        let (reason, elsewhere) = match silence {
-            Silence::Unsent => (ErrorReason::ServerClosed, true),
-            Silence::Closed => (ErrorReason::ServerClosed, self.replayable),
-            Silence::Garbage => (ErrorReason::BadResponse, false),
-            Silence::BadBody => (ErrorReason::BadBody, false),
-            Silence::Timeout(reason) => (reason, false),
-            Silence::Cut => (ErrorReason::ServerDown, self.replayable),
+    /// What follows from a request that was given to a connection in vain.
+    fn judge(&self, silence: Silence, tally: &Tally) -> Failure {
+        let (reason, event) = match silence {
+            Silence::Unsent => (ErrorReason::ServerClosed, Event::Unsent),
+            Silence::Closed => (ErrorReason::ServerClosed, Event::Closed),
+            Silence::Garbage => (ErrorReason::BadResponse, Event::Nonsense),
+            Silence::Handshake => (ErrorReason::HandshakeFailed, Event::HandshakeFailed),
+            Silence::BadBody if self.upload().is_some_and(Upload::is_too_large) => {
+                (ErrorReason::BodyTooLarge, Event::Client)
+            }
+            Silence::BadBody => (ErrorReason::BadBody, Event::Client),
+            Silence::Timeout(ErrorReason::BodyTimeout) => (ErrorReason::BodyTimeout, Event::Client),
+            Silence::Timeout(reason) => (reason, Event::TimedOut),
+            Silence::Cut => (ErrorReason::ServerDown, Event::Cut),
         };
-        if !matches!(reason, ErrorReason::BadBody | ErrorReason::BodyTimeout | ErrorReason::ServerDown) {
-            tally.failed();
-        }
-        Failure { reason, elsewhere }
+        self.blame(reason, event, tally)
     }
+
+    fn blame(&self, reason: ErrorReason, event: Event, tally: &Tally) -> Failure {
+        let marks_on_timeout = tally.server().is_some_and(|server| server.proxied().marks_on_timeout);
+        let (verdict, newly) = tally.judge(event, self.situation(marks_on_timeout), Instant::now());
+        if newly {
+            self.local().count(ProxyEvent::MarkedDown);
+        }
+        Failure { reason, elsewhere: verdict.elsewhere, timed_out: event == Event::TimedOut }
+    }
+
+    /// Whether the request could be given to another connection after this one took it and said nothing.
+    fn may_repeat(&self, tally: &Tally) -> bool {
+        verdict(tally.policy(), Event::Closed, self.situation(false)).elsewhere
+    }
+
+    fn connect_patience(&self, tally: &Tally) -> Duration {
+        let own = tally.server().and_then(|server| server.proxied().connect_timeout);
+        own.unwrap_or(self.port.settings.timeouts.connect)
+    }
+
+    fn server_patience(&self, tally: &Tally) -> Duration {
+        let own = tally.server().and_then(|server| server.proxied().server_timeout);
+        own.unwrap_or(self.port.settings.timeouts.server)
+    }
+
+    fn write_private(&self, tally: &Tally, out: &mut Vec<u8>) {
+        if !tally.server().is_some_and(|server| server.proxied().private_headers) {
+            return;
+        }
+        let (host, port) = self.view().host(self.default_port());
+        let facts = PrivateFacts {
+            client: self.address,
+            proto: self.front.facts.proto(),
+            is_old: self.is_old,
+            host: &host,
+            port,
+            partitions: self.port.counters.partitions().version(),
+            failed_over: self.has_failed_over(),
+        };
+        write_private(self.private.as_deref().unwrap_or(&PrivateFields::new()), facts, out);
+    }
+
+    /// Asks the server whether it is there before it gets the request (the plug-in's `ExtendedHandshake`): a proxy between us
+    /// takes connections for servers that are gone.
+    async fn shake_hands(&self, upstream: &Upstream, tally: &Tally, now: Instant) -> Result<(), Silence> {
+        self.front.client.arm(Wait::Server, now, self.server_patience(tally));
+        let mut is_asked = false;
+        let head = poll_fn(|cx| {
+            if !std::mem::replace(&mut is_asked, true) {
+                let asked = upstream.line().send(cx, &handshake(self.head.headers.get(HOST)));
+                if asked.is_err() {
+                    return Poll::Ready(Err(Silence::Handshake));
+                }
+            }
+            let read = {
+                let mut scratch = self.local().scratch.borrow_mut();
+                let mut spare = self.local().spare.borrow_mut();
+                upstream.line().poll_head(cx, &mut scratch, &mut spare.fields)
+            };
+            match read {
+                Poll::Ready(Ok(read)) if is_interim(read.head.status) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Ready(Ok(read)) => Poll::Ready(Ok(read.head)),
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Silence::Handshake)),
+                Poll::Pending if self.front.client.take_cut() => Poll::Ready(Err(Silence::Cut)),
+                Poll::Pending if self.front.client.take_expired() => Poll::Ready(Err(Silence::Handshake)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await?;
+        let facts = examine_response(&head, None).map_err(|_| Silence::Handshake)?;
+        upstream.line().expect(facts.length(&Method::HEAD));
+        // A connection that ends with this answer is of no use for what follows.
+        let stays = facts.keeps_alive() && upstream.line().take_whole().is_some();
+        if stays { Ok(()) } else { Err(Silence::Handshake) }
+    }
+}
+
+fn handshake(host: Option<&HeaderValue>) -> Vec<u8> {
+    let host = host.map_or(&b""[..], HeaderValue::as_bytes);
+    [b"HEAD / HTTP/1.1\r\nhost: ", host, b"\r\n\r\n"].concat()
 }
 
 /// What a connection had carried before a request.

@@ -7,13 +7,14 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Response, Version};
+use http::header::{CONNECTION, SET_COOKIE};
+use http::response::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use crate::executor::Phase;
-use crate::message::{ErrorReason, examine_response, strip_response};
+use crate::executor::{Event, GroupTable, NotTaken, Phase};
+use crate::message::{ErrorReason, Proto, examine_response, strip_response, take_private};
 
 use super::answer;
 use super::client::{Client, Wait};
@@ -22,11 +23,14 @@ use super::exchange::Exchange;
 use super::front::{FrontState, Tunnel};
 use super::local::PortRef;
 use super::offer::Answered;
+use super::shared::Event as ProxyEvent;
+use super::tally::Tally;
 use super::upload::Progress;
 
 /// An answer of ours and why it is given.
 pub(super) struct Own {
-    pub reason: ErrorReason,
+    /// `None`: it is no error, as a redirect.
+    pub reason: Option<ErrorReason>,
     pub response: Response<Bytes>,
 }
 
@@ -42,15 +46,17 @@ pub(super) fn refuse(
     let (lane, response) = (front.client.local.lane, reason.answer(method));
     port.counters.count_reason(lane, reason.index());
     port.counters.count_code(lane, response.status().as_u16());
-    log_own(&front.client, reason, &response);
+    log_own(&front.client, Some(reason), &response);
     front.leave_unread();
     front.rest(now, &port.settings.timeouts);
     answer::own(response)
 }
 
-fn log_own(client: &Client, reason: ErrorReason, response: &Response<Bytes>) {
+fn log_own(client: &Client, reason: Option<ErrorReason>, response: &Response<Bytes>) {
     client.log_status(response.status().as_u16());
-    client.log_error(reason);
+    if let Some(reason) = reason {
+        client.log_error(reason);
+    }
     client.log_sent(response.body().len());
 }
 
@@ -78,10 +84,18 @@ impl Exchange {
             Ok(facts) => facts,
             Err(fault) => {
                 tracing::debug!(port = %self.port.key, server = %upstream.address, %fault, "bad response");
-                tally.failed();
+                let (_, newly) = tally.judge(Event::Nonsense, self.situation(false), now);
+                if newly {
+                    self.local().count(ProxyEvent::MarkedDown);
+                }
                 return Err(self.failed(fault.into()));
             }
         };
+        // A server that says it is unavailable has not shown that it is in order again.
+        if head.status != StatusCode::SERVICE_UNAVAILABLE {
+            tally.succeeded(self.started, now);
+        }
+        self.follow_session(&mut head, &tally, now);
         tally.record(Phase::FirstByte, self.started, now);
         tally.responded(head.status.as_u16());
         self.port.counters.count_code(self.local().lane, head.status.as_u16());
@@ -109,12 +123,49 @@ impl Exchange {
         Ok(Response::from_parts(head, running.into_body(now)))
     }
 
+    /// What the response tells of its session, and what we tell the client of its server.
+    fn follow_session(&self, head: &mut Parts, tally: &Tally, now: Instant) {
+        if tally.server().is_some_and(|server| server.proxied().private_headers) {
+            self.take_partitions(head);
+        }
+        let Some(sessions) = self.port.group(tally.group).and_then(GroupTable::sessions) else { return };
+        if !sessions.inserts() && !sessions.reads_responses() {
+            return;
+        }
+        let Some(server) = tally.server() else { return };
+        let route = self.route();
+        sessions.learn(route, &head.headers, server, now);
+        if let Some((name, value)) = sessions.to_insert(&self.view(), route, tally.index()) {
+            let secure = if self.front.facts.proto() == Proto::Https { "; Secure" } else { "" };
+            let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+            if let Ok(cookie) = HeaderValue::try_from(cookie) {
+                head.headers.append(SET_COOKIE, cookie);
+            }
+        }
+    }
+
+    /// A WebSphere server's private fields are for us alone: who has which partition now.
+    fn take_partitions(&self, head: &mut Parts) {
+        let fields = take_private(&mut head.headers);
+        let value =
+            |wanted: &str| fields.iter().find(|(name, _)| name.as_str() == wanted).map(|(_, value)| value.as_bytes());
+        let (Some(version), Some(table)) = (value("_ws_haprt_wlmversion"), value("$wspt")) else { return };
+        if let Err(fault @ (NotTaken::Malformed | NotTaken::TooLarge)) =
+            self.port.counters.partitions().learn(version, table)
+        {
+            tracing::debug!(port = %self.port.key, ?fault, "a server's partition table is not taken");
+            self.local().count(ProxyEvent::BadPartitionTable);
+        }
+    }
+
     /// An answer of ours. What the client still wants to send is read if it is here already; else the connection ends,
     /// because nobody may know where its next request begins.
     pub async fn own(self, own: Own) -> Response<ResponseBody> {
         let Own { reason, response } = own;
-        tracing::debug!(port = %self.port.key, client = %self.address, %reason, "answered by ourselves");
-        self.port.counters.count_reason(self.local().lane, reason.index());
+        if let Some(reason) = reason {
+            tracing::debug!(port = %self.port.key, client = %self.address, %reason, "answered by ourselves");
+            self.port.counters.count_reason(self.local().lane, reason.index());
+        }
         self.port.counters.count_code(self.local().lane, response.status().as_u16());
         log_own(&self.front.client, reason, &response);
         let mut response = answer::own(response);
@@ -129,7 +180,7 @@ impl Exchange {
         if !is_read {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
-        if !is_read || reason.closes() {
+        if !is_read || reason.is_some_and(ErrorReason::closes) {
             self.front.leave_unread();
         }
         self.front.rest(Instant::now(), &self.port.settings.timeouts);

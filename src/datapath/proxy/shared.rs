@@ -94,6 +94,8 @@ impl Shared {
             handovers: sum(Event::Handover),
             handovers_forgone: sum(Event::HandoverForgone),
             handovers_refused: sum(Event::HandoverRefused),
+            marked_down: sum(Event::MarkedDown),
+            bad_partition_tables: sum(Event::BadPartitionTable),
         }
     }
 
@@ -182,10 +184,12 @@ pub(super) enum Event {
     Handover,
     HandoverForgone,
     HandoverRefused,
+    MarkedDown,
+    BadPartitionTable,
 }
 
 impl Event {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -204,6 +208,8 @@ impl Event {
         Self::Handover,
         Self::HandoverForgone,
         Self::HandoverRefused,
+        Self::MarkedDown,
+        Self::BadPartitionTable,
     ];
 }
 
@@ -248,6 +254,10 @@ pub struct ProxyReading {
     pub handovers_forgone: u64,
     /// Connections that it kept because the other's queue was full, or closed at that moment.
     pub handovers_refused: u64,
+    /// Times that a server was left alone for its failures.
+    pub marked_down: u64,
+    /// Partition tables of servers that could not be read.
+    pub bad_partition_tables: u64,
 }
 
 #[cfg(test)]

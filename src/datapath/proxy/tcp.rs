@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use crate::accesslog::End;
-use crate::executor::{Phase, Turn};
+use crate::executor::{Event, Phase, Replay, Situation, Turn};
 use crate::message::ErrorReason;
 
 use super::announce::announce;
@@ -17,7 +17,8 @@ use super::ending::reset;
 use super::local::PortRef;
 use super::offer::{NoConnection, connect};
 use super::relay::relay;
-use super::tally::Tally;
+use super::shared::Event as ProxyEvent;
+use super::tally::{NotBegun, Tally};
 use super::upstream::Rest;
 
 /// Carries one tcp client's connection until it ends.
@@ -38,6 +39,10 @@ pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option
     }
 }
 
+/// No server was given anything before there is a connection.
+const NOTHING_SENT: Situation =
+    Situation { is_idempotent: true, replay: Replay::Whole, timeouts: 0, marks_on_timeout: false };
+
 /// A connection to one of the port's servers. Nothing was sent to any of them yet, so each failure may move on to the
 /// next.
 async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStream), ErrorReason> {
@@ -45,14 +50,24 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
     let mut last = None;
     loop {
         let begun = Instant::now();
-        let asker = Asker { client, address: client.peer().ip(), now: begun };
-        let index = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
-        let tally = Tally::begin(&port, index, client.local.lane).ok_or(ErrorReason::NoServer)?;
-        client.log_offer(&port, index);
+        let asker = Asker { client, address: client.peer().ip(), now: begun, request: None };
+        let chosen = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
+        let tally = match Tally::begin(&port, chosen, client.local.lane) {
+            Ok(tally) => tally,
+            Err(NotBegun::Full) => continue,
+            Err(NotBegun::NoServer) => return Err(ErrorReason::NoServer),
+        };
+        client.log_offer(&port, chosen.server);
         let reason = match open(client, &tally, begun).await {
-            Ok(stream) => return Ok((tally, stream)),
+            Ok(stream) => {
+                tally.succeeded(begun, Instant::now());
+                return Ok((tally, stream));
+            }
             Err(NoConnection::Failed(reason)) => {
-                tally.failed();
+                let (_, newly) = tally.judge(Event::NotReached, NOTHING_SENT, Instant::now());
+                if newly {
+                    client.local.count(ProxyEvent::MarkedDown);
+                }
                 reason
             }
             Err(NoConnection::Cut) => ErrorReason::ServerDown,
@@ -62,7 +77,7 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
             }
         };
         tried.extend(tally.server().map(|server| server.id));
-        if tried.len() > port.settings.retries as usize {
+        if tried.len() > port.settings.policy.retries as usize {
             return Err(reason);
         }
         port.counters.count_retry(client.local.lane, reason.index());
@@ -75,7 +90,9 @@ async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<TcpStrea
     let unresolved = NoConnection::Failed(ErrorReason::Unresolved);
     let (id, address) = tally.server().and_then(|server| Some((server.id, server.address?))).ok_or(unresolved)?;
     client.serve_by(Some(id));
-    let mut stream = connect(client, address, begun, tally.port.settings.timeouts.connect).await?;
+    let own = tally.server().and_then(|server| server.proxied().connect_timeout);
+    let patience = own.unwrap_or(tally.port.settings.timeouts.connect);
+    let mut stream = connect(client, address, begun, patience).await?;
     announce(client, &tally.port, &mut stream).await?;
     let now = Instant::now();
     tally.record(Phase::Connect, begun, now);

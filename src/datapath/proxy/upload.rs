@@ -1,6 +1,7 @@
 //! A request's body on its way to a server, frame by frame, never gathered.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -25,7 +26,7 @@ pub(super) struct Upload {
     /// Without a byte.
     patience: Duration,
     /// For the response, from the body's end.
-    server_patience: Duration,
+    server_patience: Cell<Duration>,
     is_chunked: bool,
     progress: Cell<Progress>,
     /// The last look found nothing to send: it is the client that we wait for.
@@ -36,6 +37,39 @@ pub(super) struct Upload {
     /// The first frame, until a byte of it went to a server: a line that was dead already has not cost it.
     first: RefCell<Option<Frame<Bytes>>>,
     has_waited: Cell<bool>,
+    kept: Kept,
+    /// Bytes that the body may have.
+    limit: Option<u64>,
+    passed: Cell<u64>,
+}
+
+/// How much of a body may come, and how much of it is kept for a second attempt; `None`: all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    pub most: Option<u64>,
+    pub limit: Option<u64>,
+}
+
+/// The body so far, as long as it is small enough. The bytes are shared with those that are sent: what costs is that hyper's
+/// buffers live longer.
+struct Kept {
+    most: Option<u64>,
+    frames: RefCell<Vec<Bytes>>,
+    /// More came than is kept, or trailers.
+    is_lost: Cell<bool>,
+    /// What a second server gets before what the client still sends.
+    again: RefCell<VecDeque<Bytes>>,
+}
+
+impl Kept {
+    fn keep(&self, bytes: &Bytes, so_far: u64) {
+        if self.is_lost.get() || self.most.is_some_and(|most| so_far > most) {
+            self.is_lost.set(true);
+            self.frames.borrow_mut().clear();
+        } else {
+            self.frames.borrow_mut().push(bytes.clone());
+        }
+    }
 }
 
 struct Target {
@@ -66,7 +100,13 @@ enum Gate {
 
 impl Upload {
     /// `None`: the request has no body.
-    pub fn new(client: &Rc<Client>, facts: &RequestFacts, timeouts: &Timeouts, incoming: Incoming) -> Option<Rc<Self>> {
+    pub fn new(
+        client: &Rc<Client>,
+        facts: &RequestFacts,
+        timeouts: &Timeouts,
+        keep: Keep,
+        incoming: Incoming,
+    ) -> Option<Rc<Self>> {
         let is_chunked = match facts.body() {
             Body::None => return None,
             Body::Sized(_) => false,
@@ -75,7 +115,7 @@ impl Upload {
         Some(Rc::new(Self {
             client: Rc::clone(client),
             patience: timeouts.body,
-            server_patience: timeouts.server,
+            server_patience: Cell::new(timeouts.server),
             is_chunked,
             progress: Cell::new(Progress::Untouched),
             starved: Cell::new(false),
@@ -84,6 +124,14 @@ impl Upload {
             target: RefCell::new(None),
             first: RefCell::new(None),
             has_waited: Cell::new(false),
+            kept: Kept {
+                most: keep.most,
+                frames: RefCell::default(),
+                is_lost: Cell::new(false),
+                again: RefCell::default(),
+            },
+            limit: keep.limit,
+            passed: Cell::new(0),
         }))
     }
 
@@ -96,9 +144,15 @@ impl Upload {
     }
 
     /// Sends the body over this line from now on, behind what the line has been given already.
-    pub fn direct(&self, line: &SharedLine, tally: &Rc<Tally>) {
+    pub fn direct(&self, line: &SharedLine, tally: &Rc<Tally>, server_patience: Duration) {
+        self.server_patience.set(server_patience);
         self.has_waited.set(false);
-        if self.first.borrow().is_some() {
+        if self.progress.get() != Progress::Untouched && !self.kept.is_lost.get() {
+            // Another line has had some of it: this one gets all of it.
+            self.first.borrow_mut().take();
+            *self.kept.again.borrow_mut() = self.kept.frames.borrow().iter().cloned().collect();
+            self.progress.set(Progress::Untouched);
+        } else if self.first.borrow().is_some() {
             self.progress.set(Progress::Untouched);
         }
         *self.target.borrow_mut() = Some(Target { line: Rc::clone(line), tally: Rc::clone(tally) });
@@ -128,6 +182,16 @@ impl Upload {
     /// Whether all of it can still go to a server. Only the line knows whether its server was given a byte.
     pub fn is_whole(&self) -> bool {
         self.progress.get() == Progress::Untouched || self.first.borrow().is_some()
+    }
+
+    /// Whether all of it can go to another server, though this one was given some of it.
+    pub fn is_repeatable(&self) -> bool {
+        self.is_whole() || !self.kept.is_lost.get()
+    }
+
+    /// More came than may.
+    pub fn is_too_large(&self) -> bool {
+        self.limit.is_some_and(|limit| self.passed.get() > limit)
     }
 
     /// What the client sends, if nobody has begun to send it. To ask for a body that its client holds back would tell
@@ -180,6 +244,9 @@ impl Upload {
         if let Some(first) = self.first.borrow_mut().take() {
             return Poll::Ready(Some(Ok(first)));
         }
+        if let Some(again) = self.kept.again.borrow_mut().pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(again))));
+        }
         if self.is_held() {
             return Poll::Pending;
         }
@@ -188,7 +255,13 @@ impl Upload {
         let polled = Pin::new(incoming).poll_frame(cx);
         self.starved.set(polled.is_pending());
         if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.client.log_received(frame.data_ref().map_or(0, Bytes::len));
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.client.log_received(bytes);
+            self.passed.set(self.passed.get() + bytes as u64);
+            match frame.data_ref() {
+                Some(bytes) => self.kept.keep(bytes, self.passed.get()),
+                None => self.kept.is_lost.set(true),
+            }
         }
         polled
     }
@@ -198,6 +271,7 @@ impl Upload {
         match next {
             None => self.end(target, None),
             Some(Err(_)) => self.progress.set(Progress::Broken),
+            Some(Ok(_)) if self.is_too_large() => self.progress.set(Progress::Broken),
             Some(Ok(mut frame)) => match (frame.data_ref().cloned(), frame.trailers_mut()) {
                 (Some(bytes), _) => {
                     if self.progress.get() == Progress::Untouched {
@@ -218,7 +292,8 @@ impl Upload {
         target.tally.bytes_in(bytes.len());
         self.progress.set(Progress::Moving);
         self.client.arm(Wait::Body, Instant::now(), self.patience);
-        let is_last = self.incoming.borrow().as_ref().is_some_and(hyper::body::Body::is_end_stream);
+        let is_last = self.kept.again.borrow().is_empty()
+            && self.incoming.borrow().as_ref().is_some_and(hyper::body::Body::is_end_stream);
         if !bytes.is_empty() {
             let mut line = target.line.borrow_mut();
             if self.is_chunked {
@@ -246,7 +321,7 @@ impl Upload {
         self.client.log_uploaded();
         // While a response is already on its way, its own progress is what counts.
         if !target.tally.has_answered() {
-            self.client.arm(Wait::Server, Instant::now(), self.server_patience);
+            self.client.arm(Wait::Server, Instant::now(), self.server_patience.get());
         }
     }
 }

@@ -24,12 +24,38 @@ impl<'a> Notebook<'a> {
         self.lines.push(line);
     }
 
+    pub fn note_some(&mut self, line: Option<String>) {
+        self.lines.extend(line);
+    }
+
     pub fn into_lines(self) -> Vec<String> {
         self.lines
     }
 
     fn line(&self, step: Step<'_>) -> String {
         match step {
+            Step::NoSession => "the request carries no session".to_owned(),
+            Step::SessionOfNobody => "the request carries a session that names none of these servers".to_owned(),
+            Step::SessionNotUsable(server) => {
+                format!(
+                    "the request's session names {}, which may not take it: it is {}",
+                    server.name,
+                    standing(server)
+                )
+            }
+            Step::SessionUsed(server) => match server.state {
+                AdministrativeState::Quiesced => {
+                    format!("the request's session names {}, which is quiesced and keeps its sessions", server.name)
+                }
+                _ => format!("the request's session names {}, which may take it", server.name),
+            },
+            Step::BackupChose(server) => {
+                format!("no primary server is usable; the first usable backup is {}", server.name)
+            }
+            Step::AllBusy => "who may take it has as many requests as maxconnections allows".to_owned(),
+            Step::MarkedChose(server) => {
+                format!("the others are down or were tried, so {} is tried although it failed lately", server.name)
+            }
             Step::NoAffinity => "the port has no affinity (its stickytime is 0)".to_owned(),
             Step::NoRecord => format!("there is no affinity record for {}", self.client),
             Step::RecordOfUnknownServer => {
@@ -64,7 +90,7 @@ impl<'a> Notebook<'a> {
     }
 
     fn truth(&self, rule: &RuleEntry) -> String {
-        match rule.kind {
+        match &rule.kind {
             RuleType::True => format!("rule `{}` is true", rule.name),
             _ => format!("rule `{}` is true ({})", rule.name, self.condition(rule)),
         }
@@ -73,15 +99,21 @@ impl<'a> Notebook<'a> {
     /// What the rule looks at, and its range.
     fn condition(&self, rule: &RuleEntry) -> String {
         let value = measured(self.port, rule).unwrap_or_default();
-        match rule.kind {
+        match &rule.kind {
             RuleType::True => "always".to_owned(),
+            RuleType::Content(pattern) => format!("its pattern is {pattern}"),
             RuleType::Active { range, evaluate } => {
                 let connections = either(value, "active connection", "active connections");
-                format!("{connections} on {}, its range is {} to {}", over(evaluate), range.begin, range.end)
+                format!("{connections} on {}, its range is {} to {}", over(*evaluate), range.begin, range.end)
             }
             RuleType::Connection { range, evaluate } => {
                 let connections = either(value, "new connection", "new connections");
-                format!("{connections} per second on {}, its range is {} to {}", over(evaluate), range.begin, range.end)
+                format!(
+                    "{connections} per second on {}, its range is {} to {}",
+                    over(*evaluate),
+                    range.begin,
+                    range.end
+                )
             }
             RuleType::Ip(range) => {
                 format!("the client is {}, its range is {} to {}", self.client, range.begin, range.end)

@@ -35,7 +35,7 @@ impl<'a> Look<'a> {
             on_down: on_down(settings.ondown).to_owned(),
             timeouts: TimeoutsStatus::from(&settings.timeouts),
             pool_size: settings.poolsize,
-            retries: settings.retries,
+            retries: settings.policy.retries,
             max_connections: settings.maxconnections,
             sorry_page: settings.sorry.path.as_ref().map(|path| path.display().to_string()),
             sorry_status: settings.sorry.status,

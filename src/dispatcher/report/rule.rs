@@ -55,20 +55,20 @@ impl<'a> Look<'a> {
 
     /// Whether its condition is true now, where that is the same for all clients.
     fn holds(&self, view: RuleView<'_>) -> Option<bool> {
-        match view.rule.kind {
+        match &view.rule.kind {
             RuleType::True => Some(true),
             RuleType::Time(hours) => Some(hours.contains(self.outside.hour)),
             RuleType::Active { range, .. } | RuleType::Connection { range, .. } => {
                 measured(view.port.table, view.entry).map(|value| range.contains(value))
             }
-            RuleType::Ip(_) => None,
+            RuleType::Ip(_) | RuleType::Content(_) => None,
         }
     }
 }
 
 fn range(kind: &RuleType) -> Option<(String, String)> {
     match kind {
-        RuleType::True => None,
+        RuleType::True | RuleType::Content(_) => None,
         RuleType::Active { range, .. } | RuleType::Connection { range, .. } => {
             Some((range.begin.to_string(), range.end.to_string()))
         }
@@ -83,6 +83,6 @@ fn evaluate(kind: &RuleType) -> Option<&'static str> {
             Evaluate::Port => "port",
             Evaluate::Rule => "rule",
         }),
-        RuleType::True | RuleType::Ip(_) | RuleType::Time(_) => None,
+        RuleType::True | RuleType::Ip(_) | RuleType::Time(_) | RuleType::Content(_) => None,
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{Document, Faults, Overrides, Refusal, split_words};
 use crate::control::{Command, Outcome, Reply, render};
 use crate::dispatcher::{Action, Dispatcher, Event, Needs, Outside, Plan, Resources, Severity};
 use crate::executor::{
-    ActiveConnection, Ask, Decision, ForwardingTable, Lane, Moment, PortTable, Session, Tried, Turn, decide,
+    ActiveConnection, Ask, CookieKey, Decision, ForwardingTable, Lane, Moment, PortTable, Session, Tried, Turn, decide,
 };
 use crate::message::SorrySite;
 use crate::model::{DownReason, PortId, ProxyVersion, ServerId, SorryPage};
@@ -83,7 +83,7 @@ impl Pretend {
     pub fn empty() -> Self {
         let now = Instant::now();
         Self {
-            heart: Dispatcher::new(2, 7, now),
+            heart: Dispatcher::new(2, 7, CookieKey::new(&[7; 32]), now),
             now,
             outside: Outside { workers: 2, hour: 12, ..Outside::default() },
             table: Arc::default(),
@@ -329,7 +329,7 @@ impl Pretend {
         let port = self.port(key);
         let client = client.parse().expect("an address");
         let mut session = Session::default();
-        let ask = &mut Ask { client, session: &mut session, tried: &Tried::default(), turn: Turn::Take };
+        let ask = &mut Ask { client, request: None, session: &mut session, tried: &Tried::default(), turn: Turn::Take };
         match decide(port, ask, Moment { now: self.now, hour: self.outside.hour }) {
             Decision::Forward { server, .. } => port.server(server).expect("a server of the table").name.to_string(),
             Decision::Refuse(refusal) => format!("{refusal:?}"),

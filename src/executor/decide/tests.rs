@@ -63,7 +63,7 @@ impl Site {
     fn rule(&mut self, name: &str, kind: RuleType, servers: &str) -> &mut Self {
         let servers = servers.chars().map(|name| Name::new(&name.to_string()).unwrap()).collect();
         let priority = self.port.rules.len() as u32 * 10;
-        let rule = Rule { name: Name::new(name).unwrap(), kind, priority, servers };
+        let rule = Rule { name: Name::new(name).unwrap(), kind, priority, servers, over_affinity: false, group: None };
         self.change(|port, _| port.rules.push(rule))
     }
 
@@ -77,7 +77,7 @@ impl Site {
 
     fn ask(&self, client: &str, tried: &Tried, turn: Turn) -> Decision {
         let mut session = Session::default();
-        let mut ask = Ask { client: client.parse().unwrap(), session: &mut session, tried, turn };
+        let mut ask = Ask { client: client.parse().unwrap(), request: None, session: &mut session, tried, turn };
         decide(&self.table, &mut ask, Moment { now: self.now, hour: self.hour })
     }
 
@@ -124,6 +124,7 @@ fn build(
         sorry: &Arc::new(SorrySite::built_in(&port.sorry).unwrap()),
         accesslog: None,
         counters,
+        cookie_key: &CookieKey::new(&[7; 32]),
         previous,
     })
 }
@@ -140,6 +141,7 @@ fn server(name: char) -> Server {
         state: AdministrativeState::Up,
         advisorrequest: String::new(),
         advisorresponse: Vec::new(),
+        proxied: ProxiedServer::default(),
     }
 }
 
@@ -164,7 +166,7 @@ fn port(servers: Vec<Server>) -> Port {
             stale: second,
             pool: second,
         },
-        retries: 2,
+        policy: Policy::preset(),
         maxconnections: 0,
         sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: String::new() },
         trusted: Vec::new(),
@@ -175,6 +177,11 @@ fn port(servers: Vec<Server>) -> Port {
         accesslog: None,
         poolsize: 1,
         packets: PacketSettings::DEFAULT,
+        excluded_methods: Vec::new(),
+        follows: None,
+        monitor: false,
+        groups: Vec::new(),
+        routes: Vec::new(),
         servers,
         rules: Vec::new(),
     }
@@ -369,10 +376,10 @@ fn a_session_asks_the_shared_table_once_and_obeys_the_operator() {
     let mut session = Session::default();
     let mut next = |site: &Site| {
         let (client, tried) = (CLIENT.parse().unwrap(), Tried::default());
-        let mut ask = Ask { client, session: &mut session, tried: &tried, turn: Turn::Take };
+        let mut ask = Ask { client, request: None, session: &mut session, tried: &tried, turn: Turn::Take };
         decide(&site.table, &mut ask, Moment { now: site.now, hour: 0 })
     };
-    let to = |server| Decision::Forward { server: ServerIndex(server), why: Why::Affinity };
+    let to = |server| Decision::Forward { server: ServerIndex(server), why: Why::Affinity, trial: false };
     assert!(matches!(next(&site), Decision::Forward { server: ServerIndex(0), .. }));
     site.affinity.sweep(site.now + Duration::from_secs(1000));
     assert_eq!(next(&site), to(0), "the connection itself remembers");

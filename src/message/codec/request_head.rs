@@ -8,8 +8,14 @@ use super::super::forwarded::{ConnectionFacts, Introduction};
 
 /// Appends the head to `out`. Its fields are those that go on the wire, the framing ones included, and the target is in
 /// the form that the server gets ([`super::super::prepare_request`]); what `introduction` left open is said from
-/// `connection`.
-pub fn write_request(head: &Parts, introduction: Introduction, connection: &ConnectionFacts, out: &mut Vec<u8>) {
+/// `connection`, and `more` appends lines of its own.
+pub fn write_request(
+    head: &Parts,
+    introduction: Introduction,
+    connection: &ConnectionFacts,
+    more: impl FnOnce(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     match head.uri.path_and_query() {
@@ -22,6 +28,7 @@ pub fn write_request(head: &Parts, introduction: Introduction, connection: &Conn
         let host = if with_host { head.headers.get(HOST) } else { None };
         connection.write_lines(host, out);
     }
+    more(out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -52,7 +59,7 @@ mod tests {
         let mut out = Vec::new();
         let local = "192.0.2.1:8080".parse().unwrap();
         let connection = ConnectionFacts::new("203.0.113.9".parse().unwrap(), local, Proto::Http);
-        write_request(&head, introduction, &connection, &mut out);
+        write_request(&head, introduction, &connection, |_| {}, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -94,7 +94,8 @@ pub fn examine_request(head: &Parts) -> Result<RequestFacts, ErrorReason> {
             Meaning::Ordinary => {}
             Meaning::Known(field) => facts.note(field, value)?,
             Meaning::Claim => facts.claims.push(name.clone()),
-            Meaning::Odd => facts.odd.push(name.clone()),
+            // They never stay among the others: see `private`.
+            Meaning::Private | Meaning::Odd => facts.odd.push(name.clone()),
         }
     }
     facts.conclude(head)?;

@@ -31,8 +31,9 @@ fn a_server_that_refuses_the_connection_gives_way_to_the_next() {
 fn no_server_is_asked_twice_and_no_more_than_allowed() {
     for (retries, status, asked) in [(0, 502, 1), (1, 502, 2), (2, 503, 3), (9, 503, 3)] {
         let addresses = (0..3).map(|_| Origin::nobody()).collect();
-        let site =
-            Setup::with_addresses(ForwardingMethod::Http, addresses).change(|port| port.retries = retries).start();
+        let site = Setup::with_addresses(ForwardingMethod::Http, addresses)
+            .change(|port| port.policy.retries = retries)
+            .start();
         let answer = site.client().get("/");
         assert_eq!((answer.status, answer.reason()), (status, Some("connect-refused")), "{retries} retries");
         let failed: Vec<u64> = (0..3).map(|index| site.server(index).failed).collect();
@@ -53,7 +54,7 @@ fn a_connection_that_takes_too_long() {
     let site = Setup::with_addresses(ForwardingMethod::Http, vec![address])
         .change(|port| {
             port.timeouts.connect = Duration::from_millis(100);
-            port.retries = 0;
+            port.policy.retries = 0;
         })
         .start();
     let answer = site.client().get("/");
@@ -62,7 +63,7 @@ fn a_connection_that_takes_too_long() {
     let site = Setup::with_addresses(ForwardingMethod::Http, vec![address, other.address()])
         .change(|port| {
             port.timeouts.connect = Duration::from_millis(100);
-            port.retries = 0;
+            port.policy.retries = 0;
         })
         .start();
     let answers: Vec<u16> = (0..2).map(|_| site.client().get("/").status).collect();
@@ -120,7 +121,14 @@ fn all_down_can_mean_to_try_them_all_the_same() {
 #[test]
 fn a_rule_without_servers_refuses() {
     let origin = Origin::named("x");
-    let rule = Rule { name: Name::new("closed").unwrap(), kind: RuleType::True, priority: 1, servers: Vec::new() };
+    let rule = Rule {
+        name: Name::new("closed").unwrap(),
+        kind: RuleType::True,
+        priority: 1,
+        servers: Vec::new(),
+        over_affinity: false,
+        group: None,
+    };
     let site = Setup::http(&[&origin]).change(|port| port.rules.push(rule)).start();
     let answer = site.client().get("/");
     assert_eq!((answer.status, answer.reason()), (503, Some("refused-by-rule")));
@@ -174,7 +182,7 @@ fn an_idempotent_request_survives_its_server() {
         })
     };
     let (first, second) = (mortal(), mortal());
-    let site = Setup::http(&[&first, &second]).change(|port| port.retries = 1).start();
+    let site = Setup::http(&[&first, &second]).change(|port| port.policy.retries = 1).start();
     let answer = site.client().get("/");
     assert_eq!((answer.status, answer.reason()), (503, Some("server-closed")), "both died: the port answers");
     assert_eq!((first.connections(), second.connections()), (1, 1));

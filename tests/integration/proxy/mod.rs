@@ -15,6 +15,8 @@ mod operations;
 mod parking;
 mod proxy_protocol_in;
 mod proxy_protocol_out;
+mod routes;
+mod sessions;
 mod takeover;
 mod tcp;
 mod tunnels;

@@ -8,8 +8,8 @@ use tsuji::accesslog::{Lines, unpack};
 use tsuji::datapath::listen;
 use tsuji::datapath::proxy::{Order, ProxyReading, Shared, Worker};
 use tsuji::executor::{
-    AffinityTable, ForwardingTable, Lane, PortCounters, PortPlan, PortReading, PortTable, ServerCounters, ServerPlan,
-    ServerReading,
+    AffinityTable, CookieKey, ForwardingTable, Lane, PortCounters, PortPlan, PortReading, PortTable, ServerCounters,
+    ServerPlan, ServerReading,
 };
 use tsuji::message::{ErrorReason, SorrySite};
 use tsuji::model::*;
@@ -255,6 +255,7 @@ impl Site {
             sorry: &Arc::new(sorry),
             accesslog: settings.accesslog.as_ref().map(|_| AccessLogId(7)),
             counters: &self.port_counters,
+            cookie_key: &CookieKey::new(&[7; 32]),
             previous: None,
         })
     }
@@ -284,6 +285,7 @@ fn server(name: char, address: SocketAddr) -> Server {
         state: AdministrativeState::Up,
         advisorrequest: String::new(),
         advisorresponse: Vec::new(),
+        proxied: ProxiedServer::default(),
     }
 }
 
@@ -309,7 +311,7 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
             stale: long,
             pool: long,
         },
-        retries: 2,
+        policy: Policy::preset(),
         maxconnections: 0,
         sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() },
         trusted: Vec::new(),
@@ -320,6 +322,11 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
         accesslog: None,
         poolsize: 64,
         packets: PacketSettings::DEFAULT,
+        excluded_methods: Vec::new(),
+        follows: None,
+        monitor: false,
+        groups: Vec::new(),
+        routes: Vec::new(),
         servers,
         rules: Vec::new(),
     }

@@ -1,0 +1,139 @@
+//! What routes do to a request's address: other paths for servers, other addresses for clients.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Response, StatusCode, Uri};
+
+use super::path::canonical_path;
+use crate::model::{Redirect, Route, UriPattern};
+
+/// The target that the server gets instead, where the route rewrites: the new prefix in place of the matched one, or the new
+/// path in place of the whole. The query stays.
+pub fn rewrite_path(route: &Route, uri: &Uri) -> Option<Uri> {
+    let new = route.rewrite.as_deref()?;
+    let rest = rest_of(route, uri);
+    let mut target = match rest {
+        Some(rest) => format!("{}{rest}", new.strip_suffix('/').unwrap_or(new)),
+        None => new.to_owned(),
+    };
+    if target.is_empty() {
+        target.push('/');
+    }
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    PathAndQuery::try_from(target).ok().map(Uri::from)
+}
+
+/// What of the path is behind the matched prefix, as the client wrote it where it is written plainly; `None`: the route
+/// matches whole paths.
+fn rest_of(route: &Route, uri: &Uri) -> Option<String> {
+    let canonical = canonical_path(uri.path());
+    let fits = route.uris.iter().filter_map(|pattern| Some((pattern.fit(&canonical)?, pattern)));
+    let pattern = fits.max_by_key(|(fit, _)| *fit).map(|(_, pattern)| pattern);
+    match pattern {
+        Some(UriPattern::Prefix(prefix)) => {
+            let rest = uri.path().strip_prefix(prefix.as_str()).filter(|_| !uri.path().contains("/."));
+            Some(rest.map_or_else(
+                || pattern.map(|pattern| pattern.rest(&canonical)).unwrap_or_default().to_owned(),
+                str::to_owned,
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The answer that sends a client to another address. `host` is what the request names.
+pub fn redirect_to(redirect: &Redirect, route: &Route, (host, uri): (&str, &Uri)) -> Response<Bytes> {
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let rest = rest_of(route, uri).unwrap_or_default();
+    let location =
+        fill(&redirect.location, &[("{host}", host), ("{path}", uri.path()), ("{rest}", &rest), ("{query}", &query)]);
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::from_u16(redirect.status).unwrap_or(StatusCode::FOUND);
+    let headers = response.headers_mut();
+    // All parts are those of a head that was read as HTTP, so this is a value; if it were not, the root is no wrong place.
+    let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
+    headers.insert(LOCATION, location);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    if !matches!(redirect.status, 301 | 308) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// One pass, so that what is put in is never looked at again.
+fn fill(template: &str, parts: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(template.len() + 64);
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        let (before, behind) = rest.split_at(at);
+        filled.push_str(before);
+        match parts.iter().find(|(word, _)| behind.starts_with(word)) {
+            Some((word, value)) => {
+                filled.push_str(value);
+                rest = behind.get(word.len()..).unwrap_or_default();
+            }
+            None => {
+                filled.push('{');
+                rest = behind.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Destination, Name};
+
+    fn route(uri: &str, rewrite: &str) -> Route {
+        Route {
+            name: Name::new("r").unwrap(),
+            hosts: Vec::new(),
+            uris: vec![uri.parse().unwrap()],
+            to: Destination::Group(None),
+            cookie: None,
+            url_identifier: None,
+            rewrite: Some(rewrite.to_owned()),
+        }
+    }
+
+    #[test]
+    fn paths_for_servers() {
+        let cases = [
+            ("/old/*", "/new", "/old/a/b?c=d", "/new/a/b?c=d"),
+            ("/old/*", "/new/", "/old/a", "/new/a"),
+            ("/old/*", "/", "/old", "/"),
+            ("/old/*", "/", "/old/x", "/x"),
+            ("/old/*", "/new", "/old", "/new"),
+            ("/old/*", "/new", "/old/a%2Fb;v=1", "/new/a%2Fb;v=1"),
+            ("/old/*", "/new", "/x/../old/../old/a", "/new/a"),
+            ("/old/*", "/new", "/%6fld/a", "/new/a"),
+            ("/login", "/auth/start", "/login?x=1", "/auth/start?x=1"),
+        ];
+        for (uri, rewrite, target, expected) in cases {
+            let rewritten = rewrite_path(&route(uri, rewrite), &target.parse().unwrap()).unwrap();
+            assert_eq!(rewritten.to_string(), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn addresses_for_clients() {
+        let cases = [
+            ("https://{host}{path}{query}", "/a?b={host}", "https://shop.example/a?b={host}"),
+            ("https://new.example/app{rest}", "/old/x", "https://new.example/app/x"),
+            ("/moved", "/old/x?y", "/moved"),
+        ];
+        for (location, target, expected) in cases {
+            let redirect = Redirect { location: location.to_owned(), status: 301 };
+            let uri: Uri = target.parse().unwrap();
+            let response = redirect_to(&redirect, &route("/old/*", "/"), ("shop.example", &uri));
+            assert_eq!((response.status().as_u16(), response.headers()[LOCATION].to_str().unwrap()), (301, expected));
+        }
+    }
+}
