@@ -30,6 +30,15 @@ pub enum ReadSorryError {
 /// Reads what `settings` name: a file, a directory with all below it, or nothing for the built-in page. Hidden files
 /// (`.git`, `.swp`) stay out, and so does what a link reaches outside. Blocks on the disk.
 pub fn read_sorry_site(settings: &SorryPage) -> Result<SorrySite, ReadSorryError> {
+    let site = read_pages(settings)?;
+    let Some(directory) = &settings.errors else { return Ok(site) };
+    let root = fs::canonicalize(directory).map_err(|source| io_error(directory, source))?;
+    let mut reading = Reading { files: Vec::new(), bytes: 0, root: root.clone() };
+    reading.directory(&root, "", MAX_DEPTH)?;
+    site.with_errors(reading.files, settings).map_err(|source| site_error(directory, source))
+}
+
+fn read_pages(settings: &SorryPage) -> Result<SorrySite, ReadSorryError> {
     let Some(path) = &settings.path else {
         return SorrySite::built_in(settings).map_err(|source| site_error(Path::new("built-in"), source));
     };
@@ -135,6 +144,7 @@ mod tests {
     fn read(path: &Path) -> Result<SorrySite, ReadSorryError> {
         read_sorry_site(&SorryPage {
             path: Some(path.to_owned()),
+            errors: None,
             status: 503,
             retry_after: 30,
             cache_control: "no-store".to_owned(),
@@ -178,7 +188,8 @@ mod tests {
 
     #[test]
     fn nothing_configured_is_the_built_in_page() {
-        let settings = SorryPage { path: None, status: 503, retry_after: 0, cache_control: String::new() };
+        let settings =
+            SorryPage { path: None, errors: None, status: 503, retry_after: 0, cache_control: String::new() };
         assert!(read_sorry_site(&settings).is_ok());
     }
 

@@ -130,10 +130,12 @@ impl Dispatcher {
                     Some(known) => {
                         let was = known.server.state;
                         known.reconfigure(server, now);
-                        self.state_changed(id, was);
+                        self.state_changed(id, was, now);
                     }
                     None => {
                         self.servers.insert(id, ServerState::new(id, key, port, server.clone(), self.lanes, now));
+                        // Nothing is known of a port's first servers, so all of them begin alike.
+                        self.begin_ramp(id, now);
                     }
                 }
                 id
@@ -172,7 +174,7 @@ impl Dispatcher {
     }
 
     /// What an operator took out is taken out at once; the table that says so follows in the same turn.
-    fn state_changed(&mut self, id: ServerId, was: AdministrativeState) {
+    fn state_changed(&mut self, id: ServerId, was: AdministrativeState, now: Instant) {
         let Some(server) = self.servers.get(&id) else { return };
         let is = server.server.state;
         if is == was {
@@ -183,6 +185,9 @@ impl Dispatcher {
         if is == AdministrativeState::Down {
             self.forget_affinity(id);
             self.cuts.push(id);
+        }
+        if was == AdministrativeState::Down && is == AdministrativeState::Up {
+            self.begin_ramp(id, now);
         }
     }
 

@@ -15,6 +15,7 @@ mod event;
 mod explain;
 mod identity;
 mod publish;
+mod ramp;
 mod report;
 mod resolve;
 mod site;

@@ -48,7 +48,7 @@ impl Dispatcher {
                 id: state.id,
                 server: &state.server,
                 address: state.address,
-                weight: state.weight,
+                weight: state.ramped.unwrap_or(state.weight),
                 health: state.health.clone(),
                 standing: state.standing,
                 counters: &state.counters,

@@ -46,6 +46,9 @@ pub(super) struct ServerState {
     pub complained: bool,
     /// What advisors say.
     pub advised: Health,
+    /// Since when it is on its slow start, and the weight that it has meanwhile.
+    pub ramp: Option<Instant>,
+    pub ramped: Option<Weight>,
     /// Why packets cannot be forwarded to it, whatever advisors say (`mac` ports).
     pub unreached: Option<DownReason>,
     /// The port that its port follows, while that one has no usable server.
@@ -87,6 +90,8 @@ impl ServerState {
             lookup,
             complained: false,
             advised: Health::Unknown,
+            ramp: None,
+            ramped: None,
             unreached: None,
             forsaken: None,
             health: Health::Unknown,

@@ -100,10 +100,14 @@ impl Dispatcher {
             server.since = now;
         }
         let port = server.port;
+        let comes_back = before.is_down() && !server.health.is_down();
         let notice = health_notice(server, &before);
         self.actions.extend(notice.map(Action::Notice));
         self.dirty.insert(port);
         self.judge(port, now);
+        if comes_back {
+            self.begin_ramp(id, now);
+        }
     }
 
     /// What the verdicts amount to once the velocity limit and fail-open have had their say.

@@ -18,6 +18,7 @@ impl Dispatcher {
         for server in self.servers.values_mut() {
             server.measure_rates(seconds);
         }
+        self.ramp_up(now);
         self.measured = now;
         self.measure_at = now + RATE_INTERVAL;
     }
@@ -77,6 +78,7 @@ impl ServerState {
         let reading = self.counters.read();
         let (new, bytes) = (reading.begun.saturating_sub(self.begun), reading.bytes_in + reading.bytes_out);
         self.counters.set_rate((new as f64 / seconds).round() as u64);
+        self.counters.age_bytes();
         self.bytes_per_second = bytes.saturating_sub(self.bytes) as f64 / seconds;
         (self.begun, self.bytes) = (reading.begun, bytes);
     }

@@ -361,10 +361,8 @@ impl<'a> Search<'a> {
         // A mark is what a few requests found, not a verdict: before the client gets nothing, it is set aside.
         let unmarked = Search { minds_marks: false, busy: Cell::new(false), ..*self };
         let everybody = self.group.all.ring.places().iter().chain(&self.group.backups).copied();
-        let marked = match unmarked.turn {
-            Turn::Take => self.group.all.ring.take(|index| unmarked.is_usable(index)),
-            Turn::Peek => self.group.all.ring.peek(|index| unmarked.is_usable(index)),
-        };
+        // The ring has moved on already, when it was asked in vain.
+        let marked = self.group.all.ring.peek(|index| unmarked.is_usable(index));
         let marked = marked.or_else(|| everybody.into_iter().find(|&index| unmarked.is_usable(index)));
         if let Some((index, server)) = marked.and_then(|index| Some((index, self.port.server(index)?))) {
             narrator.step(Step::MarkedChose(server));

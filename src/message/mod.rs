@@ -9,6 +9,7 @@
 mod authority;
 mod client_address;
 pub mod codec;
+mod edit;
 pub mod forwarded;
 pub mod framing;
 pub mod hop;
@@ -31,6 +32,7 @@ pub mod upgrade;
 
 pub use authority::Authority;
 pub use client_address::client_address;
+pub use edit::edit_fields;
 pub use forwarded::{ClientView, ConnectionFacts, Introduction, Proto, introduce};
 pub use framing::{
     Body, RequestFacts, ResponseFacts, ResponseFault, ResponseLength, examine_request, examine_response,

@@ -100,6 +100,8 @@ mod tests {
             cookie: None,
             url_identifier: None,
             rewrite: Some(rewrite.to_owned()),
+            request_edits: Vec::new(),
+            response_edits: Vec::new(),
         }
     }
 

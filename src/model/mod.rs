@@ -7,6 +7,7 @@
 mod advisor;
 mod cluster;
 mod content;
+mod header_edit;
 mod id;
 mod limits;
 mod name;
@@ -22,6 +23,7 @@ mod state;
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
 pub use cluster::{Claim, Cluster, Proportions, ProportionsNotWhole, Unserved};
 pub use content::{ContentFault, ContentPattern, Subject};
+pub use header_edit::{HeaderEdit, HeaderEditFault};
 pub use id::{AccessLogId, PortId, ServerId};
 pub use limits::{
     MAX_CLUSTERS, MAX_GROUPS_PER_PORT, MAX_NAME, MAX_PORT_RANGES, MAX_PORTS, MAX_ROUTE_PATTERNS, MAX_ROUTES_PER_PORT,

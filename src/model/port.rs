@@ -8,7 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    Claim, Group, Name, OutOfRange, Policy, PortNumber, Route, Rule, Server, StickyMask, Unserved, WeightBound,
+    Claim, Group, HeaderEdit, Name, OutOfRange, Policy, PortNumber, Route, Rule, Server, StickyMask, Unserved,
+    WeightBound,
 };
 
 /// One port of one cluster.
@@ -47,6 +48,10 @@ pub struct Port {
     pub packets: PacketSettings,
     /// Methods that are answered with 405 (http), as they are written in requests.
     pub excluded_methods: Vec<String>,
+    /// Changes to requests for servers (http).
+    pub request_edits: Vec<HeaderEdit>,
+    /// Changes to servers' responses (http).
+    pub response_edits: Vec<HeaderEdit>,
     /// The port of the same cluster whose servers' state decides whether this one is served.
     pub follows: Option<PortNumber>,
     /// Its servers are probed, and nothing is served there.
@@ -260,6 +265,9 @@ pub struct SorryPage {
     /// A file sent for every URL, or a directory whose files are sent as themselves and its `index.html` for
     /// every other URL. `None`: a short built-in page.
     pub path: Option<PathBuf>,
+    /// A directory with pages for errors of our own: `no-route.html` by reason, `404.html` by status, `4xx.html`, `5xx.html`.
+    /// `None`: short texts.
+    pub errors: Option<PathBuf>,
     /// Status of the page, 503 by default. Pictures and style sheets of a directory are sent with 200.
     pub status: u16,
     /// Seconds in `Retry-After`; 0: no such header.

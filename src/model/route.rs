@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use super::Name;
+use super::{HeaderEdit, Name};
 
 /// Hosts and paths, and what becomes of requests for them.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +21,10 @@ pub struct Route {
     pub url_identifier: Option<String>,
     /// What takes the place of the matched prefix (of a path pattern `/prefix/*`), or of the whole path.
     pub rewrite: Option<String>,
+    /// Changes to requests for servers, after those of the port.
+    pub request_edits: Vec<HeaderEdit>,
+    /// Changes to servers' responses, after those of the port.
+    pub response_edits: Vec<HeaderEdit>,
 }
 
 /// Where a route leads.
@@ -242,6 +246,8 @@ mod tests {
             cookie: None,
             url_identifier: None,
             rewrite: None,
+            request_edits: Vec::new(),
+            response_edits: Vec::new(),
         }
     }
 

@@ -107,6 +107,7 @@ impl DownReason {
 impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Followed(port) => write!(f, "port {port}, which its own follows, has no usable server"),
             Self::Unreachable(detail) | Self::Tls(detail) => write!(f, "{} ({detail})", self.word()),
             _ => f.write_str(self.word()),
         }

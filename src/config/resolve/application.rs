@@ -1,8 +1,8 @@
 //! Groups and routes: that what they name is there, and that each server has one group.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::port::Surroundings;
+use super::port::{Surroundings, edits};
 use super::{Check, View, called, policy};
 use crate::config::fault::{proposal, quoted};
 use crate::config::object::{Key, Path};
@@ -15,7 +15,7 @@ use crate::model::{
 impl Check {
     pub(super) fn groups(&mut self, port: &Surroundings<'_>, servers: &[Server], view: View<'_>) -> Vec<Group> {
         self.at_most(port, view, Kind::Group, MAX_GROUPS_PER_PORT);
-        let known: HashSet<&str> = view.named(Kind::Server).map(|(name, _)| name.as_str()).collect();
+        let known: BTreeSet<&str> = view.named(Kind::Server).map(|(name, _)| name.as_str()).collect();
         let mut owners: HashMap<&str, &Name> = HashMap::new();
         let mut groups = Vec::new();
         for (name, group) in view.named(Kind::Group) {
@@ -94,6 +94,8 @@ impl Check {
             cookie: text("cookiename").filter(|name| !name.is_empty()),
             url_identifier: text("urlidentifier"),
             rewrite,
+            request_edits: edits(view, "requestheaders"),
+            response_edits: edits(view, "responseheaders"),
         })
     }
 

@@ -48,6 +48,7 @@ impl Check {
         let cluster =
             Cluster { name: name.clone(), address: shown, proportions: proportions(view), claim, unserved, ports };
         self.cross_ports(&cluster, view);
+        self.followed_ports(&cluster, view);
         address.map(|_| cluster)
     }
 

@@ -5,9 +5,11 @@
 mod advisor;
 mod advisor_warnings;
 mod application;
+mod application_checks;
 mod cluster;
 mod cross_port;
 mod defaults;
+mod follows;
 mod packets;
 mod policy;
 mod port;
@@ -51,6 +53,7 @@ impl Document {
         };
         check.metrics_beside_ports(&config, view.single(Kind::Metrics));
         check.packets(&config, view);
+        check.applications(&config, view);
         check.warnings.extend(self.notes.iter().cloned());
         check.warn(view, &config);
         let warnings = check.warnings.into_list();

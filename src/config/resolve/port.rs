@@ -9,8 +9,8 @@ use crate::config::edit::default_staletimeout;
 use crate::config::object::{Key, Label, Path};
 use crate::config::value::Value;
 use crate::model::{
-    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, OnDown, PacketSettings, Port, PortNumber,
-    ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
+    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, HeaderEdit, OnDown, PacketSettings, Port,
+    PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -57,6 +57,8 @@ impl Check {
             poolsize: view.count("poolsize"),
             packets: PacketSettings { lastport, ..packets(view) },
             excluded_methods: view.list("excludemethods").into_iter().map(str::to_owned).collect(),
+            request_edits: edits(view, "requestheaders"),
+            response_edits: edits(view, "responseheaders"),
             follows: follows(view),
             monitor: view.flag("monitor"),
             servers,
@@ -84,6 +86,7 @@ impl Check {
     fn sorry(&mut self, path: &Path, view: View<'_>) -> SorryPage {
         SorryPage {
             path: self.file_path(path, "sorrypage", view),
+            errors: self.file_path(path, "errorpages", view),
             status: u16::try_from(view.whole("sorrystatus")).unwrap_or(503),
             retry_after: view.count("retryafter"),
             cache_control: view.text("sorrycache").to_owned(),
@@ -155,6 +158,11 @@ pub(super) fn crossport(view: View<'_>) -> Option<PortNumber> {
         Some(Value::Whole(number)) => PortNumber::new(*number).ok(),
         _ => None,
     }
+}
+
+/// Changes to fields of heads.
+pub(super) fn edits(view: View<'_>, word: &str) -> Vec<HeaderEdit> {
+    view.list(word).into_iter().filter_map(|edit| edit.parse().ok()).collect()
 }
 
 /// The port whose servers this one depends on.

@@ -63,7 +63,9 @@ impl Check {
     /// Another true rule after a true rule is the usual sorry rule; anything else there was probably meant to come before.
     fn warn_of_hidden(&mut self, seen: Seen<'_>) {
         let mut rules = seen.port.rules.iter();
-        let Some(always) = rules.by_ref().find(|rule| rule.kind == RuleType::True) else { return };
+        let Some(always) = rules.by_ref().find(|rule| rule.kind == RuleType::True && rule.group.is_none()) else {
+            return;
+        };
         for rule in rules {
             if always.servers.is_empty() {
                 let message = format!(

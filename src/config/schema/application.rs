@@ -61,6 +61,18 @@ pub(super) static ROUTE: ObjectSchema = ObjectSchema {
             Text(""),
             "where clients are sent instead of to a server: a URL with {host}, {path}, {rest} and {query} put in",
         ),
+        Keyword::new(
+            "requestheaders",
+            ValueKind::HeaderEdits,
+            List(&[]),
+            "changes to the fields of requests for servers, after those of the port",
+        ),
+        Keyword::new(
+            "responseheaders",
+            ValueKind::HeaderEdits,
+            List(&[]),
+            "changes to the fields of servers' responses, after those of the port",
+        ),
         Keyword::new("redirectstatus", whole(301, 308), Whole(302), "301, 302, 303, 307 or 308"),
     ],
     children: &[],

@@ -53,7 +53,7 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
     children: &[Kind::Server, Kind::Group, Kind::Route, Kind::Rule],
 };
 
-static PORT_KEYWORDS: [Keyword; 38 + POLICY_KEYWORDS] = with_policy(
+static PORT_KEYWORDS: [Keyword; 41 + POLICY_KEYWORDS] = with_policy(
     [
         Keyword::new(
             "number",
@@ -240,6 +240,27 @@ static PORT_KEYWORDS: [Keyword; 38 + POLICY_KEYWORDS] = with_policy(
             "TCP segments of unknown connections go to the consistent hash's server; no: they are discarded",
         )
         .mac_only(),
+        Keyword::new(
+            "errorpages",
+            ValueKind::Path,
+            Text(""),
+            "directory with pages for errors of our own: no-route.html by reason, 404.html by status, 4xx.html, 5xx.html",
+        )
+        .http_only(),
+        Keyword::new(
+            "requestheaders",
+            ValueKind::HeaderEdits,
+            List(&[]),
+            "changes to the fields of requests for servers",
+        )
+        .http_only(),
+        Keyword::new(
+            "responseheaders",
+            ValueKind::HeaderEdits,
+            List(&[]),
+            "changes to the fields of servers' responses",
+        )
+        .http_only(),
         Keyword::new(
             "excludemethods",
             ValueKind::Methods,

@@ -7,7 +7,7 @@ use crate::config::Refusal;
 use crate::config::fault::{nearest, quoted};
 use crate::config::value::{UNLIMITED, Value};
 use crate::config::words::quote;
-use crate::model::{ContentPattern, HostPattern, Name, Network, Proportions, UriPattern};
+use crate::model::{ContentPattern, HeaderEdit, HostPattern, Name, Network, Proportions, UriPattern};
 
 use super::host::is_host_name;
 
@@ -89,6 +89,8 @@ pub enum ValueKind {
     Uris,
     /// HTTP methods.
     Methods,
+    /// Changes to fields of heads.
+    HeaderEdits,
     /// A name of a cookie, or empty.
     CookieName,
     /// A server's part of a session id, or empty.
@@ -116,6 +118,7 @@ impl ValueKind {
                 | Self::Hosts
                 | Self::Uris
                 | Self::Methods
+                | Self::HeaderEdits
         )
     }
 
@@ -159,6 +162,9 @@ impl ValueKind {
             Self::Interfaces => "a list of names of network interfaces such as eth0",
             Self::Hosts => "a list of hosts such as www.example.com, *.example.com:8443 or *",
             Self::Uris => "a list of paths such as /exact, /prefix/* or *.jsp (a `+` is written %2B)",
+            Self::HeaderEdits => {
+                "a list of `set NAME: VALUE`, `add NAME: VALUE` and `remove NAME`, without `+` and not of fields that say how a message is carried"
+            }
             Self::Methods => "a list of methods such as PUT",
             Self::CookieName => "a name of letters, digits and !#$%&'*-.^_`|~",
             Self::CloneId => "letters and digits, also `_`, `-`, `.`, as session ids carry them",
@@ -280,6 +286,7 @@ impl ValueKind {
             Self::Interfaces => is_interface(item).then(|| item.to_owned()),
             Self::Hosts => item.parse::<HostPattern>().ok().map(|host| host.to_string()),
             Self::Uris => item.parse::<UriPattern>().ok().map(|uri| uri.to_string()),
+            Self::HeaderEdits => item.parse::<HeaderEdit>().ok().map(|edit| edit.to_string()),
             Self::Methods => is_method(item).then(|| item.to_owned()),
             _ => Name::new(item).ok().map(|name| name.as_str().to_owned()),
         }

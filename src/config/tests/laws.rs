@@ -36,6 +36,9 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
             select(vec!["\"\"", "*", "WWW.example.com:80+*.example.org"]).prop_map(str::to_owned).boxed()
         }
         ValueKind::Uris => select(vec!["\"\"", "/*", "/shop/*+*.jsp+/login"]).prop_map(str::to_owned).boxed(),
+        ValueKind::HeaderEdits => {
+            select(vec!["\"\"", "\"set X-Env: prod\"", "\"remove Server+add a: b\""]).prop_map(str::to_owned).boxed()
+        }
         ValueKind::Methods => select(vec!["\"\"", "PUT", "PUT+DELETE"]).prop_map(str::to_owned).boxed(),
         ValueKind::CookieName | ValueKind::CloneId => "[A-Za-z0-9_.-]{1,12}".boxed(),
         ValueKind::Pattern => select(vec!["uri=/a/*", "\"(method=GET)&!(uri=*.gif)\""]).prop_map(str::to_owned).boxed(),

@@ -1,5 +1,6 @@
 //! Stories and laws of the whole room.
 
+mod applications;
 mod change;
 mod files;
 mod laws;

@@ -341,6 +341,7 @@ fn sample(told: &str) -> Option<&'static str> {
         _ if told.contains("an hour or an address") => "6",
         _ if told.contains("networks") => "10.0.0.0/8",
         _ if told.contains("list of paths") => "/x",
+        _ if told.contains("set NAME: VALUE") => "'remove x'",
         _ if told.contains("list of methods") => "PUT",
         _ if told.contains("pattern such as") => "uri=/x",
         _ if told.contains("from ") => {

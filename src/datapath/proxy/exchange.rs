@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::executor::{Event, GroupIndex, Queue, Refusal, Replay, RequestView, RouteEntry, Routed, Situation, Turn};
 use crate::message::{
     Body, ClientView, ErrorReason, Introduction, PrivateFields, Proto, RequestFacts, Upgrade, client_address,
-    examine_request, is_idempotent, prepare_request, redirect_to, rewrite_path, take_private,
+    edit_fields, examine_request, is_idempotent, prepare_request, redirect_to, rewrite_path, take_private,
 };
 use crate::model::{Compat, Policy, ServerId};
 
@@ -181,6 +181,9 @@ impl Exchange {
     }
 
     pub fn route(&self) -> Option<&RouteEntry> {
+        if self.port.routes.is_empty() {
+            return None;
+        }
         match self.routed() {
             Routed::Group(_, route) => route,
             Routed::Redirect(..) | Routed::Nowhere => None,
@@ -212,19 +215,26 @@ impl Exchange {
 
     /// What the route alone has to say: an answer, or another path for the server.
     fn go_by_route(&mut self) -> Option<Box<Own>> {
+        if !self.port.settings.request_edits.is_empty() {
+            edit_fields(&mut self.head.headers, &self.port.settings.request_edits);
+        }
         if self.port.routes.is_empty() {
             return None;
         }
-        let rewritten = match self.routed() {
+        let (rewritten, edits) = match self.routed() {
             Routed::Nowhere => return Some(self.failed(ErrorReason::NoRoute)),
             Routed::Redirect(route, redirect) => {
                 let view = self.view();
                 let response = redirect_to(redirect, route.settings(), (&view.host(0).0, view.uri));
                 return Some(Box::new(Own { reason: None, response }));
             }
-            Routed::Group(_, Some(route)) => rewrite_path(route.settings(), &self.head.uri),
-            Routed::Group(_, None) => None,
+            Routed::Group(_, Some(route)) => {
+                let (settings, uri) = (route.settings(), &self.head.uri);
+                (rewrite_path(settings, uri), settings.request_edits.clone())
+            }
+            Routed::Group(_, None) => return None,
         };
+        edit_fields(&mut self.head.headers, &edits);
         if let Some(uri) = rewritten {
             self.original = Some(Box::new(std::mem::replace(&mut self.head.uri, uri)));
         }
@@ -335,7 +345,7 @@ impl Exchange {
     }
 
     pub fn failed(&self, reason: ErrorReason) -> Box<Own> {
-        Box::new(Own { reason: Some(reason), response: reason.answer(&self.head.method) })
+        Box::new(Own { reason: Some(reason), response: self.port.sorry.error(reason, &self.head.method) })
     }
 }
 

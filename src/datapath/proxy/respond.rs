@@ -14,7 +14,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::executor::{Event, GroupTable, NotTaken, Phase};
-use crate::message::{ErrorReason, Proto, examine_response, strip_response, take_private};
+use crate::message::{ErrorReason, Proto, edit_fields, examine_response, strip_response, take_private};
 
 use super::answer;
 use super::client::{Client, Wait};
@@ -43,7 +43,7 @@ pub(super) fn refuse(
     reason: ErrorReason,
 ) -> Response<ResponseBody> {
     tracing::debug!(port = %port.key, peer = %front.client.peer(), %reason, "request refused");
-    let (lane, response) = (front.client.local.lane, reason.answer(method));
+    let (lane, response) = (front.client.local.lane, port.sorry.error(reason, method));
     port.counters.count_reason(lane, reason.index());
     port.counters.count_code(lane, response.status().as_u16());
     log_own(&front.client, Some(reason), &response);
@@ -101,6 +101,7 @@ impl Exchange {
         self.port.counters.count_code(self.local().lane, head.status.as_u16());
         self.front.client.log_response(head.status.as_u16(), now);
         strip_response(&mut head.headers, &facts);
+        self.edit_response(&mut head);
         head.version = Version::HTTP_11;
         let request_fields = std::mem::take(&mut self.head.headers);
         self.local().spare.borrow_mut().recycle(request_fields);
@@ -121,6 +122,13 @@ impl Exchange {
         let reusable = facts.keeps_alive();
         let running = Running { front, upstream, tally, upload, started: self.started, reusable };
         Ok(Response::from_parts(head, running.into_body(now)))
+    }
+
+    fn edit_response(&self, head: &mut Parts) {
+        edit_fields(&mut head.headers, &self.port.settings.response_edits);
+        if let Some(route) = self.route() {
+            edit_fields(&mut head.headers, &route.settings().response_edits);
+        }
     }
 
     /// What the response tells of its session, and what we tell the client of its server.

@@ -168,7 +168,7 @@ fn port(servers: Vec<Server>) -> Port {
         },
         policy: Policy::preset(),
         maxconnections: 0,
-        sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: String::new() },
+        sorry: SorryPage { path: None, errors: None, status: 503, retry_after: 30, cache_control: String::new() },
         trusted: Vec::new(),
         proxyprotocol: false,
         sendproxy: None,
@@ -178,6 +178,8 @@ fn port(servers: Vec<Server>) -> Port {
         poolsize: 1,
         packets: PacketSettings::DEFAULT,
         excluded_methods: Vec::new(),
+        request_edits: Vec::new(),
+        response_edits: Vec::new(),
         follows: None,
         monitor: false,
         groups: Vec::new(),
@@ -389,3 +391,5 @@ fn a_session_asks_the_shared_table_once_and_obeys_the_operator() {
     assert!(matches!(next(&site), Decision::Forward { server: ServerIndex(1), .. }));
     assert_eq!(next(&site), to(1));
 }
+
+mod balances;

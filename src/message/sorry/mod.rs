@@ -35,6 +35,8 @@ pub struct SorrySite {
     files: HashMap<Box<[u8]>, Content>,
     /// Bytes of the longest key; a longer path names none of them.
     longest_path: usize,
+    /// Pages for errors, by reason, status or class.
+    errors: HashMap<Box<str>, Content>,
     status: StatusCode,
     retry_after: Option<HeaderValue>,
     cache_control: Option<HeaderValue>,
@@ -60,6 +62,10 @@ pub enum SorrySiteError {
     NoIndex,
     #[error("`{0}` is not a plain relative path")]
     Path(String),
+    #[error(
+        "`{0}` is a page for no error; names are those of a reason, a status from 400 to 599, 4xx or 5xx, with .html"
+    )]
+    NoSuchError(String),
     #[error("there are more than {MAX_SORRY_FILES} files")]
     TooManyFiles,
     #[error("the files have more than {MAX_SORRY_BYTES} bytes together")]
@@ -105,10 +111,50 @@ impl SorrySite {
             page,
             files: HashMap::new(),
             longest_path: 0,
+            errors: HashMap::new(),
             status: page_status(settings.status)?,
             retry_after: (settings.retry_after > 0).then(|| HeaderValue::from(settings.retry_after)),
             cache_control,
         })
+    }
+
+    /// With pages for errors, by their file names. Without a sorry page of its own, the one for its status is it.
+    pub fn with_errors(mut self, files: Vec<(String, Vec<u8>)>, settings: &SorryPage) -> Result<Self, SorrySiteError> {
+        check_bounds(&files)?;
+        for (name, bytes) in files {
+            let stem = name.strip_suffix(".html").filter(|stem| is_error(stem));
+            let stem = stem.ok_or_else(|| SorrySiteError::NoSuchError(name.clone()))?;
+            self.errors.insert(stem.into(), Content::new(&name, bytes));
+        }
+        if settings.path.is_none()
+            && let Some(page) = self.error_page(ErrorReason::NoServer)
+        {
+            self.page = page.clone();
+        }
+        Ok(self)
+    }
+
+    /// The answer to a request that failed for `reason` and is not one for the sorry page.
+    pub fn error(&self, reason: ErrorReason, method: &Method) -> Response<Bytes> {
+        let mut response = reason.answer(method);
+        if let Some(page) = self.error_page(reason) {
+            if method != Method::HEAD {
+                *response.body_mut() = page.bytes.clone();
+            }
+            response.headers_mut().insert(CONTENT_TYPE, page.content_type.clone());
+            response.headers_mut().insert(CONTENT_LENGTH, page.length.clone());
+        }
+        response
+    }
+
+    /// By reason, else by status, else by class.
+    fn error_page(&self, reason: ErrorReason) -> Option<&Content> {
+        if self.errors.is_empty() {
+            return None;
+        }
+        let status = reason.status();
+        let class = if status.is_client_error() { "4xx" } else { "5xx" };
+        [reason.word(), status.as_str(), class].into_iter().find_map(|name| self.errors.get(name))
     }
 
     /// The answer to a request for `path` (as it stands in the request target, without the query) that failed for
@@ -163,6 +209,11 @@ impl Content {
         let (content_type, media) = content_type(name, &bytes);
         Self { length: HeaderValue::from(bytes.len()), bytes: bytes.into(), content_type, media }
     }
+}
+
+fn is_error(name: &str) -> bool {
+    let is_status = name.parse::<u16>().is_ok_and(|status| (400..600).contains(&status)) && name.len() == 3;
+    is_status || matches!(name, "4xx" | "5xx") || ErrorReason::ALL.iter().any(|reason| reason.word() == name)
 }
 
 fn check_bounds(files: &[(String, Vec<u8>)]) -> Result<(), SorrySiteError> {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn settings() -> SorryPage {
-    SorryPage { path: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() }
+    SorryPage { path: None, errors: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() }
 }
 
 fn site() -> SorrySite {

@@ -9,6 +9,7 @@ mod broken_servers;
 mod bulk;
 mod choosing;
 mod crowd;
+mod failover;
 mod identity;
 mod limits;
 mod operations;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use std::sync::Arc;
-use tsuji::message::ErrorReason;
+use tsuji::message::{ErrorReason, SorrySite};
 use tsuji::model::{
     ContentPattern, CookieAffinity, Destination, Group, HourRange, Name, Policy, Port, Redirect, Route, Rule, RuleType,
+    SorryPage,
 };
 
 use crate::support::client::{Answer, Client};
@@ -30,6 +31,8 @@ fn route(called: &str, hosts: &[&str], uris: &[&str], to: Destination) -> Route 
         cookie: None,
         url_identifier: None,
         rewrite: None,
+        request_edits: Vec::new(),
+        response_edits: Vec::new(),
     }
 }
 
@@ -218,4 +221,65 @@ fn cookies_are_not_asked_where_affinity_is_none() {
     let turns: String =
         (0..4).map(|_| ask(&mut client, "/", "x", "Cookie: JSESSIONID=0001:one\r\n").text().to_owned()).collect();
     assert!(turns.contains('b'), "{turns}");
+}
+
+#[test]
+fn fields_are_changed_on_their_way_in_and_out() {
+    let origin = Origin::new(|visit| {
+        while let Some(request) = visit.request() {
+            let length = request.len();
+            visit
+                .send(format!("HTTP/1.1 200 OK\r\nServer: x\r\nX-Old: 1\r\nContent-Length: {length}\r\n\r\n{request}"));
+        }
+    });
+    let edits = |edits: &[&str]| edits.iter().map(|edit| edit.parse().unwrap()).collect::<Vec<_>>();
+    let site = Setup::http(&[&origin])
+        .change(|port| {
+            port.request_edits = edits(&["set X-Env: prod", "remove X-Debug"]);
+            port.response_edits = edits(&["remove Server", "set Strict-Transport-Security: max-age=60"]);
+            let mut special = route("special", &[], &["/special/*"], Destination::Group(None));
+            special.request_edits = edits(&["add X-Env: special", "set Host: inner.example"]);
+            special.response_edits = edits(&["add X-Old: 2"]);
+            port.routes = vec![special];
+        })
+        .start();
+    let mut client = site.client();
+    let plain = ask(&mut client, "/", "x", "X-Env: mine\r\nX-Debug: 1\r\n");
+    assert!(plain.text().contains("x-env: prod\r\n") && !plain.text().contains("mine"), "{}", plain.text());
+    assert!(!plain.text().contains("x-debug"), "{}", plain.text());
+    assert_eq!((plain.field("server"), plain.field("strict-transport-security")), (None, Some("max-age=60")));
+    let special = ask(&mut client, "/special/", "x", "");
+    let text = special.text();
+    assert!(text.contains("x-env: prod\r\nx-env: special\r\n") && text.contains("host: inner.example\r\n"), "{text}");
+    assert_eq!(special.fields("x-old").collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[test]
+fn errors_of_ours_have_pages_by_reason_status_and_class() {
+    let pages = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), name.as_bytes().to_vec())).collect();
+    let files: Vec<(String, Vec<u8>)> = pages(&["no-route.html", "405.html", "5xx.html"]);
+    let site = Setup::with_addresses(tsuji::model::ForwardingMethod::Http, vec![Origin::nobody()])
+        .change(|port| {
+            port.groups = vec![group("cart", &["a"], |policy| policy.retries = 0)];
+            port.routes = vec![route("cart", &[], &["/cart/*"], to("cart"))];
+            port.excluded_methods = vec!["DELETE".to_owned()];
+        })
+        .sorry(|settings| SorrySite::built_in(settings).unwrap().with_errors(files, settings).unwrap())
+        .start();
+    let mut client = site.client();
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404, "no-route.html", "no-route"),
+        ("GET /cart HTTP/1.1\r\nHost: x\r\n\r\n", 503, "5xx.html", "connect-refused"),
+        ("DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", 405, "405.html", "method-excluded"),
+    ];
+    for (request, status, text, reason) in cases {
+        let answer = client.send(request).answer();
+        assert_eq!((answer.status, answer.text(), answer.reason()), (status, text, Some(reason)));
+        assert!(answer.field("content-type").unwrap().starts_with("text/html"));
+    }
+    let page = SorryPage { path: None, errors: None, status: 503, retry_after: 0, cache_control: String::new() };
+    for wrong in ["404.txt", "200.html", "no-such-reason.html", "600.html", "04.html"] {
+        let refused = SorrySite::built_in(&page).unwrap().with_errors(vec![(wrong.to_owned(), Vec::new())], &page);
+        assert!(refused.is_err(), "{wrong}");
+    }
 }

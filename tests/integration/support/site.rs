@@ -137,6 +137,15 @@ impl Site {
         self.shared.publish(Arc::new(table.with([self.table()], &[])));
     }
 
+    /// What requests have found out about a server.
+    pub fn mark(&self, index: usize) -> &tsuji::executor::Mark {
+        &self.server_counters[index].mark
+    }
+
+    pub fn server_counters(&self, index: usize) -> &Arc<ServerCounters> {
+        &self.server_counters[index]
+    }
+
     pub fn remove_port(&self) {
         let table = self.shared.table();
         self.shared.publish(Arc::new(table.with([], &[PORT])));
@@ -313,7 +322,13 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
         },
         policy: Policy::preset(),
         maxconnections: 0,
-        sorry: SorryPage { path: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() },
+        sorry: SorryPage {
+            path: None,
+            errors: None,
+            status: 503,
+            retry_after: 30,
+            cache_control: "no-store".to_owned(),
+        },
         trusted: Vec::new(),
         proxyprotocol: false,
         sendproxy: None,
@@ -323,6 +338,8 @@ fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
         poolsize: 64,
         packets: PacketSettings::DEFAULT,
         excluded_methods: Vec::new(),
+        request_edits: Vec::new(),
+        response_edits: Vec::new(),
         follows: None,
         monitor: false,
         groups: Vec::new(),
