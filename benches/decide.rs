@@ -11,8 +11,10 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 use support::Site;
-use tsuji::executor::{Ask, Decision, Moment, PortTable, Session, Tried, Turn, decide};
-use tsuji::model::{Evaluate, HourRange, NumberRange, RuleType};
+use tsuji::executor::{
+    Ask, Decision, GroupIndex, Moment, PortTable, RequestAsk, RequestView, Session, Tried, Turn, decide,
+};
+use tsuji::model::{Balance, Evaluate, HourRange, NumberRange, RuleType};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
@@ -57,6 +59,51 @@ fn with_the_shared_table(criterion: &mut Criterion) {
     });
 }
 
+/// A request whose session cookie names one of many servers, as a browser sends it; and one with two clone ids of which the
+/// first server is gone.
+fn with_a_cookie(criterion: &mut Criterion) {
+    let mut site = Site::with_servers(100);
+    for (number, server) in site.port.servers.iter_mut().enumerate() {
+        server.proxied.clone_id = Some(format!("10j0tob{number:02}"));
+    }
+    let port = site.table();
+    let (tried, moment) = (Tried::default(), moment());
+    let cookies = [
+        ("one clone id", "basket=3; theme=dark; JSESSIONID=0001eCtUKo0_Kj5BWGsW5UoLVpz:10j0tob77; consent=yes"),
+        ("failed over", "basket=3; theme=dark; JSESSIONID=0001eCtUKo0_Kj5BWGsW5UoLVpz:10j0gone:10j0tob77; consent=yes"),
+        ("no session", "basket=3; theme=dark; consent=yes"),
+    ];
+    for (name, cookie) in cookies {
+        let request = http::Request::get("/shop/cart?item=3").header("cookie", cookie).header("host", "shop.example");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let view = RequestView { method: &head.method, uri: &head.uri, version: head.version, fields: &head.headers };
+        let request = Some(RequestAsk { view, group: GroupIndex::PORT, route: None });
+        criterion.bench_function(&format!("decide/cookie, 100 servers, {name}"), |bencher| {
+            bencher.iter(|| {
+                let session = &mut Session::default();
+                decide(
+                    black_box(&port),
+                    &mut Ask { client: CLIENT, request, session, tried: &tried, turn: Turn::Take },
+                    moment,
+                )
+            });
+        });
+    }
+}
+
+/// The balances that look at every candidate, and those that do not.
+fn with_other_balances(criterion: &mut Criterion) {
+    for balance in Balance::ALL {
+        let mut site = Site::with_servers(100);
+        site.port.policy.balance = balance;
+        let port = site.table();
+        let (tried, moment) = (Tried::default(), moment());
+        criterion.bench_function(&format!("decide/100 servers, {}", balance.word()), |bencher| {
+            bencher.iter(|| ask(black_box(&port), &mut Session::default(), &tried, moment));
+        });
+    }
+}
+
 /// Two rules that are not true, then one that is.
 fn with_rules(criterion: &mut Criterion) {
     let night = RuleType::Time(HourRange { begin: 22, end: 6 });
@@ -86,5 +133,14 @@ fn against_another_worker(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, without_affinity, with_a_session, with_the_shared_table, with_rules, against_another_worker);
+criterion_group!(
+    benches,
+    without_affinity,
+    with_a_session,
+    with_the_shared_table,
+    with_a_cookie,
+    with_other_balances,
+    with_rules,
+    against_another_worker
+);
 criterion_main!(benches);

@@ -39,7 +39,8 @@ pub struct Variant {
     pub tsuji_only: bool,
 }
 
-const PLAIN: Setup = Setup { workers: 1, sticky: true, access_log: false, parking: true, buffers: Buffers::Default };
+const PLAIN: Setup =
+    Setup { workers: 1, sticky: true, clone_ids: false, access_log: false, parking: true, buffers: Buffers::Default };
 
 const ALONE: Variant = Variant { suffix: "", setup: PLAIN, pinned: true, tsuji_only: false };
 
@@ -49,6 +50,11 @@ const SPREAD: Variant = Variant { setup: Setup { sticky: false, ..PLAIN }, ..ALO
 const LOG: [Variant; 2] = [
     Variant { suffix: ", log off", ..ALONE },
     Variant { suffix: ", log on", setup: Setup { access_log: true, ..PLAIN }, ..ALONE },
+];
+
+const SESSIONS: [Variant; 2] = [
+    Variant { suffix: ", by address", tsuji_only: true, ..ALONE },
+    Variant { suffix: ", by clone id", setup: Setup { clone_ids: true, ..PLAIN }, tsuji_only: true, ..ALONE },
 ];
 
 const PARKING: [Variant; 2] = [
@@ -83,7 +89,7 @@ const fn quick(cell: Cell) -> Cell {
 }
 
 /// All cells, in the order in which they are measured and shown.
-pub const CELLS: [Cell; 11] = [
+pub const CELLS: [Cell; 12] = [
     quick(http("small64", "100 bytes, 64 connections", 64, "/small")),
     http("small512", "100 bytes, 512 connections", 512, "/small"),
     quick(http("16k", "16 KiB, 64 connections", 64, "/16k")),
@@ -105,6 +111,11 @@ pub const CELLS: [Cell; 11] = [
         variants: &PARKING,
         precise: true,
         ..http("parking", "Buffers of silent clients given up, 100 bytes, 64 connections", 64, "/small")
+    },
+    Cell {
+        variants: &SESSIONS,
+        precise: true,
+        ..http("sessions", "Affinity by clone id, 100 bytes, 64 connections", 64, "/small")
     },
     Cell { variants: &WORKERS, ..http("workers", "One worker and two on all CPUs, 64 connections", 64, "/small") },
 ];

@@ -15,6 +15,8 @@ pub struct Setup {
     pub workers: usize,
     /// A client stays with its server, where the product can do that.
     pub sticky: bool,
+    /// Servers have clone ids, so that the session id in each request's cookie is looked for and followed (Tsuji).
+    pub clone_ids: bool,
     pub access_log: bool,
     /// Whether a silent client's buffers are given up, as Tsuji does unless told otherwise.
     pub parking: bool,
@@ -34,7 +36,7 @@ pub struct Site<'a> {
 }
 
 pub fn tsuji(setup: Setup, site: &Site) -> String {
-    let Setup { workers, sticky, access_log, parking, .. } = setup;
+    let Setup { workers, sticky, clone_ids, access_log, parking, .. } = setup;
     let directory = site.directory.display();
     let stickytime = if sticky { 300 } else { 0 };
     let mut text = format!(
@@ -57,6 +59,9 @@ pub fn tsuji(setup: Setup, site: &Site) -> String {
             "\n[[cluster.port.server]]\nname = \"w{}\"\naddress = \"127.0.0.1\"\nmapport = {port}\n",
             index + 1
         );
+        if clone_ids {
+            let _ = writeln!(text, "cloneid = \"w{}\"", index + 1);
+        }
     }
     text
 }

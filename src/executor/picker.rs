@@ -131,11 +131,11 @@ impl Picker {
                     (Key::Path, Some(request)) => fnv1a(&request.path()),
                     _ => client_hash(occasion.client),
                 };
-                let places = || table.iter().map(|&place| ServerIndex(place));
-                let start = (mix(hash) % table.len().max(1) as u64) as usize;
+                let start = mix(hash).checked_rem(table.len() as u64)? as usize;
                 // The next place of the table belongs to another server by chance: the clients of one that cannot take
                 // them are spread over all others.
-                places().cycle().skip(start).take(table.len()).find(|&index| usable(index))
+                let (before, after) = table.split_at_checked(start)?;
+                after.iter().chain(before).map(|&place| ServerIndex(place)).find(|&index| usable(index))
             }
         }
     }

@@ -11,10 +11,18 @@ type Configuration = fn(Setup, &Site) -> String;
 
 /// Has a program judge the configuration of each set-up, in a directory of its own.
 fn judged(configuration: Configuration, program: &str, arguments: &[&str]) {
-    let plain = Setup { workers: 1, sticky: true, access_log: false, parking: true, buffers: Buffers::Default };
+    let plain = Setup {
+        workers: 1,
+        sticky: true,
+        clone_ids: false,
+        access_log: false,
+        parking: true,
+        buffers: Buffers::Default,
+    };
     for setup in [
         plain,
         Setup { access_log: true, ..plain },
+        Setup { clone_ids: true, ..plain },
         Setup { workers: 2, sticky: false, ..plain },
         Setup { parking: false, ..plain },
         Setup { buffers: Buffers::Tuned, ..plain },
@@ -53,7 +61,14 @@ fn nginx_accepts_its_configuration() {
 /// Each choice is a word in the file, which the other choice does not have.
 #[test]
 fn a_choice_is_written_where_it_belongs() {
-    let plain = Setup { workers: 1, sticky: true, access_log: false, parking: true, buffers: Buffers::Default };
+    let plain = Setup {
+        workers: 1,
+        sticky: true,
+        clone_ids: false,
+        access_log: false,
+        parking: true,
+        buffers: Buffers::Default,
+    };
     let tuned = Setup { buffers: Buffers::Tuned, ..plain };
     let logged = Setup { access_log: true, ..plain };
     let site = Site {

@@ -19,7 +19,7 @@ pub const FIELDS: [&str; 10] = [
     "Accept-Language: en-GB,en;q=0.7,ja;q=0.3",
     "Accept-Encoding: gzip, deflate, br",
     "Referer: https://shop.example.com/catalogue/lamps?page=2",
-    "Cookie: session=7f3b1c0e9a5d4e62b8f1; basket=3; theme=dark; consent=yes",
+    "Cookie: basket=3; JSESSIONID=00017f3b1c0e9a5d4e62b8f1c0a:w1; theme=dark; consent=yes",
     "Sec-Fetch-Dest: document",
     "Sec-Fetch-Mode: navigate",
     "Cache-Control: max-age=0",
