@@ -4,6 +4,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use super::fault::Collector;
+use super::import::{self, Front};
 use super::object::{Key, Object, Path};
 use super::schema::Kind;
 use super::{Fault, Faults, Place, read_script, read_toml};
@@ -31,7 +32,8 @@ impl PartialEq for Document {
 pub struct Touched(pub Vec<String>);
 
 impl Document {
-    /// Reads a configuration: TOML when `file` ends in `.toml`, else a script of dscontrol commands. A BOM and CRLF are
+    /// Reads a configuration: TOML when `file` ends in `.toml`, else the web-server plug-in's when it is XML, else a script
+    /// of dscontrol commands. A BOM and CRLF are
     /// fine. `file` goes into the places of faults, and relative paths of sorry pages start at its directory.
     ///
     /// All faults come at once, those of meaning too. Never panics; files over 4 MiB are refused.
@@ -44,7 +46,9 @@ impl Document {
     pub fn append(&self, text: &str, file: &str) -> Result<Self, Faults> {
         let mut draft = Draft { document: self.clone(), faults: Collector::default(), garbled: false };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.len() > MAX_FILE {
+        if !is_toml(file) && import::is_xml(text) {
+            read_plugin(text, file, &mut draft);
+        } else if text.len() > MAX_FILE {
             draft.faults.add(None, format!("{file}: the file is larger than {} MiB", MAX_FILE >> 20));
         } else if is_toml(file) {
             read_toml::read(text, file, &mut draft);
@@ -89,6 +93,24 @@ impl Draft {
             self.faults.extend(faults.iter().cloned());
         }
         self.faults.settle(self.document)
+    }
+}
+
+/// A plugin-cfg.xml as what it means here. Its places are those of the file; should the translation itself be at fault, they
+/// are lines of what `tsuji import` prints.
+fn read_plugin(text: &str, file: &str, draft: &mut Draft) {
+    match import::import_plugin(text, file, &Front::default()) {
+        Ok(imported) => {
+            read_toml::read(&imported.toml, &format!("{file} as TOML"), draft);
+            for remark in imported.remarks {
+                let place = Place { file: file.into(), line: remark.line, column: 1 };
+                draft.document.note(Fault { place: Some(place), message: remark.text });
+            }
+        }
+        Err(faults) => {
+            draft.garbled = true;
+            draft.faults.extend(faults.iter().cloned());
+        }
     }
 }
 

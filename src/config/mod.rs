@@ -12,6 +12,7 @@ mod document;
 mod edit;
 mod fault;
 mod identity;
+pub mod import;
 mod lines;
 mod meaning;
 mod object;

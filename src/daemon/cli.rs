@@ -1,6 +1,6 @@
 //! The words after `tsuji`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::datapath::DatapathCommand;
 use super::paths::DEFAULT_CONFIGURATION;
-use super::{check, datapath, demo, run};
+use super::run::ConfigurationFiles;
+use super::{check, datapath, demo, import, run};
+use crate::config::import::Front;
 
 /// A layer-4/layer-7 load balancer: clusters, servers, advisors, rules and affinity, steered with dscontrol.
 #[derive(Debug, Parser)]
@@ -28,6 +30,9 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Translate a plugin-cfg.xml or a script of dscontrol commands to TOML on standard output. What has no equivalent, or
+    /// another meaning, is listed on standard error, each with its line and what to do.
+    Import(ImportOptions),
     /// Run a whole site on loopback to play with: three servers, a sorry page, the proxy. Needs no root.
     Demo(DemoOptions),
     /// Look at what MAC forwarding left in the kernel, or take it away.
@@ -41,11 +46,27 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
+struct ImportOptions {
+    file: PathBuf,
+    /// Where a plugin-cfg.xml's site shall listen; the file does not say.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
+    address: IpAddr,
+    /// On which port; may be given again. By default 80 if a virtual host has it, else the lowest that one has.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Vec<u16>,
+}
+
+#[derive(Args, Debug)]
 struct RunOptions {
     /// Configuration file: TOML if it ends so, else a script of dscontrol commands. May be given again; each is laid
     /// on top of the ones before it.
-    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_CONFIGURATION)]
+    /// By default /etc/tsuji/tsuji.toml, unless `--plugin-cfg` is given.
+    #[arg(long, short, value_name = "FILE")]
     config: Vec<PathBuf>,
+    /// The web-server plug-in's configuration, in force as `tsuji import` translates it and loaded again when it changes
+    /// (RefreshInterval). Files of `--config` are laid on top of it.
+    #[arg(long, value_name = "FILE")]
+    plugin_cfg: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -58,11 +79,22 @@ struct DemoOptions {
     metrics: SocketAddr,
 }
 
+impl RunOptions {
+    fn into_files(self) -> ConfigurationFiles {
+        let mut files = self.config;
+        if files.is_empty() && self.plugin_cfg.is_none() {
+            files.push(PathBuf::from(DEFAULT_CONFIGURATION));
+        }
+        ConfigurationFiles { files: self.plugin_cfg.iter().cloned().chain(files).collect(), watched: self.plugin_cfg }
+    }
+}
+
 /// The program: 0 done, 1 failed, 2 misused.
 pub fn main() -> ExitCode {
     match Tsuji::parse().command {
-        Command::Run(options) => run::run(&options.config, || {}),
+        Command::Run(options) => run::run(&options.into_files(), || {}),
         Command::Check { files } => check::check(&files),
+        Command::Import(options) => import::run(&options.file, Front { address: options.address, ports: options.port }),
         Command::Demo(options) => demo::run(options.listen, options.metrics),
         Command::Datapath { command, bpffs } => datapath::run(&command, &bpffs),
     }

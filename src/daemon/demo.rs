@@ -1,5 +1,6 @@
 //! `tsuji demo`: a whole site on loopback, to be played with.
 
+use super::run::ConfigurationFiles;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,10 +26,12 @@ const ORIGINS: [(&str, &str); 3] = [("plum", "#8e4585"), ("sand", "#c2a267"), ("
 pub fn run(listen: SocketAddr, metrics: SocketAddr) -> ExitCode {
     let directory = std::env::temp_dir().join(format!("tsuji-demo-{}", std::process::id()));
     let code = match Demo::prepare(&directory, listen, metrics) {
-        Ok(demo) => super::run::run(std::slice::from_ref(&demo.configuration), || {
-            // Without anybody to read it the demo runs all the same.
-            let _ = io::stdout().write_all(invitation(listen, metrics, &demo.socket).as_bytes());
-        }),
+        Ok(demo) => {
+            super::run::run(&ConfigurationFiles { files: vec![demo.configuration.clone()], watched: None }, || {
+                // Without anybody to read it the demo runs all the same.
+                let _ = io::stdout().write_all(invitation(listen, metrics, &demo.socket).as_bytes());
+            })
+        }
         Err(error) => {
             eprintln!("tsuji: cannot prepare the demo in {}: {error}", directory.display());
             ExitCode::FAILURE

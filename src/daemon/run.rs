@@ -22,10 +22,19 @@ use super::heart::{Heart, fetch_or_stand_in};
 use super::keeper::Keeper;
 use super::page;
 use super::workers::Workers;
-use super::{chain, clock, cookie_key, log, readings};
+use super::{chain, clock, cookie_key, log, plugin_watch, readings};
+
+/// What a daemon is started with.
+#[derive(Clone, Debug)]
+pub struct ConfigurationFiles {
+    /// Each is laid on top of the ones before it.
+    pub files: Vec<PathBuf>,
+    /// The one of them that is loaded again when it changes: a plugin-cfg.xml.
+    pub watched: Option<PathBuf>,
+}
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
-pub fn run(configuration: &[PathBuf], ready: impl FnOnce()) -> ExitCode {
+pub fn run(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -44,8 +53,8 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn live(configuration: &[PathBuf], ready: impl FnOnce()) -> Result<(), Box<dyn std::error::Error>> {
-    let boot = Boot::read(configuration)?;
+async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Result<(), Box<dyn std::error::Error>> {
+    let boot = Boot::read(&configuration.files)?;
     let _log = log::start(boot.settings().log);
     boot.report();
     // From here on a signal is a request and no longer the end.
@@ -71,13 +80,16 @@ async fn live(configuration: &[PathBuf], ready: impl FnOnce()) -> Result<(), Box
         boot.paths().clone(),
         socket.path().to_owned(),
         keeper,
-        configuration.to_vec(),
+        configuration.files.clone(),
     ));
     let trouble: Vec<&str> = boot.broken().into_iter().chain(stand_ins.iter().map(String::as_str)).collect();
     stand_ins.iter().for_each(|fault| tracing::error!("{fault}"));
     desk.note_load((!trouble.is_empty()).then(|| trouble.join("\n")).as_deref());
     desk.remember().await;
     serve(&desk, socket, page);
+    if let Some(watched) = &configuration.watched {
+        spawn_local(plugin_watch::watch(Rc::clone(&desk), watched.clone()));
+    }
     ready();
     tracing::info!(target: "tsuji::state", "tsuji {} is ready: {}", env!("CARGO_PKG_VERSION"), desk.summary());
     tell(&[sd_notify::NotifyState::Ready]);

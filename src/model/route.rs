@@ -180,17 +180,22 @@ impl FromStr for UriPattern {
         let clean = |path: &str| path.bytes().all(|b| b.is_ascii_graphic() && !b"*?#;".contains(&b));
         if let Some(end) = text.strip_prefix('*') {
             let is_extension = end.len() > 1 && end.starts_with('.') && clean(end) && !end.contains('/');
-            return is_extension.then(|| Self::Extension(end.to_owned())).ok_or_else(fault);
+            return is_extension.then(|| Self::Extension(plus(end))).ok_or_else(fault);
         }
         if !text.starts_with('/') {
             return Err(fault());
         }
         match text.strip_suffix("/*") {
-            Some(prefix) if clean(prefix) => Ok(Self::Prefix(prefix.to_owned())),
-            None if clean(text) => Ok(Self::Exact(text.to_owned())),
+            Some(prefix) if clean(prefix) => Ok(Self::Prefix(plus(prefix))),
+            None if clean(text) => Ok(Self::Exact(plus(text))),
             _ => Err(fault()),
         }
     }
+}
+
+/// A plus sign, which joins lists, is written with a percent sign; requests mostly have it plainly.
+fn plus(text: &str) -> String {
+    text.replace("%2B", "+").replace("%2b", "+")
 }
 
 impl fmt::Display for HostPattern {
@@ -207,9 +212,9 @@ impl fmt::Display for HostPattern {
 impl fmt::Display for UriPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exact(path) => f.write_str(path),
-            Self::Prefix(path) => write!(f, "{path}/*"),
-            Self::Extension(end) => write!(f, "*{end}"),
+            Self::Exact(path) => f.write_str(&path.replace('+', "%2B")),
+            Self::Prefix(path) => write!(f, "{}/*", path.replace('+', "%2B")),
+            Self::Extension(end) => write!(f, "*{}", end.replace('+', "%2B")),
         }
     }
 }

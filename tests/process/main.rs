@@ -10,6 +10,7 @@
 mod access_log;
 mod boot;
 mod commands;
+mod import;
 mod load;
 mod prompt;
 mod proxy_protocol;

@@ -1,0 +1,192 @@
+//! A whole file line by line, and files that are no configuration.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Document;
+use crate::model::{Balance, Compat};
+
+const WAS: &str = include_str!("fixtures/was.xml");
+
+fn imported(text: &str) -> Imported {
+    import_plugin(text, "plugin-cfg.xml", &Front::default()).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let faults = import_plugin(text, "plugin-cfg.xml", &Front::default()).expect_err("is refused");
+    let line = |fault: &crate::config::Fault| fault.place.as_ref().map_or(0, |place| place.line);
+    faults.iter().map(|fault| format!("line {}: {}", line(fault), fault.message)).collect()
+}
+
+fn config(toml: &str) -> crate::config::Config {
+    let document = Document::parse(toml, "x.toml").unwrap_or_else(|faults| panic!("{faults}\n{toml}"));
+    document.resolve().unwrap_or_else(|faults| panic!("{faults}\n{toml}")).config
+}
+
+#[test]
+fn a_file_of_websphere_becomes_a_configuration_that_behaves_alike() {
+    let imported = imported(WAS);
+    assert_eq!(imported.refresh, Some(Duration::from_secs(30)));
+    let config = config(&imported.toml);
+    let [port] = config.clusters[0].ports.as_slice() else { panic!("one port\n{}", imported.toml) };
+    assert_eq!((port.number.get(), port.timeouts.pool.as_secs()), (80, 28));
+    let names: Vec<&str> = port.servers.iter().map(|server| server.name.as_str()).collect();
+    assert_eq!(names, ["node2_shop2", "node1_shop1", "node3_spare", "news1", "news2"], "primaries in their order");
+    let one = &port.servers[1];
+    assert_eq!((one.host.to_string().as_str(), one.mapport.get(), one.weight.get()), ("app1.example.com", 9080, 20));
+    assert_eq!(one.proxied.clone_id.as_deref(), Some("10j0tobbm"));
+    assert_eq!(one.proxied.server_timeout, Some(Duration::from_secs(60)));
+    assert!(one.proxied.marks_on_timeout && one.proxied.private_headers && one.fixedweight);
+    let two = &port.servers[0];
+    assert!(two.proxied.extended_handshake && !two.proxied.marks_on_timeout && two.proxied.max_connections == 50);
+    assert!(port.servers[2].proxied.backup);
+    assert_eq!(port.servers[2].proxied.server_timeout, Some(Duration::from_secs(900)));
+    assert_eq!((port.servers[3].weight.get(), port.servers[4].weight.get()), (2, 1), "300 and 150");
+    assert_eq!(port.servers[4].state, crate::model::AdministrativeState::Down, "only https");
+    let (shop, news) = (&port.groups[0].policy, &port.groups[1].policy);
+    assert_eq!((shop.compat, shop.balance, shop.ignore_affinity), (Compat::Plugin, Balance::RoundRobin, false));
+    assert_eq!((shop.max_fails, shop.retry_interval.as_secs(), shop.retries), (1, 60, 2));
+    assert_eq!((shop.timeout_retries, shop.post_buffer, shop.post_limit), (Some(1), Some(65536), None));
+    assert_eq!((news.balance, news.post_buffer, news.post_limit), (Balance::Random, Some(0), Some(102_400)));
+    assert_eq!(news.timeout_retries, None);
+    let routes: Vec<(usize, usize, Option<&str>)> =
+        port.routes.iter().map(|route| (route.hosts.len(), route.uris.len(), route.cookie.as_deref())).collect();
+    assert_eq!(routes, [(3, 2, None), (3, 1, Some("CARTID")), (0, 1, None)]);
+}
+
+#[test]
+fn what_has_no_equivalent_is_listed_with_its_line() {
+    let remarks: Vec<String> = imported(WAS).remarks.iter().map(ToString::to_string).collect();
+    let expected = [
+        "line 1: virtual hosts name the ports 8080, 9080 too",
+        "line 2: AcceptAllContent of <Config>: bodies of all methods are forwarded here",
+        "line 3: <Log>: access logs",
+        "line 4: property ESIEnable: edge side includes are not there",
+        "line 11: CloneSeparatorChange of <ServerCluster>: `:`, `+` and `.` are understood",
+        "line 14: https transport of server `node1_shop1`: TLS to servers is not there yet, and key stores in IBM's .kdb form",
+        "line 19: MaxConnections 50 of server `node2_shop2` is meant for each process",
+        "line 22: server `node3_spare` has no ConnectTimeout",
+        "line 34: server `news1` has no ServerIOTimeout",
+        "line 37: server `news2` has an https transport only",
+        "line 45: path left out: `nowhere*` matches nothing",
+        "line 52: <RequestMetrics>: ",
+    ];
+    for text in expected {
+        assert!(remarks.iter().any(|remark| remark.starts_with(text)), "{text}\n{remarks:#?}");
+    }
+}
+
+#[test]
+fn ports_and_address_can_be_said() {
+    let front = Front { address: "192.0.2.10".parse().unwrap(), ports: vec![80, 8080] };
+    let imported = import_plugin(WAS, "x", &front).expect("is read");
+    let config = config(&imported.toml);
+    assert_eq!(config.clusters[0].address, front.address);
+    let ports: Vec<u16> = config.clusters[0].ports.iter().map(|port| port.number.get()).collect();
+    assert_eq!(ports, [80, 8080]);
+}
+
+#[test]
+fn what_does_not_fit_together_is_named() {
+    let cases = [
+        ("<Config><Route ServerCluster=\"x\"/></Config>", "line 1: there is no ServerCluster `x`"),
+        ("<Config/>", "line 1: there is no <ServerCluster> in it"),
+        ("<Html/>", "line 1: the root element is <Html>, not <Config>"),
+        (
+            "<Config>\n<ServerCluster Name=\"a\">\n<Server Name=\"s\"/></ServerCluster></Config>",
+            "line 3: server `s` has no <Transport>",
+        ),
+        (
+            "<Config>\n<ServerCluster Name=\"a\" RetryInterval=\"soon\"/></Config>",
+            "line 2: RetryInterval of <ServerCluster> is a whole number, not `soon`",
+        ),
+        (
+            "<Config>\n<ServerCluster Name=\"a\"><Server Name=\"s\" CloneID=\"x\"><Transport Hostname=\"h\" Port=\"1\"/></Server><Server Name=\"t\" CloneID=\"x\"><Transport Hostname=\"h\" Port=\"2\"/></Server></ServerCluster></Config>",
+            "line 2: servers `s` and `t` have the same CloneID `x`; each needs its own",
+        ),
+        (
+            "<Config><ServerCluster Name=\"a\"><Server Name=\"s\"><Transport Hostname=\"h\" Port=\"0\"/></Server></ServerCluster></Config>",
+            "line 1: the transport of server `s` has no port from 1 to 65535",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = faults(text);
+        assert!(found.iter().any(|fault| fault == expected), "{text}\n{found:#?}");
+    }
+}
+
+#[test]
+fn bombs_and_giants_are_refused_without_being_expanded() {
+    let bomb = "<?xml version=\"1.0\"?>\n<!DOCTYPE lolz [<!ENTITY lol \"lol\"><!ENTITY lol2 \"&lol;&lol;&lol;\">]>\n<Config>&lol2;</Config>";
+    assert_eq!(
+        faults(bomb),
+        ["line 2: document types and entities are not read; they have no place in a plugin-cfg.xml"]
+    );
+    assert_eq!(
+        faults("<Config>&lol;</Config>"),
+        ["line 1: document types and entities are not read; they have no place in a plugin-cfg.xml"]
+    );
+    assert!(faults("<Config a=\"&lol;\"/>")[0].starts_with("line 1: "));
+    let giant = "x".repeat(MAX_XML + 1);
+    assert_eq!(faults(&giant), ["line 1: the file is larger than 16 MiB; that is no plugin-cfg.xml"]);
+    let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
+    assert_eq!(faults(&deep), ["line 1: elements are more than 32 deep; that is no plugin-cfg.xml"]);
+    let many = format!("<a>{}</a>", "<b/>".repeat(100_001));
+    assert_eq!(faults(&many), ["line 1: there are more than 100,000 elements; that is no plugin-cfg.xml"]);
+    for broken in [
+        "",
+        "   ",
+        "<",
+        "<Config",
+        "<Config>",
+        "<Config></Konfig>",
+        "<a/><b/>",
+        "<Config a=1/>",
+        "<Config a=\"1\" a=\"2\"/>",
+    ] {
+        assert!(import_plugin(broken, "x", &Front::default()).is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn boms_and_windows_line_ends_change_nothing() {
+    let windows = format!("\u{feff}{}", WAS.replace('\n', "\r\n"));
+    let (plain, windows) = (imported(WAS), imported(&windows));
+    assert_eq!(plain.toml, windows.toml);
+    assert_eq!(plain.remarks, windows.remarks);
+    assert!(is_xml("\u{feff}\n <Config/>") && !is_xml("executor start\n"));
+}
+
+#[test]
+fn a_script_keeps_all_lines_that_can_be_kept() {
+    let script = "executor start\ncluster add shop address 192.0.2.10\nport add shop:80 method http\n\
+                  server add shop:80:w1 address 192.0.2.21 cloneid one\nfrobnicate\nserver add shop:81:w2\n\
+                  highavailability heartbeat add 1.2.3.4 5.6.7.8\nrule add shop:80:r type true\n";
+    let imported = import_script(script, "default.cfg").unwrap_or_else(|faults| panic!("{faults}"));
+    let config = config(&imported.toml);
+    assert_eq!(config.clusters[0].ports[0].servers[0].proxied.clone_id.as_deref(), Some("one"));
+    assert_eq!(config.clusters[0].ports[0].rules.len(), 1);
+    let lines: Vec<u32> = imported.remarks.iter().map(|remark| remark.line).collect();
+    assert!([5, 6, 7].iter().all(|line| lines.contains(line)), "{:#?}", imported.remarks);
+    assert!(import_script("frobnicate\n", "default.cfg").is_err(), "nothing is left");
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_disaster(text in "(<|>|/|Config|ServerCluster|Server|Name|=|\"|&|;|!|\\[|-|a|\n| ){0,60}") {
+        let _ = import_plugin(&text, "x", &Front::default());
+        let _ = import_script(&text, "x");
+    }
+
+    /// Whatever names are like, what comes out can be loaded.
+    #[test]
+    fn names_of_all_kinds_can_be_loaded(cluster in "[a-zA-Z0-9 _./äö-]{1,80}", server in "[a-zA-Z0-9 _./\\\\ö-]{1,80}") {
+        let text = format!(
+            "<Config><ServerCluster Name=\"{cluster}\"><Server Name=\"{server}\"><Transport Hostname=\"h\" Port=\"1\"/></Server>\
+             <Server Name=\"{server}x\"><Transport Hostname=\"h\" Port=\"2\"/></Server></ServerCluster>\
+             <Route ServerCluster=\"{cluster}\"/></Config>"
+        );
+        let imported = imported(&text);
+        config(&imported.toml);
+    }
+}
