@@ -1,6 +1,10 @@
 //! Which server a session belongs to: clone ids, learnt cookies, cookies of ours.
 
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use tsuji::model::{AdministrativeState, Compat, CookieAffinity, Standing};
 
@@ -193,4 +197,69 @@ fn affinity_requests_count_as_turns_where_the_plug_in_is_told_so() {
         let turns: String = (0..6).map(|_| client.get("/").text().to_owned()).collect();
         assert_eq!(turns, expected, "IgnoreAffinityRequests {ignore}");
     }
+}
+
+/// A server that keeps sessions as WebSphere does: a session that was begun elsewhere gets its clone id added behind the others.
+fn websphere(listener: TcpListener, id: &'static str) -> Origin {
+    Origin::on(listener, move |visit| {
+        while let Some(request) = visit.request() {
+            let session = request.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                value.strip_prefix("JSESSIONID=").filter(|_| name.eq_ignore_ascii_case("cookie"))
+            });
+            let set = match session {
+                None => format!("Set-Cookie: JSESSIONID=0000eCtUKo0_Kj5BWGsW5UoLVpz:{id}; Path=/; HttpOnly\r\n"),
+                Some(session) if session.split(':').any(|known| known == id) => String::new(),
+                Some(session) => format!("Set-Cookie: JSESSIONID={session}:{id}; Path=/; HttpOnly\r\n"),
+            };
+            visit.send(format!("HTTP/1.1 200 OK\r\n{set}Content-Length: {}\r\n\r\n{id}", id.len()));
+        }
+    })
+}
+
+#[test]
+fn a_websphere_session_fails_over_and_switches_back() {
+    let listen = |address: &str| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&address.parse::<SocketAddr>().unwrap().into()).unwrap();
+        socket.listen(128).unwrap();
+        TcpListener::from(socket)
+    };
+    let first = websphere(listen("127.0.0.1:0"), "10j0tobbm");
+    let second = websphere(listen("127.0.0.1:0"), "10j0todzd");
+    let site = Setup::http(&[&first, &second])
+        .change(|port| {
+            port.policy.retry_interval = Duration::from_millis(300);
+            port.policy.compat = Compat::Plugin;
+            port.policy.max_fails = 1;
+            for (server, id) in port.servers.iter_mut().zip(["10j0tobbm", "10j0todzd"]) {
+                server.proxied.clone_id = Some(id.to_owned());
+            }
+        })
+        .start();
+    let (client, cookie): (Client, Option<String>) = (site.client(), None);
+    let client = RefCell::new((client, cookie));
+    let ask = |times: usize| -> String {
+        let (client, cookie) = &mut *client.borrow_mut();
+        let mut served = Vec::new();
+        for _ in 0..times {
+            let sent = cookie.as_ref().map_or(String::new(), |cookie| format!("Cookie: JSESSIONID={cookie}\r\n"));
+            let answer = client.send(format!("GET / HTTP/1.1\r\nHost: x\r\n{sent}\r\n")).answer();
+            assert_eq!(answer.status, 200);
+            if let Some(set) = answer.field("set-cookie") {
+                *cookie = set.strip_prefix("JSESSIONID=").and_then(|set| set.split(';').next()).map(str::to_owned);
+            }
+            served.push(answer.text().to_owned());
+        }
+        served.dedup();
+        served.join(" ")
+    };
+    assert_eq!(ask(5), "10j0tobbm");
+    let address = first.address().to_string();
+    first.kill();
+    assert_eq!(ask(5), "10j0todzd", "the session moves once");
+    let _back = websphere(listen(&address), "10j0tobbm");
+    site.until("the interval is over", |_| ask(1) == "10j0tobbm");
+    assert_eq!(ask(5), "10j0tobbm", "switched back, because its id still comes first");
 }
