@@ -95,6 +95,11 @@ impl Mark {
         self.state.swap(due << 1, Ordering::Relaxed) == 0
     }
 
+    /// Whether it is left alone, or on trial.
+    pub fn is_marked(&self) -> bool {
+        self.state.load(Ordering::Relaxed) != 0
+    }
+
     /// Failures in a row, for reports.
     pub fn failures(&self) -> u32 {
         self.failures.load(Ordering::Relaxed)

@@ -49,7 +49,14 @@ fn responses(row: &Row<'_>) -> impl Iterator<Item = (Labels, f64)> {
 }
 
 /// Families of what a server is, one sample per server.
-const STATES: [Column<ServerEntry, f64>; 5] = [
+const STATES: [Column<ServerEntry, f64>; 6] = [
+    (
+        About::new(
+            "tsuji_server_left_alone",
+            "1 while requests leave the server alone because it failed too often in a row.",
+        ),
+        |server| flag(server.counters.mark.is_marked()),
+    ),
     (
         About::new("tsuji_server_up", "1 unless an advisor calls the server down or its name has no address."),
         |server| flag(!server.health.is_down() && server.address.is_some()),

@@ -163,7 +163,7 @@ fn the_configuration_alone_decides_how_many_series_there_are() {
     let per_server = series(1, 1) - none - per_port;
     assert_eq!(series(20, 10), none + 20 * per_port + 200 * per_server);
     // A connection, a retry, refusals by reason, codes, three histograms; states, counters and codes of a server.
-    assert_eq!((per_port, per_server), (1 + 2 + REASONS.len() + 5 + 3 * 18, 5 + 1 + 4 + 5));
+    assert_eq!((per_port, per_server), (1 + 2 + REASONS.len() + 5 + 3 * 18, 6 + 1 + 4 + 5));
 }
 
 #[test]

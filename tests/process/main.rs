@@ -18,4 +18,5 @@ mod proxy_protocol;
 mod reload;
 mod support;
 mod tomcat;
+mod topologies;
 mod traffic;

@@ -76,8 +76,46 @@ pub fn port_status(status: &PortStatus) -> String {
         .row("PROXY protocol to servers", status.send_proxy.as_deref().unwrap_or("off"))
         .row("Forwarding headers", &status.forwarded)
         .row("Upgrades", list(&status.upgrade))
+        .rows(applications(status))
         .rows(overrides(&status.overrides))
         .to_string()
+}
+
+/// What only ports with several applications, or other ways than round robin, have.
+fn applications(status: &PortStatus) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if status.balance != "roundrobin" {
+        rows.push(row("Balance", &status.balance));
+    }
+    if !matches!(status.affinity.as_str(), "" | "cloneid") {
+        rows.push(row("Affinity by session", format!("{}, cookie {}", status.affinity, status.cookie)));
+    }
+    rows.extend(status.follows.map(|port| row("Follows port", port)));
+    if status.monitor {
+        rows.push(row("Watched only", "Y"));
+    }
+    rows.extend(status.groups.iter().map(|group| {
+        let waiting = if group.waiting > 0 { format!(", {} waiting", group.waiting) } else { String::new() };
+        let text = format!(
+            "{} ({} usable), {}, {} {}{waiting}",
+            list(&group.servers),
+            group.usable,
+            group.balance,
+            group.affinity,
+            group.cookie
+        );
+        row(format!("Group {}", group.group), text)
+    }));
+    rows.extend(status.routes.iter().map(|route| {
+        let or_any = |items: &[String]| if items.is_empty() { "any".to_owned() } else { list(items) };
+        let to = match (&route.group, &route.redirect) {
+            (_, Some(redirect)) => format!("to {redirect}"),
+            (Some(group), _) => format!("group {group}"),
+            (None, None) => "servers of no group".to_owned(),
+        };
+        row(format!("Route {}", route.route), format!("{} {}: {to}", or_any(&route.hosts), or_any(&route.uris)))
+    }));
+    rows
 }
 
 /// Of a range.
@@ -159,9 +197,29 @@ pub fn server_status(status: &ServerStatus) -> String {
         .row("Sticky for rule", yes_no(status.sticky))
         .row("Advisor request", &status.advisor_request)
         .row("Advisor response", &status.advisor_response)
+        .rows(in_its_group(status))
         .rows(status.probes.iter().flat_map(probe_view))
         .rows(overrides(&status.overrides));
     format!("{list}{}", history(&status.probes))
+}
+
+/// What only some servers have.
+fn in_its_group(status: &ServerStatus) -> Vec<Row> {
+    let mut rows = Vec::new();
+    rows.extend(status.group.as_ref().map(|group| row("Group", group)));
+    rows.extend(status.clone_id.as_ref().map(|id| row("Clone id", id)));
+    if status.backup {
+        rows.push(row("Backup", "Y"));
+    }
+    if status.max_connections > 0 {
+        rows.push(row("Maximum connections", status.max_connections));
+    }
+    rows.extend(status.slow_start_weight.map(|weight| row("Weight on its slow start", weight)));
+    rows.extend(status.left_alone_seconds.map(|seconds| {
+        let until = if seconds > 0.0 { format!("for {seconds:.1} s more") } else { "one request tries it".to_owned() };
+        row("Left alone for its failures", format!("{until} ({} in a row)", status.failures))
+    }));
+    rows
 }
 
 /// `192.0.2.21`, `192.0.2.21 (w1.example.com)` or `unresolved (w1.example.com)`.

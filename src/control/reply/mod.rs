@@ -17,8 +17,9 @@ pub use machinery::{
     ManagerReport, ManagerServer, ManagerStatus, PacketReport, StatusReport,
 };
 pub use objects::{
-    AdminState, ClusterReport, ClusterStatus, Count, HealthState, LatencyReport, Listener, Measured, PortReport,
-    PortStatus, Probe, ProbeView, RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus, Traffic,
+    AdminState, ClusterReport, ClusterStatus, Count, GroupStatus, HealthState, LatencyReport, Listener, Measured,
+    PortReport, PortStatus, Probe, ProbeView, RouteStatus, RuleReport, RuleStatus, ServerReport, ServerStatus,
+    TimeoutsStatus, Traffic,
 };
 pub use tools::{
     Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry,

@@ -184,7 +184,45 @@ pub struct PortStatus {
     /// `x-forwarded`, `forwarded`, `both` or `off`.
     pub forwarded: String,
     pub upgrade: Vec<String>,
+    /// How requests without affinity are spread.
+    pub balance: String,
+    /// What names a session's server, and the cookie that carries it.
+    pub affinity: String,
+    pub cookie: String,
+    pub groups: Vec<GroupStatus>,
+    pub routes: Vec<RouteStatus>,
+    /// The port that it follows.
+    pub follows: Option<u16>,
+    /// It is watched and not served.
+    pub monitor: bool,
     pub overrides: Vec<String>,
+}
+
+/// An application of a port.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct GroupStatus {
+    pub group: String,
+    pub servers: Vec<String>,
+    /// Of them, those that may be chosen now.
+    pub usable: usize,
+    pub balance: String,
+    pub affinity: String,
+    pub cookie: String,
+    /// Requests that wait for one of its servers.
+    pub waiting: usize,
+}
+
+/// Hosts and paths, and where they lead.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RouteStatus {
+    pub route: String,
+    /// Empty: every host.
+    pub hosts: Vec<String>,
+    /// Empty: every path.
+    pub uris: Vec<String>,
+    /// `None`: the servers that belong to no group, or a redirect.
+    pub group: Option<String>,
+    pub redirect: Option<String>,
 }
 
 /// The port's timers.
@@ -280,6 +318,18 @@ pub struct ServerStatus {
     pub advisor_request: String,
     /// Bytes that are not UTF-8 are shown as U+FFFD.
     pub advisor_response: String,
+    /// `None`: it belongs to no group.
+    pub group: Option<String>,
+    pub clone_id: Option<String>,
+    pub backup: bool,
+    /// 0: no bound.
+    pub max_connections: u32,
+    /// Failures of requests in a row.
+    pub failures: u32,
+    /// Seconds for which it is left alone for its failures; 0: one request may try it, or does. `None`: it is not.
+    pub left_alone_seconds: Option<f64>,
+    /// The weight while it is on its slow start.
+    pub slow_start_weight: Option<u8>,
     pub probes: Vec<ProbeView>,
     pub overrides: Vec<String>,
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::config::{Operand, Refusal};
-use crate::control::reply::{Listener, PortReport, PortStatus, TimeoutsStatus};
-use crate::model::{AccessLogFormat, AllDown, ForwardedHeaders, OnDown, PortId, PortNumber};
+use crate::control::reply::{GroupStatus, Listener, PortReport, PortStatus, RouteStatus, TimeoutsStatus};
+use crate::model::{AccessLogFormat, AllDown, Destination, ForwardedHeaders, Group, OnDown, PortId, PortNumber, Route};
 
 use super::Look;
-use super::select::{PortView, ServerView};
+use super::select::{PortView, ServerView, is_usable};
 use super::traffic::{latency, refusals, responses, traffic};
 
 impl<'a> Look<'a> {
@@ -53,6 +53,13 @@ impl<'a> Look<'a> {
             send_proxy: settings.sendproxy.map(|version| version.word().to_owned()),
             forwarded: forwarded(settings.forwarded).to_owned(),
             upgrade: settings.upgrade.clone(),
+            balance: settings.policy.balance.word().to_owned(),
+            affinity: settings.policy.affinity.word().to_owned(),
+            cookie: settings.policy.cookie.clone(),
+            groups: settings.groups.iter().map(|group| group_status(port, group)).collect(),
+            routes: settings.routes.iter().map(route_status).collect(),
+            follows: settings.follows.map(PortNumber::get),
+            monitor: settings.monitor,
             overrides: self.changes().to("port", &port.state.key),
         }
     }
@@ -114,5 +121,34 @@ fn forwarded(headers: ForwardedHeaders) -> &'static str {
         ForwardedHeaders::Forwarded => "forwarded",
         ForwardedHeaders::Both => "both",
         ForwardedHeaders::Off => "off",
+    }
+}
+
+fn group_status(port: PortView<'_>, group: &Group) -> GroupStatus {
+    let table = port.table.groups().iter().find(|table| table.name.as_ref() == Some(&group.name));
+    let entries =
+        table.into_iter().flat_map(|table| table.members.iter().filter_map(|&index| port.table.server(index)));
+    GroupStatus {
+        group: group.name.to_string(),
+        servers: group.servers.iter().map(ToString::to_string).collect(),
+        usable: entries.filter(|entry| is_usable(entry)).count(),
+        balance: group.policy.balance.word().to_owned(),
+        affinity: group.policy.affinity.word().to_owned(),
+        cookie: group.policy.cookie.clone(),
+        waiting: table.map_or(0, |table| table.queue.len()),
+    }
+}
+
+fn route_status(route: &Route) -> RouteStatus {
+    let (group, redirect) = match &route.to {
+        Destination::Group(group) => (group.as_ref().map(ToString::to_string), None),
+        Destination::Redirect(redirect) => (None, Some(redirect.location.clone())),
+    };
+    RouteStatus {
+        route: route.name.to_string(),
+        hosts: route.hosts.iter().map(ToString::to_string).collect(),
+        uris: route.uris.iter().map(ToString::to_string).collect(),
+        group,
+        redirect,
     }
 }

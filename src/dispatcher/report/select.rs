@@ -38,6 +38,12 @@ impl ServerView<'_> {
     pub fn is_usable(&self) -> bool {
         is_usable(self.entry)
     }
+
+    /// The application that it carries.
+    pub fn group(&self) -> Option<&Name> {
+        let groups = &self.port.state.settings.groups;
+        groups.iter().find(|group| group.servers.contains(&self.state.server.name)).map(|group| &group.name)
+    }
 }
 
 /// Whether a server may be chosen now for a client that was never there.

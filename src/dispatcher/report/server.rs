@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::advisor::{ProbeResult, Record};
 use crate::config::{Operand, Refusal};
 use crate::control::reply::{Measured, Probe, ProbeView, ServerReport, ServerStatus};
-use crate::model::Health;
+use crate::executor::Marked;
+use crate::model::{Health, Weight};
 
 use super::super::state::ServerState;
 use super::Look;
@@ -36,6 +37,17 @@ impl<'a> Look<'a> {
             sticky: server.sticky,
             advisor_request: server.advisorrequest.clone(),
             advisor_response: String::from_utf8_lossy(&server.advisorresponse).into_owned(),
+            group: view.group().map(ToString::to_string),
+            clone_id: server.proxied.clone_id.clone(),
+            backup: server.proxied.backup,
+            max_connections: server.proxied.max_connections,
+            failures: state.counters.mark.failures(),
+            left_alone_seconds: match state.counters.mark.read(self.now) {
+                Marked::No => None,
+                Marked::For(left) => Some(left.as_secs_f64()),
+                Marked::Due | Marked::OnTrial => Some(0.0),
+            },
+            slow_start_weight: state.ramped.map(Weight::get),
             probes: self.heart.advisors.records_of(state.id).map(|record| self.probe_view(record)).collect(),
             overrides: self.changes().to("server", &state.key),
         }
