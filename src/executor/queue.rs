@@ -42,14 +42,21 @@ impl Queue {
         Some(Waiting { queue: self, number })
     }
 
-    /// A server has room again: the first in line may look.
+    /// A server has room again: the first in line may look, and passes the word on if that room is not for it.
     pub fn notify(&self) {
-        // A waiter looks for room after it has entered, so either it sees this server's room or we see it here.
+        // A waiter sets the word going after it has entered, so either it sees this server's room or we see it here.
         std::sync::atomic::fence(Ordering::SeqCst);
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.wake_behind(None);
         }
-        let waker = self.lock().front().map(|(_, waker)| waker.clone());
+    }
+
+    /// Wakes the first in line, or the one behind this number.
+    fn wake_behind(&self, number: Option<u64>) {
+        let waiting = self.lock();
+        let place = number.map_or(0, |number| waiting.partition_point(|(other, _)| *other <= number));
+        let waker = waiting.get(place).map(|(_, waker)| waker.clone());
+        drop(waiting);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -61,9 +68,9 @@ impl Queue {
 }
 
 impl Waiting<'_> {
-    /// Whether it is this one's turn: nobody has waited longer.
-    pub fn is_first(&self) -> bool {
-        self.queue.lock().front().is_some_and(|(number, _)| *number == self.number)
+    /// The room that there is was not for this one; the next in line may look.
+    pub fn pass_on(&self) {
+        self.queue.wake_behind(Some(self.number));
     }
 }
 
@@ -72,12 +79,9 @@ impl Drop for Waiting<'_> {
         let mut waiting = self.queue.lock();
         waiting.retain(|(number, _)| *number != self.number);
         self.queue.length.store(waiting.len(), Ordering::SeqCst);
-        let next = waiting.front().map(|(_, waker)| waker.clone());
         drop(waiting);
         // There may be room for one more, and nobody else tells the next in line.
-        if let Some(next) = next {
-            next.wake();
-        }
+        self.queue.wake_behind(None);
     }
 }
 
@@ -107,10 +111,11 @@ mod tests {
         assert!(enter(2).is_none() && queue.len() == 2);
         queue.notify();
         assert_eq!(bells.each_ref().map(|bell| bell.0.load(Ordering::Relaxed)), [1, 0, 0]);
-        assert!(first.is_first() && !second.is_first());
+        first.pass_on();
+        assert_eq!(bells[1].0.load(Ordering::Relaxed), 1, "the room was not for the first");
+        second.pass_on();
         drop(first);
-        assert!(second.is_first());
-        assert_eq!(bells[1].0.load(Ordering::Relaxed), 1, "the next in line looks at once");
+        assert_eq!(bells[1].0.load(Ordering::Relaxed), 2, "the next in line looks at once");
         drop(second);
         assert!(queue.is_empty());
         queue.notify();

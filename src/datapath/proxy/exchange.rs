@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{Request, Response, Uri, Version};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use crate::executor::{Event, GroupIndex, Queue, Refusal, Replay, RequestView, RouteEntry, Routed, Situation, Turn};
+use crate::message::codec::OutgoingHead;
 use crate::message::{
     Body, ClientView, ErrorReason, Introduction, PrivateFields, Proto, RequestFacts, Upgrade, client_address,
     edit_fields, examine_request, is_idempotent, prepare_request, redirect_to, rewrite_path, take_private,
@@ -26,6 +27,12 @@ use super::respond::{Own, refuse, refuse_and_close};
 use super::tally::Chosen;
 use super::upload::{Keep, Upload, Uploading};
 
+/// A head as routes and edits made it.
+struct Changed {
+    target: Uri,
+    fields: HeaderMap,
+}
+
 /// What a request needs until its response begins.
 pub(super) struct Exchange {
     pub front: Rc<FrontState>,
@@ -33,10 +40,10 @@ pub(super) struct Exchange {
     pub started: Instant,
     /// The client behind the proxies that we trust.
     pub address: IpAddr,
-    /// As the server gets it.
+    /// What decisions look at: the client's, without what concerned its connection.
     pub head: Parts,
-    /// The target as the client wrote it, where the server gets another.
-    original: Option<Box<Uri>>,
+    /// What the server gets instead, where routes and edits change it. Boxed because most requests have none.
+    changed: Option<Box<Changed>>,
     /// The client speaks HTTP/1.0.
     pub is_old: bool,
     pub introduction: Introduction,
@@ -105,7 +112,7 @@ impl Exchange {
             address,
             is_idempotent,
             head,
-            original: None,
+            changed: None,
             is_old,
             introduction,
             private: private.map(Box::new),
@@ -154,10 +161,19 @@ impl Exchange {
     pub fn view(&self) -> RequestView<'_> {
         RequestView {
             method: &self.head.method,
-            uri: self.original.as_deref().unwrap_or(&self.head.uri),
+            uri: &self.head.uri,
             version: if self.is_old { Version::HTTP_10 } else { Version::HTTP_11 },
             fields: &self.head.headers,
         }
+    }
+
+    /// The head for the server.
+    pub fn outgoing(&self) -> OutgoingHead<'_> {
+        let (target, fields) = match &self.changed {
+            Some(changed) => (&changed.target, &changed.fields),
+            None => (&self.head.uri, &self.head.headers),
+        };
+        OutgoingHead { method: &self.head.method, target, fields }
     }
 
     /// The port that a `Host` without one means.
@@ -213,30 +229,29 @@ impl Exchange {
         })
     }
 
-    /// What the route alone has to say: an answer, or another path for the server.
+    /// What the route alone has to say: an answer, or another head for the server.
     fn go_by_route(&mut self) -> Option<Box<Own>> {
-        if !self.port.settings.request_edits.is_empty() {
-            edit_fields(&mut self.head.headers, &self.port.settings.request_edits);
-        }
-        if self.port.routes.is_empty() {
+        let port_edits = &self.port.settings.request_edits;
+        if self.port.routes.is_empty() && port_edits.is_empty() {
             return None;
         }
-        let (rewritten, edits) = match self.routed() {
+        let route = match self.routed() {
             Routed::Nowhere => return Some(self.failed(ErrorReason::NoRoute)),
             Routed::Redirect(route, redirect) => {
                 let view = self.view();
                 let response = redirect_to(redirect, route.settings(), (&view.host(0).0, view.uri));
                 return Some(Box::new(Own { reason: None, response }));
             }
-            Routed::Group(_, Some(route)) => {
-                let (settings, uri) = (route.settings(), &self.head.uri);
-                (rewrite_path(settings, uri), settings.request_edits.clone())
-            }
-            Routed::Group(_, None) => return None,
+            Routed::Group(_, route) => route.map(RouteEntry::settings),
         };
-        edit_fields(&mut self.head.headers, &edits);
-        if let Some(uri) = rewritten {
-            self.original = Some(Box::new(std::mem::replace(&mut self.head.uri, uri)));
+        let rewritten = route.and_then(|route| rewrite_path(route, &self.head.uri));
+        let route_edits = route.map_or(&[][..], |route| &route.request_edits);
+        if rewritten.is_some() || !port_edits.is_empty() || !route_edits.is_empty() {
+            let mut fields = self.head.headers.clone();
+            edit_fields(&mut fields, port_edits);
+            edit_fields(&mut fields, route_edits);
+            let target = rewritten.unwrap_or_else(|| self.head.uri.clone());
+            self.changed = Some(Box::new(Changed { target, fields }));
         }
         None
     }
@@ -245,7 +260,7 @@ impl Exchange {
     async fn run(&mut self) -> Result<Answered, Box<Own>> {
         let mut last = None;
         loop {
-            let chosen = match self.choose(Turn::Take) {
+            let chosen = match self.choose(Turn::Take).and_then(|chosen| self.in_line(chosen)) {
                 Ok(chosen) => chosen,
                 // Boxed because it is rare.
                 Err(Refusal::Busy) => match Box::pin(self.wait_for_room()).await {
@@ -280,6 +295,20 @@ impl Exchange {
             self.port.counters.count_retry(lane, reason.index());
             last = Some(reason);
         }
+    }
+
+    /// Others wait for servers with a bound already: this request does not go before them.
+    fn in_line(&self, chosen: Chosen) -> Result<Chosen, Refusal> {
+        let Some(server) = self.port.server(chosen.server).filter(|server| server.max_connections != 0) else {
+            return Ok(chosen);
+        };
+        if self.queue().is_empty() {
+            return Ok(chosen);
+        }
+        if chosen.trial {
+            server.counters.mark.give_back();
+        }
+        Err(Refusal::Busy)
     }
 
     /// A server says that it is unavailable: another one may be asked if the request allows it and one is there. Else

@@ -203,7 +203,7 @@ impl Exchange {
         let mut spare = self.local().spare.borrow_mut();
         spare.head.clear();
         let private = |out: &mut Vec<u8>| self.write_private(tally, out);
-        write_request(&self.head, self.introduction, &self.front.facts, private, &mut spare.head);
+        write_request(self.outgoing(), self.introduction, &self.front.facts, private, &mut spare.head);
         if self.upload.is_some() {
             upstream.line().queue(Bytes::copy_from_slice(&spare.head));
         } else if let Err(error) = upstream.line().send(cx, &spare.head) {
@@ -352,7 +352,7 @@ impl Exchange {
         let mut is_asked = false;
         let head = poll_fn(|cx| {
             if !std::mem::replace(&mut is_asked, true) {
-                let asked = upstream.line().send(cx, &handshake(self.head.headers.get(HOST)));
+                let asked = upstream.line().send(cx, &handshake(self.outgoing().fields.get(HOST)));
                 if asked.is_err() {
                     return Poll::Ready(Err(Silence::Handshake));
                 }

@@ -140,7 +140,8 @@ impl Exchange {
         if !sessions.inserts() && !sessions.reads_responses() {
             return;
         }
-        let Some(server) = tally.server() else { return };
+        // A sorry or overflow server shall not keep whom it got.
+        let Some(server) = tally.server().filter(|server| server.sticky) else { return };
         let route = self.route();
         sessions.learn(route, &head.headers, server, now);
         if let Some((name, value)) = sessions.to_insert(&self.view(), route, tally.index()) {

@@ -89,8 +89,10 @@ impl Tally {
         }
         let failures = if verdict.counts { mark.fail() } else { 0 };
         let too_many = policy.max_fails > 0 && failures >= policy.max_fails;
-        // A trial that came to nothing good begins the interval again, whatever it was.
-        let on_trial = self.trial.replace(false) && !matches!(event, Event::Client | Event::Cut);
+        // A trial that came to nothing good begins the interval again, whatever it was. One that was broken off by others
+        // says nothing, and is given back in the end.
+        let says_nothing = matches!(event, Event::Client | Event::Cut);
+        let on_trial = !says_nothing && self.trial.replace(false);
         let marks = on_trial || ((too_many || verdict.marks) && self.port.may_be_left(self.group, self.index, now));
         let newly = marks && mark.mark(now, policy.retry_interval);
         if newly {

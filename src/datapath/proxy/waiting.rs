@@ -20,12 +20,15 @@ impl Exchange {
         self.front.client.arm(Wait::Room, Instant::now(), patience);
         let mut place = None;
         poll_fn(|cx| {
-            if place.is_none() {
+            let Some(place) = &place else {
                 match queue.enter(bound, cx.waker()) {
                     Some(entered) => place = Some(entered),
                     None => return Poll::Ready(Err(Refused::For(ErrorReason::QueueFull))),
                 }
-            }
+                // Those before look first; what they leave comes here.
+                queue.notify();
+                return Poll::Pending;
+            };
             self.look_again();
             match self.choose(Turn::Take) {
                 Ok(chosen) => return Poll::Ready(Ok(chosen)),
@@ -35,6 +38,7 @@ impl Exchange {
             if self.front.client.take_expired() {
                 return Poll::Ready(Err(Refused::For(ErrorReason::QueueTimeout)));
             }
+            place.pass_on();
             Poll::Pending
         })
         .await

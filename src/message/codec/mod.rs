@@ -12,5 +12,5 @@ mod response_head;
 mod tests;
 
 pub use chunked::{BadChunk, Chunked, Piece, write_chunk, write_last_chunk};
-pub use request_head::write_request;
+pub use request_head::{OutgoingHead, write_request};
 pub use response_head::{BadHead, MAX_INTERIM, MAX_RESPONSE_HEAD, Read, parse_response};

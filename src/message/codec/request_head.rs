@@ -1,16 +1,24 @@
 //! A request's head as bytes.
 
-use http::HeaderMap;
 use http::header::HOST;
-use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
 
 use super::super::forwarded::{ConnectionFacts, Introduction};
+
+/// A request's head as a server gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct OutgoingHead<'a> {
+    pub method: &'a Method,
+    /// In the form that the server gets ([`super::super::prepare_request`]).
+    pub target: &'a Uri,
+    pub fields: &'a HeaderMap,
+}
 
 /// Appends the head to `out`. Its fields are those that go on the wire, the framing ones included, and the target is in
 /// the form that the server gets ([`super::super::prepare_request`]); what `introduction` left open is said from
 /// `connection`, and `more` appends lines of its own.
 pub fn write_request(
-    head: &Parts,
+    head: OutgoingHead<'_>,
     introduction: Introduction,
     connection: &ConnectionFacts,
     more: impl FnOnce(&mut Vec<u8>),
@@ -18,14 +26,14 @@ pub fn write_request(
 ) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
-    match head.uri.path_and_query() {
+    match head.target.path_and_query() {
         Some(target) => out.extend_from_slice(target.as_str().as_bytes()),
         None => out.push(b'/'),
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    write_fields(&head.headers, out);
+    write_fields(head.fields, out);
     if let Introduction::OfConnection { with_host } = introduction {
-        let host = if with_host { head.headers.get(HOST) } else { None };
+        let host = if with_host { head.fields.get(HOST) } else { None };
         connection.write_lines(host, out);
     }
     more(out);
@@ -59,7 +67,8 @@ mod tests {
         let mut out = Vec::new();
         let local = "192.0.2.1:8080".parse().unwrap();
         let connection = ConnectionFacts::new("203.0.113.9".parse().unwrap(), local, Proto::Http);
-        write_request(&head, introduction, &connection, |_| {}, &mut out);
+        let head = OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers };
+        write_request(head, introduction, &connection, |_| {}, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -10,6 +10,7 @@ use tsuji::message::ErrorReason;
 use tsuji::model::{Compat, ForwardingMethod, Port};
 
 use crate::support::client::Answer;
+use crate::support::site::PORT;
 use crate::support::{Origin, Setup, Site, Visit};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
@@ -324,8 +325,9 @@ fn maxconnections_goes_to_the_next_server_and_then_waits_in_line() {
             .collect();
         std::thread::sleep(Duration::from_millis(100));
         drop((a, b));
-        // Those that hold a place are told when a request ends; this one passes and ends.
-        site.client().get("/");
+        // As the end of a request does.
+        let table = site.shared.table();
+        table.port(PORT).unwrap().groups()[0].queue.notify();
         waiting.into_iter().map(|client| client.join().unwrap()).collect()
     });
     let full = answers.iter().filter(|(_, reason)| reason == "queue-full").count();

@@ -237,10 +237,13 @@ fn fields_are_changed_on_their_way_in_and_out() {
         .change(|port| {
             port.request_edits = edits(&["set X-Env: prod", "remove X-Debug"]);
             port.response_edits = edits(&["remove Server", "set Strict-Transport-Security: max-age=60"]);
-            let mut special = route("special", &[], &["/special/*"], Destination::Group(None));
+            // The name that is set is another route's: what decides is what the client sent.
+            let mut special = route("special", &["x"], &["/special/*"], Destination::Group(None));
+            let mut inner = route("inner", &["inner.example"], &[], Destination::Group(None));
+            inner.response_edits = edits(&["set X-Wrong: yes"]);
             special.request_edits = edits(&["add X-Env: special", "set Host: inner.example"]);
             special.response_edits = edits(&["add X-Old: 2"]);
-            port.routes = vec![special];
+            port.routes = vec![inner, special];
         })
         .start();
     let mut client = site.client();
@@ -252,6 +255,7 @@ fn fields_are_changed_on_their_way_in_and_out() {
     let text = special.text();
     assert!(text.contains("x-env: prod\r\nx-env: special\r\n") && text.contains("host: inner.example\r\n"), "{text}");
     assert_eq!(special.fields("x-old").collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(special.field("x-wrong"), None);
 }
 
 #[test]
