@@ -293,21 +293,7 @@ impl PluginConfig {
                 _ => self.unknown("ServerCluster", child),
             }
         }
-        for server in &mut servers {
-            server.role = match &primaries {
-                _ if backups.contains(&server.name) => Role::Backup,
-                Some(primaries) if !primaries.contains(&server.name) => Role::Out,
-                _ => Role::Primary,
-            };
-        }
-        let place = |server: &PluginServer| match server.role {
-            Role::Primary => {
-                primaries.as_ref().and_then(|list| list.iter().position(|name| *name == server.name)).unwrap_or(0)
-            }
-            Role::Backup => 1_000_000 + backups.iter().position(|name| *name == server.name).unwrap_or(0),
-            Role::Out => usize::MAX,
-        };
-        servers.sort_by_key(place);
+        put_in_order(&mut servers, primaries.as_deref(), &backups);
         for name in primaries.iter().flatten().chain(&backups) {
             if !servers.iter().any(|server| server.name == *name) {
                 self.fault(element, format!("cluster {name:?} lists server `{name}`, which it does not have"));
@@ -345,6 +331,34 @@ impl PluginConfig {
     fn server(&mut self, element: &Element) -> Option<PluginServer> {
         self.remark_attributes(element);
         let name = self.name_of(element)?;
+        let (transport, ttl) = self.transport(element, &name);
+        let connect_timeout = self.count(element, "ConnectTimeout", 0);
+        let max = self.number(element, "MaxConnections", -1);
+        if max > 0 {
+            let text = format!(
+                "MaxConnections {max} of server `{name}` is meant for each process of a web server; here it counts over all workers: multiply it by the number of processes there were"
+            );
+            self.remark(element, text);
+        }
+        Some(PluginServer {
+            line: element.line,
+            clone_id: element.get("CloneID").map(str::to_owned).filter(|id| !id.is_empty()),
+            weight: self.count(element, "LoadBalanceWeight", DEFAULT_WEIGHT),
+            role: Role::Primary,
+            connect_timeout,
+            io_timeout: self.number(element, "ServerIOTimeout", DEFAULT_IO_TIMEOUT),
+            extended_handshake: element
+                .get("ExtendedHandshake")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            max_connections: u64::try_from(max).unwrap_or(0),
+            ttl,
+            transport,
+            name,
+        })
+    }
+
+    /// Where the server listens for plain HTTP, and how long its connections are kept.
+    fn transport(&mut self, element: &Element, name: &str) -> (Option<(String, u16)>, Option<u64>) {
         let transports: Vec<&Element> = element.all("Transport").collect();
         for transport in &transports {
             self.remark_attributes(transport);
@@ -376,29 +390,8 @@ impl PluginConfig {
             }
             Some((host, port?))
         });
-        let connect_timeout = self.count(element, "ConnectTimeout", 0);
-        let max = self.number(element, "MaxConnections", -1);
-        if max > 0 {
-            let text = format!(
-                "MaxConnections {max} of server `{name}` is meant for each process of a web server; here it counts over all workers: multiply it by the number of processes there were"
-            );
-            self.remark(element, text);
-        }
-        Some(PluginServer {
-            line: element.line,
-            clone_id: element.get("CloneID").map(str::to_owned).filter(|id| !id.is_empty()),
-            weight: self.count(element, "LoadBalanceWeight", DEFAULT_WEIGHT),
-            role: Role::Primary,
-            connect_timeout,
-            io_timeout: self.number(element, "ServerIOTimeout", DEFAULT_IO_TIMEOUT),
-            extended_handshake: element
-                .get("ExtendedHandshake")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
-            max_connections: u64::try_from(max).unwrap_or(0),
-            ttl: plain.and_then(|plain| plain.get("ConnectionTTL")).and_then(|ttl| ttl.trim().parse().ok()),
-            transport,
-            name,
-        })
+        let ttl = plain.and_then(|plain| plain.get("ConnectionTTL")).and_then(|ttl| ttl.trim().parse().ok());
+        (transport, ttl)
     }
 
     fn name_of(&mut self, element: &Element) -> Option<String> {
@@ -423,4 +416,21 @@ impl PluginConfig {
             default
         })
     }
+}
+
+/// Gives each server its role, and puts primaries in their order before backups in theirs.
+fn put_in_order(servers: &mut [PluginServer], primaries: Option<&[String]>, backups: &[String]) {
+    let place_in = |list: &[String], server: &PluginServer| list.iter().position(|name| *name == server.name);
+    for server in servers.iter_mut() {
+        server.role = match primaries {
+            _ if backups.contains(&server.name) => Role::Backup,
+            Some(primaries) if !primaries.contains(&server.name) => Role::Out,
+            _ => Role::Primary,
+        };
+    }
+    servers.sort_by_key(|server| match server.role {
+        Role::Primary => (0, primaries.and_then(|list| place_in(list, server))),
+        Role::Backup => (1, place_in(backups, server)),
+        Role::Out => (2, None),
+    });
 }

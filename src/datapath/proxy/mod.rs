@@ -42,6 +42,7 @@ mod ending;
 mod exchange;
 mod flow;
 mod front;
+mod handshake;
 mod intake;
 mod journal;
 mod ledger;

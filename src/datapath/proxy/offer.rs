@@ -9,15 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::StatusCode;
 use http::response::Parts;
-use http::{HeaderValue, Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 use tokio::net::TcpStream;
 
 use crate::executor::{Event, Phase, ServerIndex, verdict};
 use crate::message::codec::{self, write_request};
-use crate::message::{ErrorReason, PrivateFacts, PrivateFields, examine_response, write_private};
+use crate::message::{ErrorReason, PrivateFacts, PrivateFields, write_private};
 use crate::model::ServerId;
 
 use super::accept::is_exhaustion;
@@ -60,7 +59,7 @@ impl Answered {
 }
 
 /// Why a request that was given to a connection has no response.
-enum Silence {
+pub(super) enum Silence {
     /// Not a byte of it was sent.
     Unsent,
     /// The connection ended without a byte of a response.
@@ -323,7 +322,7 @@ impl Exchange {
         own.unwrap_or(self.port.settings.timeouts.connect)
     }
 
-    fn server_patience(&self, tally: &Tally) -> Duration {
+    pub fn server_patience(&self, tally: &Tally) -> Duration {
         let own = tally.server().and_then(|server| server.proxied().server_timeout);
         own.unwrap_or(self.port.settings.timeouts.server)
     }
@@ -344,48 +343,6 @@ impl Exchange {
         };
         write_private(self.private.as_deref().unwrap_or(&PrivateFields::new()), facts, out);
     }
-
-    /// Asks the server whether it is there before it gets the request (the plug-in's `ExtendedHandshake`): a proxy between us
-    /// takes connections for servers that are gone.
-    async fn shake_hands(&self, upstream: &Upstream, tally: &Tally, now: Instant) -> Result<(), Silence> {
-        self.front.client.arm(Wait::Server, now, self.server_patience(tally));
-        let mut is_asked = false;
-        let head = poll_fn(|cx| {
-            if !std::mem::replace(&mut is_asked, true) {
-                let asked = upstream.line().send(cx, &handshake(self.outgoing().fields.get(HOST)));
-                if asked.is_err() {
-                    return Poll::Ready(Err(Silence::Handshake));
-                }
-            }
-            let read = {
-                let mut scratch = self.local().scratch.borrow_mut();
-                let mut spare = self.local().spare.borrow_mut();
-                upstream.line().poll_head(cx, &mut scratch, &mut spare.fields)
-            };
-            match read {
-                Poll::Ready(Ok(read)) if is_interim(read.head.status) => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Poll::Ready(Ok(read)) => Poll::Ready(Ok(read.head)),
-                Poll::Ready(Err(_)) => Poll::Ready(Err(Silence::Handshake)),
-                Poll::Pending if self.front.client.take_cut() => Poll::Ready(Err(Silence::Cut)),
-                Poll::Pending if self.front.client.take_expired() => Poll::Ready(Err(Silence::Handshake)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await?;
-        let facts = examine_response(&head, None).map_err(|_| Silence::Handshake)?;
-        upstream.line().expect(facts.length(&Method::HEAD));
-        // A connection that ends with this answer is of no use for what follows.
-        let stays = facts.keeps_alive() && upstream.line().take_whole().is_some();
-        if stays { Ok(()) } else { Err(Silence::Handshake) }
-    }
-}
-
-fn handshake(host: Option<&HeaderValue>) -> Vec<u8> {
-    let host = host.map_or(&b""[..], HeaderValue::as_bytes);
-    [b"HEAD / HTTP/1.1\r\nhost: ", host, b"\r\n\r\n"].concat()
 }
 
 /// What a connection had carried before a request.
@@ -417,7 +374,7 @@ impl From<LineFault> for Silence {
     }
 }
 
-fn is_interim(status: StatusCode) -> bool {
+pub(super) fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
