@@ -209,6 +209,7 @@ impl Heart {
             Action::Cut { server } => self.workers.cut(server),
             Action::Probe(order) => self.probe(order),
             Action::Resolve { host } => self.resolve(host),
+            Action::RunScript(_) => {}
             Action::Notice(notice) => log::write(&notice),
         }
     }

@@ -111,7 +111,8 @@ impl Dispatcher {
             affinity_group,
             sorry,
             counters: counters(known.as_ref(), self.lanes),
-            alerted: known.is_some_and(|known| known.alerted),
+            alerted: known.as_ref().is_some_and(|known| known.alerted),
+            told: known.map(|known| known.told).unwrap_or_default(),
             key,
         };
         self.dirty.insert(id);

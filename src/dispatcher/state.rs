@@ -11,6 +11,8 @@ use crate::model::{
     DownReason, Health, Port, PortId, PortKey, Proportions, Server, ServerHost, ServerId, ServerKey, Standing, Weight,
 };
 
+use super::alerts::Told;
+
 /// One port in service.
 #[derive(Debug)]
 pub(super) struct PortState {
@@ -28,6 +30,8 @@ pub(super) struct PortState {
     pub counters: Arc<PortCounters>,
     /// All servers are down and somebody was told.
     pub alerted: bool,
+    /// What scripts were told.
+    pub told: Told,
 }
 
 /// One server in service.

@@ -117,6 +117,7 @@ impl Dispatcher {
             self.stand(change.server, change.after);
         }
         self.tell_all_down(id);
+        self.alert(id);
     }
 
     fn stand(&mut self, id: ServerId, standing: Standing) {
@@ -134,7 +135,7 @@ impl Dispatcher {
         self.verdicts.due(now).into_iter().for_each(|port| self.judge(port, now));
     }
 
-    /// IBM's managerAlert and managerClear.
+    /// For the log and for `status`; scripts are another matter (`alerts`).
     fn tell_all_down(&mut self, id: PortId) {
         let Some(port) = self.ports.get_mut(&id) else { return };
         let may_serve = |server: &ServerState| server.shown_weight() >= 0 || server.awaits_address();
