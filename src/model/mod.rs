@@ -29,7 +29,7 @@ pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
 pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};
 pub use server::{Server, ServerHost, ServerKey};
 pub use settings::{
-    ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings,
-    MetricsSettings, XdpMode,
+    AlertSettings, ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings,
+    ManagerSettings, MetricsSettings, XdpMode,
 };
 pub use state::{AdministrativeState, DownReason, Health, Standing};

@@ -1,7 +1,7 @@
 //! The kinds of objects and what belongs to each.
 
 use super::Keyword;
-use super::settings::{CONTROL, EXECUTOR, LOG, MANAGER, METRICS};
+use super::settings::{ALERTS, CONTROL, EXECUTOR, LOG, MANAGER, METRICS};
 use super::traffic::{ADVISOR, CLUSTER, PORT, RULE, SERVER};
 
 /// A kind of object.
@@ -12,6 +12,7 @@ pub enum Kind {
     Control,
     Metrics,
     Log,
+    Alerts,
     Cluster,
     Port,
     Server,
@@ -39,6 +40,7 @@ impl Kind {
             Self::Control => &CONTROL,
             Self::Metrics => &METRICS,
             Self::Log => &LOG,
+            Self::Alerts => &ALERTS,
             Self::Cluster => &CLUSTER,
             Self::Port => &PORT,
             Self::Server => &SERVER,
@@ -53,7 +55,7 @@ impl Kind {
 
     /// Whether there is exactly one of it.
     pub fn is_single(self) -> bool {
-        matches!(self, Self::Executor | Self::Manager | Self::Control | Self::Metrics | Self::Log)
+        matches!(self, Self::Executor | Self::Manager | Self::Control | Self::Metrics | Self::Log | Self::Alerts)
     }
 
     /// The keyword, spelled in full and in lower case.
@@ -63,5 +65,5 @@ impl Kind {
 }
 
 /// All kinds, in the order in which they are printed.
-pub static OBJECTS: [&ObjectSchema; 10] =
-    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &CLUSTER, &PORT, &SERVER, &RULE, &ADVISOR];
+pub static OBJECTS: [&ObjectSchema; 11] =
+    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &ALERTS, &CLUSTER, &PORT, &SERVER, &RULE, &ADVISOR];

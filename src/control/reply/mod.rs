@@ -21,8 +21,8 @@ pub use objects::{
     PortStatus, Probe, ProbeView, RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry,
-    HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help,
+    HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 /// The answer to one command.
@@ -86,6 +86,7 @@ pub enum Body {
     LogStatus(LogStatus),
     ControlStatus(ControlStatus),
     MetricsStatus(MetricsStatus),
+    AlertsStatus(AlertsStatus),
     Explanation(Explanation),
     Connections(ConnectionList),
     Help(Help),
