@@ -22,6 +22,7 @@ fn scrape(criterion: &mut Criterion) {
             affinity: AffinityReading::default(),
             proxy: Vec::new(),
             commands: Vec::new(),
+            scripts: Vec::new(),
             log_lines_dropped: 0,
             packets: None,
             access_logs: AccessLogReading::default(),

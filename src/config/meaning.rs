@@ -1,7 +1,7 @@
 //! The configuration as the other rooms take it.
 
 use crate::model::{
-    Advisor, Cluster, ControlSettings, ExecutorSettings, LogSettings, ManagerSettings, MetricsSettings,
+    Advisor, AlertSettings, Cluster, ControlSettings, ExecutorSettings, LogSettings, ManagerSettings, MetricsSettings,
 };
 
 /// What a document means, with nothing left to check: names are unique, references lead somewhere, numbers are in range.
@@ -12,6 +12,7 @@ pub struct Config {
     pub control: ControlSettings,
     pub metrics: MetricsSettings,
     pub log: LogSettings,
+    pub alerts: AlertSettings,
     pub clusters: Vec<Cluster>,
     pub advisors: Vec<Advisor>,
 }

@@ -102,6 +102,7 @@ fn site(
 ) -> String {
     let mut text = format!(
         "[control]\nsocket = {socket:?}\nstatedir = {directory:?}\n\n[metrics]\nlisten = \"{metrics}\"\n\n\
+         [alerts]\ndirectory = \"\"\n\n\
          [[cluster]]\nname = \"shop\"\naddress = \"{}\"\n\n\
          [[cluster.port]]\nnumber = {}\nmethod = \"http\"\nsorrypage = {sorry:?}\nretryafter = 5\n",
         listen.ip(),

@@ -20,6 +20,7 @@ use crate::model::PortId;
 use super::accesslog::AccessLogs;
 use super::packets::{Packets, PacketsError};
 use super::probe::Prober;
+use super::scripts::Scripts;
 use super::sorry::{ReadSorryError, read_sorry_site};
 use super::workers::Workers;
 use super::{chain, log};
@@ -29,6 +30,7 @@ pub struct Heart {
     dispatcher: RefCell<Dispatcher>,
     workers: Workers,
     logs: AccessLogs,
+    scripts: Scripts,
     prober: Prober,
     /// Sockets that were bound for a plan and wait for its `Listen`.
     bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
@@ -45,11 +47,12 @@ pub struct Heart {
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Heart {
-    pub fn new(dispatcher: Dispatcher, workers: Workers, logs: AccessLogs) -> Rc<Self> {
+    pub fn new(dispatcher: Dispatcher, workers: Workers, logs: AccessLogs, scripts: Scripts) -> Rc<Self> {
         Rc::new(Self {
             dispatcher: RefCell::new(dispatcher),
             workers,
             logs,
+            scripts,
             prober: Prober::new(),
             bound: RefCell::default(),
             changes: Mutex::new(()),
@@ -108,6 +111,10 @@ impl Heart {
         &self.logs
     }
 
+    pub fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
     /// Keeps other changes out until the guard is dropped.
     pub async fn begin_change(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.changes.lock().await
@@ -129,6 +136,8 @@ impl Heart {
     /// Puts a plan in force whose needs are met.
     pub fn adopt(self: &Rc<Self>, plan: Plan, resources: &Resources) {
         self.dispatcher.borrow_mut().adopt(plan, resources, Instant::now());
+        // Before what follows from the plan is told.
+        self.read(|dispatcher| self.scripts.configure(&dispatcher.config().alerts));
         self.act();
         let (settings, most) =
             self.read(|dispatcher| (dispatcher.config().log, dispatcher.config().executor.maxconnections));
@@ -209,6 +218,7 @@ impl Heart {
             Action::Cut { server } => self.workers.cut(server),
             Action::Probe(order) => self.probe(order),
             Action::Resolve { host } => self.resolve(host),
+            Action::RunScript(alert) => self.scripts.run(alert),
             Action::Notice(notice) => log::write(&notice),
         }
     }

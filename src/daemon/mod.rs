@@ -1,7 +1,7 @@
 //! The edge: threads, tasks, sockets, files and signals around the heart.
 //!
 //! One control thread drives the dispatcher, answers commands, serves metrics and carries out probes; the
-//! proxy's workers are threads of their own; a third kind writes files, so that a hanging disk holds up nobody.
+//! proxy's workers are threads of their own; a third kind writes files, so that a hanging disk holds up nobody, and one runs operators' scripts.
 //! Nothing is decided here.
 
 mod accesslog;
@@ -25,6 +25,7 @@ mod plugin_watch;
 pub mod probe;
 mod readings;
 mod run;
+mod scripts;
 pub mod sorry;
 mod workers;
 

@@ -38,6 +38,7 @@ impl Readings {
             affinity: AffinityReading { records: affinity.len() as u64, evicted: affinity.evicted() },
             proxy: self.proxy(),
             commands: self.desk.tally().commands(),
+            scripts: self.desk.heart().scripts().counts(),
             log_lines_dropped: log::dropped(),
             access_logs: self.access_logs(),
             packets: self.desk.heart().packets().map(|packets| packets.status().reading()),

@@ -1,6 +1,6 @@
 //! `tsuji run`: the life of the daemon, from the first look at its configuration to the last connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::desk::Desk;
 use super::heart::{Heart, fetch_or_stand_in};
 use super::keeper::Keeper;
 use super::page;
+use super::scripts::Scripts;
 use super::workers::Workers;
 use super::{chain, clock, cookie_key, log, plugin_watch, readings};
 
@@ -64,7 +65,7 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     end_with_the_heart();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
     let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
-    let heart = awaken(&boot)?;
+    let heart = awaken(&boot, socket.path())?;
     let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
     let (resources, stand_ins) = fetch_or_stand_in(&plan.needs).await?;
     heart.bind_for(&plan)?;
@@ -97,6 +98,7 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     tell(&[sd_notify::NotifyState::Stopping]);
     desk.stopping();
     drain(&heart, &mut end).await;
+    heart.scripts().stop().await;
     heart.logs().stop().await;
     Ok(())
 }
@@ -131,16 +133,17 @@ fn group(name: &str) -> Result<u32, BootError> {
     found.map(|group| group.gid.as_raw()).ok_or_else(|| BootError::NoSuchGroup(name.to_owned()))
 }
 
-fn awaken(boot: &Boot) -> Result<Rc<Heart>, BootError> {
+fn awaken(boot: &Boot, socket: &Path) -> Result<Rc<Heart>, BootError> {
     let workers = match boot.settings().executor.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => usize::from(given),
     };
     let started = Workers::start(workers).map_err(|source| BootError::Workers { source })?;
     let logs = AccessLogs::start(started.shared().records()).map_err(|source| BootError::Workers { source })?;
+    let scripts = Scripts::start(socket).map_err(|source| BootError::Workers { source })?;
     let key = cookie_key::load(&boot.paths().state);
     let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), key, Instant::now());
-    Ok(Heart::new(dispatcher, started, logs))
+    Ok(Heart::new(dispatcher, started, logs, scripts))
 }
 
 /// Everything that runs beside the wait for a signal.

@@ -111,7 +111,8 @@ impl Dispatcher {
             affinity_group,
             sorry,
             counters: counters(known.as_ref(), self.lanes),
-            alerted: known.is_some_and(|known| known.alerted),
+            alerted: known.as_ref().is_some_and(|known| known.alerted),
+            told: known.map(|known| known.told).unwrap_or_default(),
             key,
         };
         self.dirty.insert(id);
@@ -135,7 +136,7 @@ impl Dispatcher {
                     None => {
                         self.servers.insert(id, ServerState::new(id, key, port, server.clone(), self.lanes, now));
                         // Nothing is known of a port's first servers, so all of them begin alike.
-                        self.begin_ramp(id, now);
+                        self.come_back(id, now);
                     }
                 }
                 id
@@ -187,7 +188,7 @@ impl Dispatcher {
             self.cuts.push(id);
         }
         if was == AdministrativeState::Down && is == AdministrativeState::Up {
-            self.begin_ramp(id, now);
+            self.come_back(id, now);
         }
     }
 

@@ -9,6 +9,8 @@ use crate::advisor::{ProbeId, ProbeOrder, ProbeOutcome};
 use crate::executor::ForwardingTable;
 use crate::model::{AccessLogId, PortId, ServerId};
 
+use super::alerts::Alert;
+
 /// Something that happened outside.
 #[derive(Debug)]
 pub enum Event {
@@ -39,6 +41,8 @@ pub enum Action {
     Probe(ProbeOrder),
     /// Look this host name up.
     Resolve { host: String },
+    /// Have an operator's script run, if there is one.
+    RunScript(Alert),
     /// A change of state for the log.
     Notice(Notice),
 }

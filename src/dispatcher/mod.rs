@@ -11,6 +11,7 @@
 //! Not here: sockets, files, tasks, logs (`daemon`), the words of commands (`control`).
 
 mod adopt;
+mod alerts;
 mod event;
 mod explain;
 mod identity;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use adopt::Resources;
+pub use alerts::{Alert, AlertEvent, AlertedServer};
 pub use event::{Action, Event, Notice, Severity};
 pub use report::{AccessLogReading, Outside};
 pub use site::{Needs, Occupancy, Plan};

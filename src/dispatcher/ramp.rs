@@ -8,9 +8,10 @@ use super::Dispatcher;
 use super::state::{PortState, ServerState};
 
 impl Dispatcher {
-    /// The server may be used again. It begins slowly where others carry the load meanwhile; the first one back does not,
+    /// The server may be used again: an advisor or the operator says so after it was down, which counts more than what
+    /// requests found before. It begins slowly where others carry the load meanwhile; the first one back does not,
     /// because somebody has to.
-    pub(super) fn begin_ramp(&mut self, id: ServerId, now: Instant) {
+    pub(super) fn come_back(&mut self, id: ServerId, now: Instant) {
         let Some(server) = self.servers.get(&id) else { return };
         let Some(port) = self.ports.get(&server.port) else { return };
         let slow = slow_start(port, server);
@@ -24,6 +25,7 @@ impl Dispatcher {
         let starts_slowly = !slow.is_zero() && port.servers.iter().any(carries);
         let port = port.id;
         if let Some(server) = self.servers.get_mut(&id) {
+            server.counters.mark.succeed();
             server.ramp = starts_slowly.then_some(now);
             server.ramped = starts_slowly.then(|| least(server.weight));
             self.dirty.insert(port);

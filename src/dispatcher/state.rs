@@ -12,6 +12,8 @@ use crate::model::{
     Standing, Weight,
 };
 
+use super::alerts::Told;
+
 /// One port in service.
 #[derive(Debug)]
 pub(super) struct PortState {
@@ -29,6 +31,8 @@ pub(super) struct PortState {
     pub counters: Arc<PortCounters>,
     /// All servers are down and somebody was told.
     pub alerted: bool,
+    /// What scripts were told.
+    pub told: Told,
 }
 
 /// One server in service.

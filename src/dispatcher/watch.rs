@@ -106,7 +106,7 @@ impl Dispatcher {
         self.dirty.insert(port);
         self.judge(port, now);
         if comes_back {
-            self.begin_ramp(id, now);
+            self.come_back(id, now);
         }
     }
 
@@ -124,7 +124,9 @@ impl Dispatcher {
         for change in self.verdicts.judge(&verdicts, now) {
             self.stand(change.server, change.after);
         }
-        if self.tell_all_down(id) {
+        let has_changed = self.tell_all_down(id);
+        self.alert(id);
+        if has_changed {
             self.lead(id, now);
         }
     }
@@ -181,8 +183,7 @@ impl Dispatcher {
         self.verdicts.due(now).into_iter().for_each(|port| self.judge(port, now));
     }
 
-    /// IBM's managerAlert and managerClear.
-    /// Whether that has changed.
+    /// For the log and for `status`; scripts are another matter (`alerts`). Whether it has changed.
     fn tell_all_down(&mut self, id: PortId) -> bool {
         let Some(port) = self.ports.get_mut(&id) else { return false };
         let may_serve = |server: &ServerState| server.shown_weight() >= 0 || server.awaits_address();

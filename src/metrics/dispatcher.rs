@@ -11,6 +11,11 @@ pub(super) fn write(page: &mut Page, reading: &Reading) {
     page.counter(AFFINITY_EVICTIONS, reading.affinity.evicted);
     let commands = reading.commands.iter();
     page.counters(COMMANDS, commands.map(|(outcome, count)| (Labels::new(&[("outcome", outcome)]), *count as f64)));
+    let scripts = reading.scripts.iter();
+    let run = |(event, result, count): &(&str, &str, u64)| {
+        (Labels::new(&[("event", event), ("result", result)]), *count as f64)
+    };
+    page.counters(SCRIPT_RUNS, scripts.map(run));
     page.counter(LOG_LINES_DROPPED, reading.log_lines_dropped);
     page.counter(ACCESS_LOG_LINES, reading.access_logs.lines);
     page.counter(ACCESS_LOG_BYTES, reading.access_logs.bytes);
@@ -82,6 +87,8 @@ const AFFINITY_EVICTIONS: About = About::new(
     "Affinity records that left before their time because the table was full.",
 );
 const COMMANDS: About = About::new("tsuji_control_commands_total", "Operators' commands by how they ended.");
+const SCRIPT_RUNS: About =
+    About::new("tsuji_script_runs_total", "Alert scripts that were due and are there, by how they ended.");
 const LOG_LINES_DROPPED: About =
     About::new("tsuji_log_lines_dropped_total", "Log lines lost because whoever writes them was behind.");
 const ACCESS_LOG_LINES: About = About::new("tsuji_accesslog_lines_total", "Lines written to access logs.");

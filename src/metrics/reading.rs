@@ -22,6 +22,8 @@ pub struct Reading {
     pub proxy: Vec<ProxyCounter>,
     /// Operators' commands by how they ended (`done`, `refused`, `misused`).
     pub commands: Vec<(&'static str, u64)>,
+    /// Alert scripts by event and by how they ended (`done`, `failed`, `timeout`, `refused`, `dropped`).
+    pub scripts: Vec<(&'static str, &'static str, u64)>,
     /// Lines that no log took because it was behind.
     pub log_lines_dropped: u64,
     pub access_logs: AccessLogReading,

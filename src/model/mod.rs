@@ -40,7 +40,7 @@ pub use route::{Destination, Fit, HostPattern, PatternFault, Redirect, Route, Ur
 pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};
 pub use server::{ProxiedServer, Server, ServerHost, ServerKey};
 pub use settings::{
-    ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings,
-    MetricsSettings, XdpMode,
+    AlertSettings, ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings,
+    ManagerSettings, MetricsSettings, XdpMode,
 };
 pub use state::{AdministrativeState, DownReason, Health, Standing};

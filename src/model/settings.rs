@@ -100,6 +100,17 @@ pub struct LogSettings {
     pub accesslogkeep: u32,
 }
 
+/// Scripts that are run when servers go and come back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AlertSettings {
+    /// Where the scripts are; `None`: none is run.
+    pub directory: Option<PathBuf>,
+    /// How long one may run.
+    pub timeout: Duration,
+    /// As whom they run where the daemon is root.
+    pub user: String,
+}
+
 /// IBM's levels: 0 none, 1 minimal, 2 basic, 3 moderate, 4 advanced, 5 verbose. Here 0 is off, 1 shows changes of state,
 /// warnings and errors, 2 and 3 information, 4 debugging, 5 everything.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

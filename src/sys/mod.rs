@@ -6,4 +6,5 @@
 pub mod datapath_layout;
 pub mod memory;
 pub mod packet_socket;
+pub mod rights;
 pub mod shared_array;

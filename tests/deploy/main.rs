@@ -1,5 +1,6 @@
 //! What comes with the programs, judged by those who will read it.
 
+mod alert_scripts;
 mod documents;
 mod packages;
 #[path = "../support/tools.rs"]

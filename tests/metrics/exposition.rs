@@ -150,5 +150,7 @@ fn check(holds: bool, fault: &str) -> Result<(), String> {
 }
 
 /// None of them carries a client's words.
-const LABELS: [&str; 11] =
-    ["cluster", "port", "server", "rule", "advisor", "reason", "code", "phase", "le", "outcome", "version"];
+const LABELS: [&str; 13] = [
+    "cluster", "port", "server", "rule", "advisor", "reason", "code", "phase", "le", "outcome", "event", "result",
+    "version",
+];

@@ -42,6 +42,7 @@ fn reading(table: ForwardingTable) -> Reading {
             ProxyCounter { name: "connections", help: "Client connections open now.", value: 9 },
         ],
         commands: vec![("done", 5), ("refused", 1), ("misused", 0)],
+        scripts: vec![("serverDown", "done", 3), ("managerAlert", "timeout", 1)],
         log_lines_dropped: 0,
         packets: None,
         access_logs: AccessLogReading { lines: 7, bytes: 1_200, dropped: 2, errors: 1 },

@@ -8,6 +8,7 @@
 )]
 
 mod access_log;
+mod alerts;
 mod boot;
 mod commands;
 mod import;

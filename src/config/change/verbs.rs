@@ -26,6 +26,7 @@ pub(super) fn dispatch(line: &mut Line<'_>, object: &str, verb: &str) -> Outcome
         "advisor" => advisor(line, verb),
         "control" if verb == "set" => single(line, Kind::Control),
         "metrics" if verb == "set" => single(line, Kind::Metrics),
+        "alerts" if verb == "set" => single(line, Kind::Alerts),
         "set" => single(line, Kind::Log),
         _ => Ok(None),
     }

@@ -48,6 +48,7 @@ impl Document {
             control: check.control(view.single(Kind::Control)),
             metrics: settings::metrics(view.single(Kind::Metrics)),
             log: settings::log(view.single(Kind::Log)),
+            alerts: settings::alerts(view.single(Kind::Alerts)),
             clusters: check.clusters(view),
             advisors: check.advisors(view),
         };

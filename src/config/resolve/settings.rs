@@ -1,11 +1,11 @@
-//! The single objects: executor, manager, control, metrics, log.
+//! The single objects: executor, manager, control, metrics, log, alerts.
 
 use std::path::PathBuf;
 
 use super::{Check, Config, View};
 use crate::model::{
-    ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings, ManagerSettings,
-    MetricsSettings, XdpMode,
+    AlertSettings, ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings,
+    ManagerSettings, MetricsSettings, XdpMode,
 };
 
 pub(super) fn executor(view: View<'_>) -> ExecutorSettings {
@@ -62,6 +62,15 @@ pub(super) fn log(view: View<'_>) -> LogSettings {
     }
 }
 
+pub(super) fn alerts(view: View<'_>) -> AlertSettings {
+    let directory = view.text("directory");
+    AlertSettings {
+        directory: (!directory.is_empty()).then(|| PathBuf::from(directory)),
+        timeout: view.seconds("timeout"),
+        user: Some(view.text("user")).filter(|user| !user.is_empty()).unwrap_or(NOBODY).to_owned(),
+    }
+}
+
 impl Check {
     pub(super) fn control(&mut self, view: View<'_>) -> ControlSettings {
         let socket = view.text("socket");
@@ -96,6 +105,8 @@ impl Check {
     }
 }
 
+/// Who has the fewest rights, for those who name nobody.
+const NOBODY: &str = "nobody";
 const MIB: u64 = 1024 * 1024;
 /// What the kernel's `sockaddr_un` holds, without its closing zero.
 const MAX_SOCKET_PATH: usize = 107;

@@ -8,7 +8,7 @@ pub struct CommandWords {
 }
 
 /// All of them. Objects without verbs are commands by themselves.
-pub static COMMANDS: [CommandWords; 21] = [
+pub static COMMANDS: [CommandWords; 22] = [
     words(
         "executor",
         &["start", "stop", "status", "report", "set", "logreopen", "configure", "unconfigure", "nicconfig"],
@@ -62,6 +62,7 @@ pub static COMMANDS: [CommandWords; 21] = [
     ),
     words("control", &["set", "status"]),
     words("metrics", &["set", "status"]),
+    words("alerts", &["set", "status"]),
     words("set", &[]),
     words("file", &["save", "newload", "appendload", "report", "delete"]),
     words("highavailability", &["backup", "heartbeat", "reach", "takeover", "status"]),

@@ -2,7 +2,7 @@
 
 use super::Keyword;
 use super::application::{GROUP, ROUTE};
-use super::settings::{CONTROL, EXECUTOR, LOG, MANAGER, METRICS};
+use super::settings::{ALERTS, CONTROL, EXECUTOR, LOG, MANAGER, METRICS};
 use super::traffic::{ADVISOR, CLUSTER, PORT, RULE, SERVER};
 
 /// A kind of object.
@@ -13,6 +13,7 @@ pub enum Kind {
     Control,
     Metrics,
     Log,
+    Alerts,
     Cluster,
     Port,
     Server,
@@ -42,6 +43,7 @@ impl Kind {
             Self::Control => &CONTROL,
             Self::Metrics => &METRICS,
             Self::Log => &LOG,
+            Self::Alerts => &ALERTS,
             Self::Cluster => &CLUSTER,
             Self::Port => &PORT,
             Self::Server => &SERVER,
@@ -58,7 +60,7 @@ impl Kind {
 
     /// Whether there is exactly one of it.
     pub fn is_single(self) -> bool {
-        matches!(self, Self::Executor | Self::Manager | Self::Control | Self::Metrics | Self::Log)
+        matches!(self, Self::Executor | Self::Manager | Self::Control | Self::Metrics | Self::Log | Self::Alerts)
     }
 
     /// The keyword, spelled in full and in lower case.
@@ -68,5 +70,5 @@ impl Kind {
 }
 
 /// All kinds, in the order in which they are printed.
-pub static OBJECTS: [&ObjectSchema; 12] =
-    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &CLUSTER, &PORT, &SERVER, &GROUP, &ROUTE, &RULE, &ADVISOR];
+pub static OBJECTS: [&ObjectSchema; 13] =
+    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &ALERTS, &CLUSTER, &PORT, &SERVER, &GROUP, &ROUTE, &RULE, &ADVISOR];

@@ -1,4 +1,4 @@
-//! Keywords of the single objects: executor, manager, control, metrics, log.
+//! Keywords of the single objects: executor, manager, control, metrics, log, alerts.
 //!
 //! Defaults are IBM's where IBM has them; the others carry their reason here.
 
@@ -177,6 +177,35 @@ pub(super) static LOG: ObjectSchema = ObjectSchema {
             "MiB after which an access log is put aside as .1 and a new one begun; 0: never",
         ),
         Keyword::new("accesslogkeep", whole(0, 100), Whole(5), "access logs put aside that are kept"),
+    ],
+    children: &[],
+};
+
+pub(super) static ALERTS: ObjectSchema = ObjectSchema {
+    kind: Kind::Alerts,
+    word: "alerts",
+    help: "scripts that run when servers go and come back: serverDown, serverUp, managerAlert, managerClear",
+    keywords: &[
+        Keyword::new(
+            "directory",
+            ValueKind::AbsolutePath,
+            Text("/etc/tsuji/scripts"),
+            "where the scripts are; one that is not there is not run; empty: none is",
+        ),
+        // Long enough for a mail server that is slow, short enough that the next alert is not told an hour late.
+        Keyword::new(
+            "timeout",
+            fractions(100, 3600),
+            Seconds(30),
+            "how long a script may run; then it and its children are ended",
+        ),
+        // Nobody's rights are the fewest that every system has a name for.
+        Keyword::new(
+            "user",
+            ValueKind::Account,
+            Text("nobody"),
+            "as whom scripts run where the daemon is root; else they run as the daemon's own user",
+        ),
     ],
     children: &[],
 };

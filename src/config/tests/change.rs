@@ -58,6 +58,7 @@ fn words_may_be_shortened_while_unique() {
         ("set logl 3 logf json", "set loglevel 3 logformat json"),
         ("control set mode 0600", "control set mode 0600"),
         ("metrics set listen \"\"", "metrics set listen \"\""),
+        ("alerts set directory \"\" timeout 5", "alerts set directory \"\" timeout 5"),
         ("rule use shop:80:all w1+w2", "rule useserver shop:80:all w1+w2"),
         (
             "server set ::w1 advisorreq \"\\\"head / http/1.0\\\"\"",
@@ -148,7 +149,7 @@ fn refusals_say_what_would_be_right() {
         (
             "frobnicate",
             2,
-            "unknown word `frobnicate`; there are executor, cluster, port, server, group, route, rule, manager, advisor, control, metrics, set, file, highavailability, binlog, metric, subagent, status, logstatus, explain, help",
+            "unknown word `frobnicate`; there are executor, cluster, port, server, group, route, rule, manager, advisor, control, metrics, alerts, set, file, highavailability, binlog, metric, subagent, status, logstatus, explain, help",
         ),
         ("clustr add x", 2, "unknown word `clustr`, did you mean `cluster`?"),
         ("se x", 2, "`se` may mean `server` and `set`"),

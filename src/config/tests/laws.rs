@@ -133,6 +133,7 @@ fn command() -> impl Strategy<Value = String> {
         1 => pairs(Kind::Manager, false).prop_map(|pairs| format!("manager set{pairs}")),
         1 => pairs(Kind::Control, false).prop_map(|pairs| format!("control set{pairs}")),
         1 => pairs(Kind::Metrics, false).prop_map(|pairs| format!("metrics set{pairs}")),
+        1 => pairs(Kind::Alerts, false).prop_map(|pairs| format!("alerts set{pairs}")),
         1 => pairs(Kind::Log, false).prop_map(|pairs| format!("set{pairs}")),
     ]
 }

@@ -57,7 +57,7 @@ fn faults_have_the_place_of_their_word() {
         "3:42: `mapport` is a whole number from 1 to 65535, not `x`",
         "4:12: cluster shop has no port `81`; there is `80`",
         "6:13: `status` changes nothing, so it has no place in a configuration",
-        "7:1: unknown word `frobnicate`; there are executor, cluster, port, server, group, route, rule, manager, advisor, control, metrics, set, file, highavailability, binlog, metric, subagent, status, logstatus, explain, help",
+        "7:1: unknown word `frobnicate`; there are executor, cluster, port, server, group, route, rule, manager, advisor, control, metrics, alerts, set, file, highavailability, binlog, metric, subagent, status, logstatus, explain, help",
         "8:5: the quote is not closed",
         "9:13: cluster b has no `address`, and its name is none",
         "10:2: the control character U+0000 has no place in a command",

@@ -63,6 +63,7 @@ pub enum Command {
     LogStatus,
     ControlStatus,
     MetricsStatus,
+    AlertsStatus,
     Explain(Exchange),
     /// Connections of `mac` ports.
     Connections(ConnectionFilter),

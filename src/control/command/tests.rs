@@ -65,6 +65,7 @@ fn words_may_be_shortened_while_unique() {
         ("l", "logstatus"),
         ("cont st", "control status"),
         ("metrics st", "metrics status"),
+        ("al st", "alerts status"),
         ("ad l", ""),
         ("ad li", "advisor list"),
         ("ad rep con 80", "advisor report connect 80"),

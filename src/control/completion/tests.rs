@@ -125,6 +125,7 @@ fn keywords_and_values() {
     check("rule set shop:80:night ty", &[]);
     check("control set mo", &["mode "]);
     check("metrics set ", &["listen "]);
+    check("alerts set ", &["directory ", "timeout ", "user "]);
     check("executor set nonsense 5 ", &[]);
 }
 

@@ -320,6 +320,19 @@ pub const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        word: "alerts",
+        meaning: "Scripts that run when servers go and come back.",
+        verbs: &[
+            change(
+                "set",
+                "KEYWORD VALUE [KEYWORD VALUE]...",
+                "Sets where the scripts are, how long one may run, and as whom.",
+                "timeout 10",
+            ),
+            here("status", "", "Shows the settings.", "", |w| only(w, Command::AlertsStatus)),
+        ],
+    },
+    Object {
         word: "logstatus",
         meaning: "The log.",
         verbs: &[here("", "", "Shows the settings of the log.", "", |w| only(w, Command::LogStatus))],

@@ -53,6 +53,7 @@ fn body(body: &Body) -> String {
         Body::LogStatus(status) => tools::log_status(status),
         Body::ControlStatus(status) => tools::control_status(status),
         Body::MetricsStatus(status) => tools::metrics_status(status),
+        Body::AlertsStatus(status) => tools::alerts_status(status),
         Body::Explanation(explanation) => tools::explanation(explanation),
         Body::Connections(list) => tools::connections(list),
         Body::Help(help) => tools::help(help),

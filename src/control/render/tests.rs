@@ -476,6 +476,15 @@ fn tools() {
     let listen = Some("127.0.0.1:9150".into());
     check!("metrics_status", Body::MetricsStatus(MetricsStatus { listen, overrides: Vec::new() }));
     check!(
+        "alerts_status",
+        Body::AlertsStatus(AlertsStatus {
+            directory: Some("/etc/tsuji/scripts".into()),
+            timeout_seconds: 30.0,
+            user: "nobody".into(),
+            overrides: vec!["timeout 30 (file: 10)".into()],
+        })
+    );
+    check!(
         "explanation",
         Body::Explanation(Explanation {
             steps: vec!["no affinity record for 203.0.113.7".into(), "rule `normal` is true: w1".into()],

@@ -5,8 +5,8 @@ use super::dotted::Dotted;
 use super::spelling::{overrides, row};
 use crate::control::lookup::plain;
 use crate::control::reply::{
-    Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry,
-    HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help,
+    HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 pub fn changed(changed: &Changed) -> String {
@@ -80,6 +80,15 @@ pub fn control_status(status: &ControlStatus) -> String {
 pub fn metrics_status(status: &MetricsStatus) -> String {
     Dotted::new("Metrics Status")
         .row("Listens on", status.listen.as_deref().unwrap_or("nothing"))
+        .rows(overrides(&status.overrides))
+        .to_string()
+}
+
+pub fn alerts_status(status: &AlertsStatus) -> String {
+    Dotted::new("Alerts Status")
+        .row("Scripts are in", status.directory.as_deref().unwrap_or("no directory: none is run"))
+        .row("Time limit (s)", status.timeout_seconds)
+        .row("Run by root as", &status.user)
         .rows(overrides(&status.overrides))
         .to_string()
 }

@@ -22,8 +22,8 @@ pub use objects::{
     TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry,
-    HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help,
+    HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 /// The answer to one command.
@@ -87,6 +87,7 @@ pub enum Body {
     LogStatus(LogStatus),
     ControlStatus(ControlStatus),
     MetricsStatus(MetricsStatus),
+    AlertsStatus(AlertsStatus),
     Explanation(Explanation),
     Connections(ConnectionList),
     Help(Help),

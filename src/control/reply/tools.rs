@@ -68,6 +68,16 @@ pub struct MetricsStatus {
     pub overrides: Vec<String>,
 }
 
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct AlertsStatus {
+    /// `None`: no script is run.
+    pub directory: Option<String>,
+    pub timeout_seconds: f64,
+    /// As whom scripts run where the daemon is root.
+    pub user: String,
+    pub overrides: Vec<String>,
+}
+
 /// Which server would be chosen, and why.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Explanation {

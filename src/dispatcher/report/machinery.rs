@@ -3,7 +3,8 @@
 use crate::config::PortDefaults;
 use crate::control::Body;
 use crate::control::reply::{
-    ControlStatus, Defaults, ExecutorReport, ExecutorStatus, LogStatus, MetricsStatus, StatusReport, VersionReport,
+    AlertsStatus, ControlStatus, Defaults, ExecutorReport, ExecutorStatus, LogStatus, MetricsStatus, StatusReport,
+    VersionReport,
 };
 use crate::executor::PortReading;
 use crate::model::{AdministrativeState, LogFormat};
@@ -114,6 +115,16 @@ impl Look<'_> {
         MetricsStatus {
             listen: self.heart.config().metrics.listen.map(|address| address.to_string()),
             overrides: self.changes().to_only("metrics"),
+        }
+    }
+
+    pub(super) fn alerts_status(&self) -> AlertsStatus {
+        let settings = &self.heart.config().alerts;
+        AlertsStatus {
+            directory: settings.directory.as_ref().map(|path| path.display().to_string()),
+            timeout_seconds: settings.timeout.as_secs_f64(),
+            user: settings.user.clone(),
+            overrides: self.changes().to_only("alerts"),
         }
     }
 

@@ -106,6 +106,7 @@ impl Look<'_> {
             Command::AdvisorVersion(selection) => advisor::version(selection),
             Command::LogStatus => Body::LogStatus(self.log_status()),
             Command::ControlStatus => Body::ControlStatus(self.control_status()),
+            Command::AlertsStatus => Body::AlertsStatus(self.alerts_status()),
             Command::MetricsStatus => Body::MetricsStatus(self.metrics_status()),
             Command::Explain(exchange) => Body::Explanation(self.explain(exchange)?),
             Command::Help(object) => return Ok(help::help(*object)),

@@ -1,5 +1,6 @@
 //! Stories of the heart, told in pretended time.
 
+mod alerts;
 mod comebacks;
 mod explanations;
 mod health;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::advisor::{ProbeId, ProbeOutcome};
 use crate::config::{Document, Faults, Overrides, Refusal, split_words};
 use crate::control::{Command, Outcome, Reply, render};
-use crate::dispatcher::{Action, Dispatcher, Event, Needs, Outside, Plan, Resources, Severity};
+use crate::dispatcher::{Action, Alert, Dispatcher, Event, Needs, Outside, Plan, Resources, Severity};
 use crate::executor::{
     ActiveConnection, Ask, CookieKey, Decision, ForwardingTable, Lane, Moment, PortTable, Session, Tried, Turn, decide,
 };
@@ -65,6 +65,8 @@ pub struct Pretend {
     pub table: Arc<ForwardingTable>,
     /// What the heart wanted done since this was last taken, as text.
     done: Vec<String>,
+    /// The scripts that ran, with their arguments and the reason.
+    pub scripts: Vec<String>,
     /// How many probes each address got.
     pub probes: HashMap<SocketAddr, usize>,
     /// The header that the last probe was to begin with.
@@ -88,6 +90,7 @@ impl Pretend {
             outside: Outside { workers: 2, hour: 12, ..Outside::default() },
             table: Arc::default(),
             done: Vec::new(),
+            scripts: Vec::new(),
             probes: HashMap::new(),
             probe_header: None,
             listening: BTreeMap::new(),
@@ -276,6 +279,7 @@ impl Pretend {
                 self.coming.push((self.now + Duration::from_millis(5), Coming::Answer(host.clone())));
                 format!("resolve {host}")
             }
+            Action::RunScript(alert) => return self.scripts.push(called(&alert)),
             Action::Notice(notice) => match notice.severity {
                 Severity::Alert => format!("ALERT {}", notice.text),
                 Severity::Warning => format!("warning {}", notice.text),
@@ -351,6 +355,11 @@ impl Pretend {
         let entry = self.port("shop:80").servers.iter().find(|entry| entry.name == server).expect("a server");
         (0..times).map(|_| ActiveConnection::begin(&entry.counters, Lane(0))).collect()
     }
+}
+
+fn called(alert: &Alert) -> String {
+    let server = alert.server.as_ref().map_or("-", |server| server.name.as_str());
+    format!("{} {} {} {server} ({})", alert.event.script(), alert.cluster, alert.port, alert.reason)
 }
 
 fn bad(after: Duration, reason: DownReason) -> (Duration, ProbeOutcome) {

@@ -19,6 +19,12 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
+/// Who runs this test; scripts run as him, whoever that is.
+fn own_user() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok().flatten();
+    user.map_or("nobody".to_owned(), |user| user.name)
+}
+
 /// A directory with a configuration, and the daemon's socket and state.
 pub struct Site {
     pub directory: TempDir,
@@ -36,9 +42,11 @@ impl Site {
 
     pub fn text(&self, ports: &str) -> String {
         let directory = self.directory.path().display();
+        let user = own_user();
         format!(
             "[executor]\nworkers = 2\ndraintime = 5\n\n[control]\nsocket = \"{directory}/control.sock\"\n\
              statedir = \"{directory}/state\"\n\n[metrics]\nlisten = \"127.0.0.1:{}\"\n\n\
+             [alerts]\ndirectory = \"{directory}/scripts\"\nuser = \"{user}\"\n\n\
              [[cluster]]\nname = \"shop\"\naddress = \"127.0.0.1\"\n\n{}",
             self.metrics,
             ports.replace("{port}", &self.port.to_string()),

@@ -1,0 +1,289 @@
+//! Runs operators' scripts when servers go and come back.
+//!
+//! A thread of its own runs them one after the other, in the order of events, so that `managerClear` never overtakes
+//! `managerAlert`, and so that a script that hangs holds up nothing but scripts. Which one is due is the heart's business
+//! (`dispatcher`); whether a file may be run is looked at each time ([`trust`]), and [`child`] keeps it within bounds.
+
+mod child;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use crate::dispatcher::{Alert, AlertEvent};
+use crate::model::AlertSettings;
+use crate::sys::rights::drop_ambient_capabilities;
+
+use super::chain;
+use child::{Account, End, Order, Output};
+use tally::{Ending, Tally};
+use trust::{Distrust, Own};
+
+/// Alerts that wait for those before them: every server of a large port once, at some hundred bytes each. When one more
+/// comes, the oldest is given up: it is the most likely to be no longer true, and the latest state is always told.
+const WAITING: usize = 256;
+/// How long the end of the daemon waits for a script to end: a little longer than it takes to kill one.
+const LAST_SCRIPT: Duration = Duration::from_secs(5);
+
+/// The runner.
+pub struct Scripts {
+    shared: Arc<Shared>,
+    thread: RefCell<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Held for as long as it takes to put in or take out one alert.
+    desk: Mutex<Desk>,
+    /// There is something to do.
+    call: Condvar,
+    stopping: AtomicBool,
+    tally: Tally,
+    /// Where scripts find dscontrol's way in.
+    socket: PathBuf,
+}
+
+#[derive(Debug)]
+struct Desk {
+    settings: AlertSettings,
+    waiting: VecDeque<(Alert, SystemTime)>,
+}
+
+impl Scripts {
+    /// Starts the thread. Nothing is run before there are settings.
+    pub fn start(socket: &Path) -> io::Result<Self> {
+        let none = AlertSettings { directory: None, timeout: Duration::ZERO, user: String::new() };
+        let shared = Arc::new(Shared {
+            desk: Mutex::new(Desk { settings: none, waiting: VecDeque::new() }),
+            call: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            tally: Tally::default(),
+            socket: socket.to_owned(),
+        });
+        let ours = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("tsuji-scripts".to_owned()).spawn(move || ours.work())?;
+        Ok(Self { shared, thread: RefCell::new(Some(thread)) })
+    }
+
+    /// These settings hold for every script that begins from now on.
+    pub fn configure(&self, settings: &AlertSettings) {
+        let mut desk = self.shared.desk();
+        if desk.settings != *settings {
+            desk.settings.clone_from(settings);
+        }
+    }
+
+    /// Has the script for this run, if there is one, after those that came before.
+    pub fn run(&self, alert: Alert) {
+        let mut desk = self.shared.desk();
+        if desk.settings.directory.is_none() {
+            return;
+        }
+        let given_up = if desk.waiting.len() >= WAITING { desk.waiting.pop_front() } else { None };
+        desk.waiting.push_back((alert, SystemTime::now()));
+        drop(desk);
+        self.shared.call.notify_one();
+        if let Some((alert, _)) = given_up {
+            self.shared.tally.count(alert.event, Ending::Dropped);
+            tracing::warn!("{}: not run, {WAITING} later ones wait", line(&alert));
+        }
+    }
+
+    /// How scripts ended, by event: what was done, failed and so on.
+    pub fn counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.shared.tally.counts()
+    }
+
+    /// Begins no further script and ends the one that runs.
+    pub async fn stop(&self) {
+        // Under the lock, so that the thread is either before its look at this or waits for the call.
+        let desk = self.shared.desk();
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        drop(desk);
+        self.shared.call.notify_one();
+        let Some(thread) = self.thread.borrow_mut().take() else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
+        match tokio::time::timeout(LAST_SCRIPT, joined).await {
+            Ok(Ok(true)) => {}
+            Ok(_) => tracing::error!("the thread that runs scripts ended by a panic"),
+            Err(_) => tracing::error!("a script does not end; it is left to itself"),
+        }
+    }
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn work(&self) {
+        if let Err(error) = drop_ambient_capabilities() {
+            tracing::warn!("scripts inherit the daemon's capabilities: {error}");
+        }
+        while let Some((alert, at, settings)) = self.next() {
+            if let Some(ending) = self.tell(&alert, at, &settings) {
+                self.tally.count(alert.event, ending);
+            }
+        }
+    }
+
+    /// The next one in order; `None`: the daemon ends.
+    fn next(&self) -> Option<(Alert, SystemTime, AlertSettings)> {
+        let mut desk = self.desk();
+        while !self.is_stopping() {
+            if let Some((alert, at)) = desk.waiting.pop_front() {
+                return Some((alert, at, desk.settings.clone()));
+            }
+            desk = self.call.wait(desk).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+
+    /// Runs the script and says how it ended; `None`: there is none.
+    fn tell(&self, alert: &Alert, at: SystemTime, settings: &AlertSettings) -> Option<Ending> {
+        match self.try_to_tell(alert, at, settings) {
+            Ok(ended) => ended.map(|(end, output)| report(alert, settings, &end, &output)),
+            Err(refused @ NotRun::Start { .. }) => {
+                tracing::warn!("{}: {}", line(alert), chain(&refused));
+                Some(Ending::Failed)
+            }
+            Err(refused) => {
+                tracing::warn!("{}: refused: {}", line(alert), chain(&refused));
+                Some(Ending::Refused)
+            }
+        }
+    }
+
+    fn try_to_tell(
+        &self,
+        alert: &Alert,
+        at: SystemTime,
+        settings: &AlertSettings,
+    ) -> Result<Option<(End, Output)>, NotRun> {
+        let Some(directory) = &settings.directory else { return Ok(None) };
+        let Some(program) = trust::find(&directory.join(alert.event.script()), Own::of_this_process())? else {
+            return Ok(None);
+        };
+        let order = Order {
+            program: &program,
+            arguments: &arguments(alert),
+            environment: &environment(alert, at, &self.socket),
+            account: account(&settings.user)?,
+            timeout: settings.timeout,
+        };
+        tracing::debug!("{}: begins", line(alert));
+        let ended = child::run(&order, || self.is_stopping());
+        ended.map(Some).map_err(|source| NotRun::Start { path: program.clone(), source })
+    }
+}
+
+/// Why a script that is there was not run.
+#[derive(Debug, thiserror::Error)]
+enum NotRun {
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
+    #[error("there is no user `{0}` to run it as; `alerts set user` names another")]
+    NoSuchUser(String),
+    #[error("cannot start {}", .path.display())]
+    Start { path: PathBuf, source: io::Error },
+}
+
+/// Root's scripts run as somebody with fewer rights; who is not root can be nobody else.
+fn account(user: &str) -> Result<Option<Account>, NotRun> {
+    if !nix::unistd::Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let found = nix::unistd::User::from_name(user).ok().flatten();
+    let found = found.ok_or_else(|| NotRun::NoSuchUser(user.to_owned()))?;
+    Ok(Some(Account { uid: found.uid.as_raw(), gid: found.gid.as_raw() }))
+}
+
+/// IBM's operands, as words of their own: no shell reads them.
+fn arguments(alert: &Alert) -> Vec<String> {
+    let server = alert.server.as_ref().filter(|_| !alert.event.is_of_port());
+    let words = [Some(alert.cluster.to_string()), Some(alert.port.to_string()), server.map(|one| one.name.to_string())];
+    words.into_iter().flatten().collect()
+}
+
+/// All that a script has; what the daemon's own environment holds is not its business.
+fn environment(alert: &Alert, at: SystemTime, socket: &Path) -> [(&'static str, OsString); 11] {
+    let server = alert.server.as_ref();
+    let address = |address: Option<IpAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+    [
+        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".into()),
+        ("LANG", "C".into()),
+        ("TSUJI_EVENT", alert.event.script().into()),
+        ("TSUJI_CLUSTER", alert.cluster.to_string().into()),
+        ("TSUJI_CLUSTER_ADDRESS", alert.cluster_address.to_string().into()),
+        ("TSUJI_PORT", alert.port.to_string().into()),
+        ("TSUJI_SERVER", server.map(|server| server.name.to_string()).unwrap_or_default().into()),
+        ("TSUJI_SERVER_ADDRESS", address(server.and_then(|server| server.address)).into()),
+        ("TSUJI_REASON", printable(&alert.reason).into()),
+        ("TSUJI_TIME", time(at).into()),
+        ("TSUJI_SOCKET", socket.into()),
+    ]
+}
+
+/// RFC 3339, in UTC.
+fn time(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
+}
+
+/// The command line, for the log.
+fn line(alert: &Alert) -> String {
+    format!("{} {}", alert.event.script(), arguments(alert).join(" "))
+}
+
+/// Tells how it ended.
+fn report(alert: &Alert, settings: &AlertSettings, end: &End, output: &Output) -> Ending {
+    let (line, said) = (line(alert), said(output));
+    match end {
+        End::Itself(status) if status.success() => {
+            tracing::info!("{line}: done{said}");
+            Ending::Done
+        }
+        End::Itself(status) => {
+            tracing::warn!("{line}: {status}{said}");
+            Ending::Failed
+        }
+        End::TimedOut => {
+            tracing::warn!("{line}: ended by force after {} s{said}", settings.timeout.as_secs_f64());
+            Ending::Timeout
+        }
+        End::Stopped => {
+            tracing::warn!("{line}: ended by force, because the daemon ends{said}");
+            Ending::Failed
+        }
+    }
+}
+
+/// What a script said, on one line, to follow how it ended.
+fn said(output: &Output) -> String {
+    let text = printable(String::from_utf8_lossy(&output.kept).trim_end());
+    match (text.is_empty(), output.more) {
+        (true, _) => String::new(),
+        (false, 0) => format!("; it said: {text}"),
+        (false, more) => format!("; it said: {text} (and {more} bytes more)"),
+    }
+}
+
+/// Control characters spelled out: they come from servers and scripts, and terminals obey them.
+fn printable(text: &str) -> String {
+    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spelled).collect()
+}
