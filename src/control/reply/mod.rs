@@ -21,8 +21,8 @@ pub use objects::{
     PortStatus, Probe, ProbeView, RuleReport, RuleStatus, ServerReport, ServerStatus, TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help,
-    HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertScript, AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry,
+    FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 /// The answer to one command.
