@@ -205,6 +205,8 @@ impl ServerState {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A server per letter: `a` may serve, `A` is down.
@@ -257,6 +259,28 @@ mod tests {
             ("a - b B", "managerAlert b"),
         ] {
             assert_eq!(told(states), wanted, "{states}");
+        }
+    }
+
+    proptest! {
+        /// Whatever happens to four servers: who reads the alerts alone knows whether the port is served.
+        #[test]
+        fn the_alerts_of_a_port_take_turns(states in prop::collection::vec("[aA]?[bB]?[cC]?[dD]?", 0..30)) {
+            let mut told = Told::default();
+            for state in states {
+                let (mut all_down, now) = (told.all_down, seen(&state));
+                for occasion in told.news(&now) {
+                    let (before, after) = match occasion.event {
+                        AlertEvent::ManagerAlert => (false, true),
+                        AlertEvent::ManagerClear => (true, false),
+                        AlertEvent::ServerDown | AlertEvent::ServerUp => (false, false),
+                    };
+                    prop_assert_eq!(all_down, before, "{:?} in {}", occasion, state);
+                    all_down = after;
+                }
+                prop_assert!(now.is_empty() || told.all_down == now.iter().all(|server| server.down.is_some()));
+                prop_assert_eq!(told.news(&now), vec![], "once is enough: {}", state);
+            }
         }
     }
 

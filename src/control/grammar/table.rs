@@ -329,7 +329,9 @@ pub const OBJECTS: &[Object] = &[
                 "Sets where the scripts are, how long one may run, and as whom.",
                 "timeout 10",
             ),
-            here("status", "", "Shows the settings.", "", |w| only(w, Command::AlertsStatus)),
+            here("status", "", "Shows the settings, and which scripts would run.", "", |w| {
+                only(w, Command::AlertsStatus)
+            }),
         ],
     },
     Object {

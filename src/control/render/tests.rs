@@ -481,6 +481,10 @@ fn tools() {
             directory: Some("/etc/tsuji/scripts".into()),
             timeout_seconds: 30.0,
             user: "nobody".into(),
+            scripts: vec![
+                AlertScript { script: "serverDown".into(), state: "runs".into() },
+                AlertScript { script: "serverUp".into(), state: "is not there".into() },
+            ],
             overrides: vec!["timeout 30 (file: 10)".into()],
         })
     );

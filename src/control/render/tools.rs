@@ -89,6 +89,7 @@ pub fn alerts_status(status: &AlertsStatus) -> String {
         .row("Scripts are in", status.directory.as_deref().unwrap_or("no directory: none is run"))
         .row("Time limit (s)", status.timeout_seconds)
         .row("Run by root as", &status.user)
+        .rows(status.scripts.iter().map(|script| row(&script.script, &script.state)))
         .rows(overrides(&status.overrides))
         .to_string()
 }

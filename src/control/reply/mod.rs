@@ -22,8 +22,8 @@ pub use objects::{
     TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help,
-    HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertScript, AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry,
+    FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 /// The answer to one command.

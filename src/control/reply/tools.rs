@@ -75,7 +75,16 @@ pub struct AlertsStatus {
     pub timeout_seconds: f64,
     /// As whom scripts run where the daemon is root.
     pub user: String,
+    pub scripts: Vec<AlertScript>,
     pub overrides: Vec<String>,
+}
+
+/// One script.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct AlertScript {
+    pub script: String,
+    /// What would become of it if it were due: `runs`, `is not there`, or `refused:` and why.
+    pub state: String,
 }
 
 /// Which server would be chosen, and why.

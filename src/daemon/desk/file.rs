@@ -134,6 +134,6 @@ fn not_loaded(error: &dyn std::error::Error) -> Refusal {
 }
 
 /// The disk may be slow; the control thread must not wait with it.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("reading and writing files does not panic")
 }

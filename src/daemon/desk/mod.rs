@@ -1,5 +1,6 @@
 //! Carries out what operators ask for.
 
+mod alerts;
 mod file;
 
 use std::cell::{Cell, RefCell};
@@ -127,6 +128,7 @@ impl Desk {
             Command::FileSave { name, force } => self.save(&name, force).await,
             Command::FileDelete { name } => self.delete(&name).await,
             Command::FileReport => self.file_report().await,
+            Command::AlertsStatus => Ok(self.alerts_status().await),
             Command::Connections(filter) => self.connections(filter).await,
             query => Ok(self.heart.read(|dispatcher| dispatcher.answer(&query, &self.outside(), Instant::now()))),
         };
@@ -197,6 +199,7 @@ impl Desk {
             hour: clock::hour(),
             socket: self.socket.display().to_string(),
             state_directory: self.paths.state.display().to_string(),
+            scripts: Vec::new(),
             packets: self.heart.packets().map(|packets| packets.status().report()),
             warnings: [self.trouble.borrow().clone(), self.heart.logs().trouble()].concat(),
         }

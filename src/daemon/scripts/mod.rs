@@ -21,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use crate::control::reply::AlertScript;
 use crate::dispatcher::{Alert, AlertEvent};
 use crate::model::AlertSettings;
 use crate::sys::rights::drop_ambient_capabilities;
@@ -30,7 +31,7 @@ use child::{Account, End, Order, Output};
 use tally::{Ending, Tally};
 use trust::{Distrust, Own};
 
-/// Alerts that wait for those before them: every server of a large port once, at some hundred bytes each. When one more
+/// Alerts that wait for those before them: a whole rack that goes and comes back, at some hundred bytes each. When one more
 /// comes, the oldest is given up: it is the most likely to be no longer true, and the latest state is always told.
 const WAITING: usize = 256;
 /// How long the end of the daemon waits for a script to end: a little longer than it takes to kill one.
@@ -58,6 +59,8 @@ struct Shared {
 struct Desk {
     settings: AlertSettings,
     waiting: VecDeque<(Alert, SystemTime)>,
+    /// Alerts given up since a script began.
+    given_up: u64,
 }
 
 impl Scripts {
@@ -65,7 +68,7 @@ impl Scripts {
     pub fn start(socket: &Path) -> io::Result<Self> {
         let none = AlertSettings { directory: None, timeout: Duration::ZERO, user: String::new() };
         let shared = Arc::new(Shared {
-            desk: Mutex::new(Desk { settings: none, waiting: VecDeque::new() }),
+            desk: Mutex::new(Desk { settings: none, waiting: VecDeque::new(), given_up: 0 }),
             call: Condvar::new(),
             stopping: AtomicBool::new(false),
             tally: Tally::default(),
@@ -90,14 +93,15 @@ impl Scripts {
         if desk.settings.directory.is_none() {
             return;
         }
-        let given_up = if desk.waiting.len() >= WAITING { desk.waiting.pop_front() } else { None };
+        if desk.waiting.len() >= WAITING
+            && let Some((oldest, _)) = desk.waiting.pop_front()
+        {
+            desk.given_up += 1;
+            self.shared.tally.count(oldest.event, Ending::Dropped);
+        }
         desk.waiting.push_back((alert, SystemTime::now()));
         drop(desk);
         self.shared.call.notify_one();
-        if let Some((alert, _)) = given_up {
-            self.shared.tally.count(alert.event, Ending::Dropped);
-            tracing::warn!("{}: not run, {WAITING} later ones wait", line(&alert));
-        }
     }
 
     /// How scripts ended, by event: what was done, failed and so on.
@@ -147,6 +151,11 @@ impl Shared {
         let mut desk = self.desk();
         while !self.is_stopping() {
             if let Some((alert, at)) = desk.waiting.pop_front() {
+                // Thousands may be given up while one script hangs; the servers' own lines are in the log already.
+                match std::mem::take(&mut desk.given_up) {
+                    0 => {}
+                    count => tracing::warn!("{count} alerts have run no script: {WAITING} later ones waited"),
+                }
                 return Some((alert, at, desk.settings.clone()));
             }
             desk = self.call.wait(desk).unwrap_or_else(PoisonError::into_inner);
@@ -158,12 +167,12 @@ impl Shared {
     fn tell(&self, alert: &Alert, at: SystemTime, settings: &AlertSettings) -> Option<Ending> {
         match self.try_to_tell(alert, at, settings) {
             Ok(ended) => ended.map(|(end, output)| report(alert, settings, &end, &output)),
-            Err(refused @ NotRun::Start { .. }) => {
-                tracing::warn!("{}: {}", line(alert), chain(&refused));
+            Err(fault @ NotRun::Start { .. }) => {
+                tracing::warn!("{}: {}", line(alert), chain(&fault));
                 Some(Ending::Failed)
             }
-            Err(refused) => {
-                tracing::warn!("{}: refused: {}", line(alert), chain(&refused));
+            Err(fault) => {
+                tracing::warn!("{}: {}", line(alert), refused(&fault));
                 Some(Ending::Refused)
             }
         }
@@ -190,6 +199,25 @@ impl Shared {
         let ended = child::run(&order, || self.is_stopping());
         ended.map(Some).map_err(|source| NotRun::Start { path: program.clone(), source })
     }
+}
+
+/// What would become of each script if it were due, for operators to read. Looks at files, so it is not for the control
+/// thread.
+pub fn survey(settings: &AlertSettings) -> Vec<AlertScript> {
+    let Some(directory) = &settings.directory else { return Vec::new() };
+    let found = |event: AlertEvent| {
+        let file = trust::find(&directory.join(event.script()), Own::of_this_process()).map_err(NotRun::from);
+        match file {
+            Ok(None) => "is not there".to_owned(),
+            Ok(Some(_)) => account(&settings.user).map_or_else(|fault| refused(&fault), |_| "runs".to_owned()),
+            Err(fault) => refused(&fault),
+        }
+    };
+    AlertEvent::ALL.map(|event| AlertScript { script: event.script().to_owned(), state: found(event) }).to_vec()
+}
+
+fn refused(fault: &NotRun) -> String {
+    format!("refused: {}", chain(fault))
 }
 
 /// Why a script that is there was not run.

@@ -124,6 +124,7 @@ impl Look<'_> {
             directory: settings.directory.as_ref().map(|path| path.display().to_string()),
             timeout_seconds: settings.timeout.as_secs_f64(),
             user: settings.user.clone(),
+            scripts: self.outside.scripts.clone(),
             overrides: self.changes().to_only("alerts"),
         }
     }

@@ -19,7 +19,7 @@ use std::cell::OnceCell;
 use std::time::Instant;
 
 use crate::config::Refusal;
-use crate::control::reply::PacketReport;
+use crate::control::reply::{AlertScript, PacketReport};
 use crate::control::{Body, Command, Reply, help};
 
 use super::Dispatcher;
@@ -46,6 +46,8 @@ pub struct Outside {
     pub socket: String,
     /// Where overrides and the last good configuration are kept.
     pub state_directory: String,
+    /// Alert scripts, and what would become of each if it were due; only for `alerts status`.
+    pub scripts: Vec<AlertScript>,
     /// What became of packets, where they are forwarded.
     pub packets: Option<PacketReport>,
 }
