@@ -30,10 +30,15 @@ impl Peer {
 
 /// What user `uid` of primary group `gid` may do at a socket that belongs to `owner`, when we run as `own_uid`.
 ///
+/// Operators that are named may steer and no more, whatever groups they are in: that is for scripts.
+///
 /// The file's permissions decide who connects at all; who got through a closed door is its owner or of its group. Only
 /// when the door is open to everybody the user must be told apart, and then others may look. (The kernel does
 /// not tell of further groups; a member by such a group is then taken for an other.)
-pub fn level(uid: u32, gid: u32, owner: Owner, own_uid: u32) -> Level {
+pub fn level(uid: u32, gid: u32, owner: Owner, own_uid: u32, operators: &[u32]) -> Level {
+    if operators.contains(&uid) && uid != 0 && uid != own_uid {
+        return Level::Operate;
+    }
     let open_to_all = owner.mode & 0o002 != 0;
     let known = uid == 0 || uid == own_uid || uid == owner.uid || gid == owner.gid;
     if known || !open_to_all { Level::Admin } else { Level::Read }
@@ -63,8 +68,10 @@ mod tests {
             (500, 500, open, Level::Admin),
             (1000, 27, open, Level::Admin),
             (1000, 1000, open, Level::Read),
+            (600, 27, closed, Level::Operate),
+            (600, 600, open, Level::Operate),
         ] {
-            assert_eq!(level(uid, gid, owner, 500), wanted, "{uid} {gid} {owner:?}");
+            assert_eq!(level(uid, gid, owner, 500, &[0, 500, 600]), wanted, "{uid} {gid} {owner:?}");
         }
     }
 }

@@ -155,7 +155,12 @@ fn turn_away(stream: &UnixStream, counters: &ServerCounters) {
 fn peer_of(stream: &UnixStream, socket: &ControlSocket, own_uid: u32) -> Option<Peer> {
     let credentials = stream.peer_cred().ok()?;
     let (uid, gid) = (credentials.uid(), credentials.gid());
-    Some(Peer { uid, gid, pid: credentials.pid(), level: peer::level(uid, gid, socket.owner, own_uid) })
+    Some(Peer {
+        uid,
+        gid,
+        pid: credentials.pid(),
+        level: peer::level(uid, gid, socket.owner, own_uid, &socket.operators),
+    })
 }
 
 fn count(counter: &AtomicU64) {

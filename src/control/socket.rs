@@ -17,6 +17,8 @@ pub struct SocketOptions {
     /// `None`: the daemon's own.
     pub uid: Option<u32>,
     pub gid: Option<u32>,
+    /// Users who may steer servers and look, and no more.
+    pub operators: Vec<u32>,
 }
 
 /// Why there is no socket.
@@ -39,6 +41,7 @@ fn process(pid: Option<i32>) -> String {
 pub struct ControlSocket {
     pub(super) listener: UnixListener,
     pub(super) owner: Owner,
+    pub(super) operators: Vec<u32>,
     path: PathBuf,
     /// Tells our file from one that somebody put in its place.
     inode: u64,
@@ -66,7 +69,8 @@ impl ControlSocket {
         let listener = listen(directory, options)?;
         let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
         let owner = Owner { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() & 0o7777 };
-        Ok(Self { listener, owner, path: path.clone(), inode: metadata.ino(), _lock: lock })
+        let operators = options.operators.clone();
+        Ok(Self { listener, owner, operators, path: path.clone(), inode: metadata.ino(), _lock: lock })
     }
 
     pub fn path(&self) -> &Path {

@@ -100,7 +100,7 @@ async fn beat(heart: Heart, mut inbox: mpsc::Receiver<Incoming>) {
 }
 
 fn options(directory: &Path) -> SocketOptions {
-    SocketOptions { path: directory.join("control.sock"), mode: 0o660, uid: None, gid: None }
+    SocketOptions { path: directory.join("control.sock"), mode: 0o660, uid: None, gid: None, operators: Vec::new() }
 }
 
 fn request(words: &[&str]) -> Request {

@@ -140,7 +140,7 @@ fn statedir_of_broken(files: &[PathBuf]) -> Option<PathBuf> {
 }
 
 fn default_control() -> ControlSettings {
-    ControlSettings { socket: None, mode: 0o660, owner: None, group: None, statedir: None }
+    ControlSettings { socket: None, mode: 0o660, owner: None, group: None, operators: Vec::new(), statedir: None }
 }
 
 fn read_overrides(paths: &Paths, notices: &mut Vec<Notice>) -> Overrides {

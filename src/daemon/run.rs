@@ -120,6 +120,7 @@ fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError
         mode: settings.mode,
         uid: settings.owner.as_deref().map(user).transpose()?,
         gid: settings.group.as_deref().map(group).transpose()?,
+        operators: settings.operators.iter().map(|name| user(name)).collect::<Result<_, _>>()?,
     })
 }
 

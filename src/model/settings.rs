@@ -78,6 +78,8 @@ pub struct ControlSettings {
     pub mode: u32,
     pub owner: Option<String>,
     pub group: Option<String>,
+    /// Users who may steer servers and look, and no more.
+    pub operators: Vec<String>,
     /// Where overrides and the last good configuration are kept. `None`: the default of the user.
     pub statedir: Option<PathBuf>,
 }

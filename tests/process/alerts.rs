@@ -127,3 +127,49 @@ fn web_servers_follow_the_application_that_is_watched() {
     daemon.wait_until("the web server is put back", |daemon| weight(daemon, &server) != "-1");
     assert_eq!(get(site.address(), "/").server(), "web");
 }
+
+/// A script's user may steer servers and look; what it may not is told.
+#[test]
+fn an_operator_steers_servers_and_changes_nothing_else() {
+    use std::os::unix::process::CommandExt;
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root can give a command as another user");
+        return;
+    }
+    let web = Origin::start("web");
+    let site = Site::new(&format!("{PORT}{}", web.server()));
+    let text = fs::read_to_string(site.path("tsuji.toml")).unwrap();
+    site.write("tsuji.toml", &text.replace("[control]\n", "[control]\nmode = \"0666\"\noperators = [\"nobody\"]\n"));
+    fs::set_permissions(site.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // The checkout may be somewhere that nobody can look into.
+    fs::copy(env!("CARGO_BIN_EXE_dscontrol"), site.path("dscontrol")).unwrap();
+    let _daemon = site.start();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let say = |line: String| {
+        let output = std::process::Command::new(site.path("dscontrol"))
+            .arg("--socket")
+            .arg(site.path("control.sock"))
+            .args(line.split(' '))
+            .uid(nobody.uid.as_raw())
+            .gid(nobody.gid.as_raw())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout),
+        )
+    };
+    let server = format!("shop:{}:web", site.port);
+    for line in [format!("server down {server}"), format!("server up {server}"), "status".to_owned()] {
+        let (code, said) = say(line.clone());
+        assert_eq!(code, Some(0), "{line}: {said}");
+    }
+    for line in [
+        format!("server remove {server}"),
+        "executor stop".to_owned(),
+        format!("port set shop:{} retries 1", site.port),
+    ] {
+        let (code, said) = say(line.clone());
+        assert!(code == Some(1) && said.contains("needs the level `admin` and you have `operate`"), "{line}: {said}");
+    }
+}

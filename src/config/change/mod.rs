@@ -92,6 +92,11 @@ impl PartialEq for Change {
 }
 
 impl Change {
+    /// Whether it changes nothing but the state of servers: quiesce, unquiesce, down, up.
+    pub fn steers_only(&self) -> bool {
+        matches!(self.deed, Deed::Steer { .. })
+    }
+
     /// Reads the words of a command, without the leading `dscontrol`. `Ok(None)`: not a command that changes
     /// configuration (a report, a status, `file …`, `help`). Of several faults the first eight are told.
     pub fn parse(words: &[String]) -> Result<Option<Self>, Refusal> {

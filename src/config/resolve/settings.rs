@@ -85,6 +85,7 @@ impl Check {
             mode: u32::from_str_radix(view.text("mode"), 8).unwrap_or(DEFAULT_MODE),
             owner: given(view.text("owner")),
             group: given(view.text("group")),
+            operators: view.list("operators").into_iter().map(str::to_owned).collect(),
             statedir: given(view.text("statedir")).map(PathBuf::from),
         }
     }

@@ -127,6 +127,12 @@ pub(super) static CONTROL: ObjectSchema = ObjectSchema {
         Keyword::new("owner", ValueKind::Account, Told("the daemon's user"), "owner of the socket"),
         Keyword::new("group", ValueKind::Account, Told("the daemon's group"), "group of the socket"),
         Keyword::new(
+            "operators",
+            ValueKind::Accounts,
+            List(&[]),
+            "users who may quiesce servers and take them down and up, and look, and no more: for scripts",
+        ),
+        Keyword::new(
             "statedir",
             ValueKind::AbsolutePath,
             Told("/var/lib/tsuji, for other users than root in $XDG_STATE_HOME"),

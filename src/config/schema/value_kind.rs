@@ -60,6 +60,8 @@ pub enum ValueKind {
     Mode,
     /// A name of a user or a group.
     Account,
+    /// Names of users.
+    Accounts,
     Text,
     /// A text that IBM's users write in a second pair of quotes, which is taken off.
     Phrase,
@@ -112,6 +114,7 @@ impl ValueKind {
         matches!(
             self,
             Self::Names
+                | Self::Accounts
                 | Self::Networks
                 | Self::Protocols
                 | Self::Interfaces
@@ -157,6 +160,7 @@ impl ValueKind {
             Self::AbsolutePath => "a path from the root",
             Self::Bound => "a number, an hour or an address, as the rule's type asks",
             Self::Names => "a list of names",
+            Self::Accounts => "a list of names of users",
             Self::Networks => "a list of addresses and networks such as 10.0.0.0/8",
             Self::Protocols => "a list of protocol names such as websocket",
             Self::Interfaces => "a list of names of network interfaces such as eth0",
@@ -256,9 +260,7 @@ impl ValueKind {
             Self::Host => text.parse::<IpAddr>().is_ok() || is_host_name(text),
             Self::Listen => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Mode => (1..=4).contains(&text.len()) && u32::from_str_radix(text, 8).is_ok_and(|bits| bits <= 0o777),
-            Self::Account => {
-                text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.$".contains(&b)) && text.len() <= 32
-            }
+            Self::Account => is_account(text),
             Self::RequestLine => is_request_line(text),
             Self::HeaderValue => text.is_ascii() && text.trim() == text,
             Self::CookieName => is_cookie_name(text),
@@ -283,6 +285,7 @@ impl ValueKind {
         match self {
             Self::Networks => item.parse::<Network>().ok().map(|_| item.to_owned()),
             Self::Protocols => is_protocol(item).then(|| item.to_ascii_lowercase()),
+            Self::Accounts => is_account(item).then(|| item.to_owned()),
             Self::Interfaces => is_interface(item).then(|| item.to_owned()),
             Self::Hosts => item.parse::<HostPattern>().ok().map(|host| host.to_string()),
             Self::Uris => item.parse::<UriPattern>().ok().map(|uri| uri.to_string()),
@@ -390,6 +393,10 @@ fn is_request_line(text: &str) -> bool {
 fn is_protocol(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*-.^_`|~/".contains(&b);
     !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
+}
+
+fn is_account(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.$".contains(&b)) && text.len() <= 32
 }
 
 /// A token of RFC 9110, in capitals as all methods in use are.

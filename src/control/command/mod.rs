@@ -87,9 +87,9 @@ pub enum ConnectionFilter {
 pub enum Level {
     /// Look.
     Read,
-    /// Steer what is configured.
+    /// Steer servers: quiesce, unquiesce, down, up.
     Operate,
-    /// Stop everything, replace or delete configurations.
+    /// Change, replace and delete configurations; stop everything.
     Admin,
 }
 
@@ -118,8 +118,11 @@ impl Command {
     /// What a peer needs to be allowed for this command.
     pub fn level(&self) -> Level {
         match self {
-            Self::Change(_) | Self::LogReopen | Self::FileSave { .. } => Level::Operate,
-            Self::ExecutorStart
+            Self::Change(change) if change.steers_only() => Level::Operate,
+            Self::LogReopen => Level::Operate,
+            Self::Change(_)
+            | Self::FileSave { .. }
+            | Self::ExecutorStart
             | Self::ExecutorStop
             | Self::FileNewload { .. }
             | Self::FileAppendload { .. }

@@ -226,7 +226,9 @@ fn levels() {
         ("status", Level::Read),
         ("explain 203.0.113.7 shop:80", Level::Read),
         ("server down shop:80:w1", Level::Operate),
-        ("file save x.toml", Level::Operate),
+        ("server add shop:80:w1", Level::Admin),
+        ("manager quiesce w1", Level::Operate),
+        ("file save x.toml", Level::Admin),
         ("file newload x.toml", Level::Admin),
         ("executor stop", Level::Admin),
     ] {

@@ -149,3 +149,91 @@ fn a_port_within_a_range_is_explained_by_the_range() {
     let shown = world.shown("port status direct:8000");
     assert!(shown.contains("Last port number") && shown.contains(" 8099"), "{shown}");
 }
+
+const APPLICATIONS: &str = r#"[[cluster]]
+name = "shop"
+address = "192.0.2.10"
+[[cluster.port]]
+number = 80
+method = "http"
+[[cluster.port.server]]
+name = "cart1"
+address = "192.0.2.21"
+cloneid = "one"
+[[cluster.port.server]]
+name = "cart2"
+address = "192.0.2.22"
+cloneid = "two"
+[[cluster.port.server]]
+name = "spare"
+address = "192.0.2.23"
+backup = true
+[[cluster.port.group]]
+name = "cart"
+servers = ["cart1", "cart2", "spare"]
+[[cluster.port.route]]
+name = "cart"
+hosts = ["www.example.com"]
+uris = ["/cart/*"]
+group = "cart"
+[[cluster.port.route]]
+name = "secure"
+hosts = ["pay.example.com"]
+redirect = "https://{host}{path}"
+[[cluster.port.rule]]
+name = "beta"
+type = "content"
+pattern = "x-beta=yes"
+servers = ["cart2"]
+group = "cart"
+"#;
+
+#[test]
+fn routes_sessions_and_backups_are_told() {
+    let mut world = Pretend::settled(APPLICATIONS);
+    let ask = |world: &Pretend, line: &str| world.shown(&format!("explain 203.0.113.7 shop:80 {line}"));
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            "'GET /cart/7 HTTP/1.1' 'Host: www.example.com' 'Cookie: JSESSIONID=0001abc:two'",
+            &[
+                "route `cart` leads to group `cart`",
+                "the request's session names cart2, which may take it",
+                "the session that the request carries names this server",
+            ],
+        ),
+        (
+            "'GET /cart/7 HTTP/1.1' 'Host: www.example.com' 'Cookie: JSESSIONID=0001abc:nobody'",
+            &["the request carries a session that names none of these servers"],
+        ),
+        (
+            "'GET /cart HTTP/1.1' 'Host: www.example.com' 'X-Beta: yes'",
+            &[
+                "the request carries no session",
+                "rule `beta` is true (its pattern is x-beta=yes)",
+                "Server .. shop:80:cart2",
+            ],
+        ),
+        (
+            "'GET /x HTTP/1.1' 'Host: pay.example.com'",
+            &["route `secure` sends the client to https://{host}{path} with status 302"],
+        ),
+        (
+            "'GET /other HTTP/1.1' 'Host: x'",
+            &["no route fits, and the port has no servers outside of groups: the client gets 404 (no-route)"],
+        ),
+    ];
+    for (line, expected) in cases {
+        let shown = ask(&world, line);
+        for text in expected {
+            assert!(shown.contains(text), "{line}\n{text}\n{shown}");
+        }
+    }
+    world.command("server down shop:80:cart1+cart2").expect("is carried out");
+    let shown = ask(&world, "'GET /cart HTTP/1.1' 'Host: www.example.com' 'Cookie: JSESSIONID=0001abc:one'");
+    for text in [
+        "the request's session names cart1, which may not take it: it is taken down",
+        "the first usable backup is spare",
+    ] {
+        assert!(shown.contains(text), "{text}\n{shown}");
+    }
+}
