@@ -175,16 +175,16 @@ impl Sessions {
     }
 
     /// The value of our cookie for this server, where the request does not have it already.
-    pub fn to_insert(
-        &self,
+    pub fn to_insert<'a>(
+        &'a self,
         request: &RequestView<'_>,
-        route: Option<&RouteEntry>,
+        route: Option<&'a RouteEntry>,
         server: ServerIndex,
-    ) -> Option<(&str, &str)> {
+    ) -> Option<(&'a str, &'a str)> {
         let Way::Inserted { values, .. } = &self.way else { return None };
-        let value = values.get(&server)?;
-        let has_it = cookie_values(request.fields, self.cookie_name(route)).any(|known| known == value.as_bytes());
-        (!has_it).then_some((&self.cookie, value))
+        let (value, name) = (values.get(&server)?, self.cookie_name(route));
+        let has_it = cookie_values(request.fields, name).any(|known| known == value.as_bytes());
+        (!has_it).then_some((name, value))
     }
 
     /// Whether clients are given a cookie of ours.

@@ -184,6 +184,9 @@ impl PluginConfig {
                     config.clusters.push(cluster);
                 }
                 "route" => config.route(child),
+                "trustedproxygroup" if !is_true(root.get("TrustedProxyEnable")) => {
+                    config.remark(child, "TrustedProxyEnable is not true, so nobody is trusted".to_owned());
+                }
                 "trustedproxygroup" => {
                     let names = child.all("TrustedProxy").filter_map(|proxy| proxy.get("Name"));
                     config.trusted.extend(names.map(str::to_owned));
@@ -347,9 +350,7 @@ impl PluginConfig {
             role: Role::Primary,
             connect_timeout,
             io_timeout: self.number(element, "ServerIOTimeout", DEFAULT_IO_TIMEOUT),
-            extended_handshake: element
-                .get("ExtendedHandshake")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            extended_handshake: is_true(element.get("ExtendedHandshake")),
             max_connections: u64::try_from(max).unwrap_or(0),
             ttl,
             transport,
@@ -416,6 +417,10 @@ impl PluginConfig {
             default
         })
     }
+}
+
+fn is_true(value: Option<&str>) -> bool {
+    value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Gives each server its role, and puts primaries in their order before backups in theirs.

@@ -77,6 +77,16 @@ fn what_has_no_equivalent_is_listed_with_its_line() {
 }
 
 #[test]
+fn proxies_are_trusted_only_where_that_is_switched_on() {
+    let group = "<TrustedProxyGroup><TrustedProxy Name=\"192.0.2.9\"/><TrustedProxy Name=\"proxy.example\"/></TrustedProxyGroup></Config>";
+    let with = WAS.replace("</Config>", group);
+    assert!(!imported(&with).toml.contains("trustedproxies"));
+    let on = imported(&with.replace("<Config ", "<Config TrustedProxyEnable=\"true\" "));
+    assert!(on.toml.contains("trustedproxies = [\"192.0.2.9\"]"), "{}", on.toml);
+    assert!(on.remarks.iter().any(|remark| remark.text.contains("`proxy.example` is named by host")));
+}
+
+#[test]
 fn ports_and_address_can_be_said() {
     let front = Front { address: "192.0.2.10".parse().unwrap(), ports: vec![80, 8080] };
     let imported = import_plugin(WAS, "x", &front).expect("is read");
