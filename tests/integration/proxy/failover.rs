@@ -466,3 +466,74 @@ fn tcp_connections_leave_a_dead_server_alone_too() {
     }
     assert_eq!(site.server(0).failed, 2);
 }
+
+/// Whatever a server does in the middle of a body, the next one gets all of it or the client an error: never a part.
+#[test]
+fn bodies_are_sent_again_whole_or_not_at_all() {
+    let fickle = Origin::new(|visit| {
+        let mut turn = visit.number;
+        while let Some(request) = visit.request() {
+            let length: usize = request
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+                .map_or(0, |length| length.parse().unwrap());
+            turn = turn.wrapping_mul(31).wrapping_add(7);
+            match turn % 4 {
+                // Hangs up after a part of it, or after all of it, or keeps silent and hangs up, or says that it is busy.
+                0 => {
+                    visit.bytes(length / 2);
+                    return;
+                }
+                1 => {
+                    visit.bytes(length);
+                    return;
+                }
+                2 => {
+                    visit.reset();
+                    return;
+                }
+                _ => {
+                    visit.bytes(length);
+                    visit.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+                }
+            }
+        }
+    });
+    let whole = Origin::new(|visit| {
+        while let Some(request) = visit.request() {
+            let body = visit.body_of(&request);
+            visit.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()));
+            visit.send(&body);
+        }
+    });
+    let site = Setup::http(&[&fickle, &whole])
+        .change(|port| {
+            plugin(port);
+            port.policy.max_fails = 0;
+            port.policy.post_buffer = Some(40_000);
+            port.timeouts.server = Duration::from_secs(5);
+        })
+        .start();
+    let (mut again, mut lost) = (0, 0);
+    let mut client = site.client();
+    for number in 0_usize..300 {
+        let length = number * 7919 % 60_000;
+        let body: Vec<u8> = (0..length).map(|at| b'a' + ((at + number) % 23) as u8).collect();
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        client.send(head);
+        // In pieces, so that servers end between them.
+        let sent = body.chunks(1 + number * 13 % 9000).all(|piece| client.try_send(piece).is_ok());
+        let answer = client.try_answer("POST").ok().filter(|_| sent);
+        match answer.as_ref().map(|answer| answer.status) {
+            Some(200) => {
+                assert!(answer.as_ref().unwrap().body == body, "request {number}: another body of {length} bytes came");
+                again += 1;
+            }
+            _ => lost += 1,
+        }
+        if answer.is_none_or(|answer| answer.status != 200 || answer.field("connection") == Some("close")) {
+            client = site.client();
+        }
+    }
+    assert!(again > 150 && lost > 10, "{again} came whole, {lost} were told lost");
+}
