@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
-use crate::config::{Document, Faults};
+use crate::config::{Document, Faults, import};
 
 /// A configuration of the size limits of the model, fully written out, is about 30 MB; anything larger is a mistake.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -16,7 +17,7 @@ pub enum LoadError {
     Read { path: PathBuf, source: io::Error },
     #[error("{path} is larger than {MAX_FILE} bytes; that is no configuration", path = .path.display())]
     TooLarge { path: PathBuf },
-    #[error("{path} is not text in UTF-8", path = .path.display())]
+    #[error("{path} is not text in UTF-8 (a plugin-cfg.xml may be in ISO-8859-1, if it says so)", path = .path.display())]
     NotText { path: PathBuf },
     #[error("{0}")]
     Faults(#[from] Faults),
@@ -34,7 +35,9 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     if content.len() as u64 > MAX_FILE {
         return Err(LoadError::TooLarge { path: path.to_owned() });
     }
-    String::from_utf8(content).map_err(|_| LoadError::NotText { path: path.to_owned() })
+    let latin1 = |error: FromUtf8Error| import::latin1(error.as_bytes());
+    String::from_utf8(content)
+        .or_else(|error| latin1(error).ok_or_else(|| LoadError::NotText { path: path.to_owned() }))
 }
 
 /// Reads and parses these files, each laid on top of the ones before it.

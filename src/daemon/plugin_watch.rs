@@ -22,23 +22,38 @@ const DEFAULT_REFRESH: Duration = Duration::from_secs(60);
 /// A file that is written just now is left alone until it rests.
 const REST: Duration = Duration::from_millis(500);
 
-/// Looks every RefreshInterval; a negative one means never. A file that cannot be used leaves everything as it is (which
-/// loading sees to) and is looked at again when it has changed once more.
-pub async fn watch(desk: Rc<Desk>, path: PathBuf) {
-    let (mut known, said) = look(&path).await;
-    let mut refresh = said.unwrap_or(Some(DEFAULT_REFRESH));
-    while let Some(interval) = refresh {
-        tokio::time::sleep(interval).await;
-        let stamp = stamp_of(&path).await;
-        if stamp.is_none() || stamp == known {
-            continue;
+/// A file and the state of it that is loaded.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    known: Option<Stamp>,
+}
+
+impl Watch {
+    /// Of a file that is about to be loaded.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), known: stamp(path) }
+    }
+
+    /// Looks every RefreshInterval; a negative one means never. A file that cannot be used leaves everything as it is (which
+    /// loading sees to) and is looked at again when it has changed once more.
+    pub async fn run(mut self, desk: Rc<Desk>) {
+        let path = self.path.as_path();
+        let (_, said) = look(path).await;
+        let mut refresh = said.unwrap_or(Some(DEFAULT_REFRESH));
+        while let Some(interval) = refresh {
+            tokio::time::sleep(interval).await;
+            let stamp = stamp_of(path).await;
+            if stamp.is_none() || stamp == self.known {
+                continue;
+            }
+            let (settled, next) = settle(path).await;
+            tracing::info!(target: "tsuji::state", file = %path.display(), "the plug-in's configuration has changed");
+            desk.reload().await;
+            self.known = settled;
+            // A broken file says nothing about it.
+            refresh = next.unwrap_or(refresh);
         }
-        let (settled, next) = settle(&path).await;
-        tracing::info!(target: "tsuji::state", file = %path.display(), "the plug-in's configuration has changed");
-        desk.reload().await;
-        known = settled;
-        // A broken file says nothing about it.
-        refresh = next.unwrap_or(refresh);
     }
 }
 

@@ -55,6 +55,8 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Result<(), Box<dyn std::error::Error>> {
+    // Before it is read: what is written after that shows at the first look.
+    let watched = configuration.watched.as_deref().map(plugin_watch::Watch::new);
     let boot = Boot::read(&configuration.files)?;
     let _log = log::start(boot.settings().log);
     boot.report();
@@ -88,8 +90,8 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     desk.note_load((!trouble.is_empty()).then(|| trouble.join("\n")).as_deref());
     desk.remember().await;
     serve(&desk, socket, page);
-    if let Some(watched) = &configuration.watched {
-        spawn_local(plugin_watch::watch(Rc::clone(&desk), watched.clone()));
+    if let Some(watched) = watched {
+        spawn_local(watched.run(Rc::clone(&desk)));
     }
     ready();
     tracing::info!(target: "tsuji::state", "tsuji {} is ready: {}", env!("CARGO_PKG_VERSION"), desk.summary());

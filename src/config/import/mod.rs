@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use script::import_script;
 pub use translate::import_plugin;
-pub use xml::{MAX_XML, XmlFault};
+pub use xml::{MAX_XML, XmlFault, latin1};
 
 /// What an import came to.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -9,7 +9,7 @@ use super::xml::Element;
 #[derive(Debug, Default)]
 pub struct PluginConfig {
     pub refresh: i64,
-    pub trusted: Vec<String>,
+    pub trusted: Vec<Host>,
     pub hosts: HashMap<String, Vec<Host>>,
     pub uris: HashMap<String, Vec<Uri>>,
     pub clusters: Vec<ServerCluster>,
@@ -18,7 +18,7 @@ pub struct PluginConfig {
     pub faults: Vec<Remark>,
 }
 
-/// A virtual host, as `*:80`.
+/// A virtual host, as `*:80`, or a trusted proxy.
 #[derive(Clone, Debug)]
 pub struct Host {
     pub line: u32,
@@ -122,10 +122,11 @@ const REMARKS: [(&str, &str, &str); 21] = [
 ];
 
 /// What is known without a word.
-const KNOWN: [(&str, &[&str]); 11] = [
+const KNOWN: [(&str, &[&str]); 12] = [
     ("Config", &["RefreshInterval", "TrustedProxyEnable"]),
     ("VirtualHostGroup", &["Name"]),
     ("VirtualHost", &["Name"]),
+    ("TrustedProxy", &["Name"]),
     ("UriGroup", &["Name"]),
     ("Uri", &["Name", "AffinityCookie", "AffinityURLIdentifier"]),
     ("Route", &["ServerCluster", "VirtualHostGroup", "UriGroup"]),
@@ -181,6 +182,9 @@ impl PluginConfig {
                 "urigroup" => config.uri_group(child),
                 "servercluster" | "servergroup" => {
                     let cluster = config.cluster(child);
+                    if config.clusters.iter().any(|known| known.name == cluster.name) {
+                        config.fault(child, format!("there is a ServerCluster `{}` already", cluster.name));
+                    }
                     config.clusters.push(cluster);
                 }
                 "route" => config.route(child),
@@ -188,8 +192,9 @@ impl PluginConfig {
                     config.remark(child, "TrustedProxyEnable is not true, so nobody is trusted".to_owned());
                 }
                 "trustedproxygroup" => {
-                    let names = child.all("TrustedProxy").filter_map(|proxy| proxy.get("Name"));
-                    config.trusted.extend(names.map(str::to_owned));
+                    config.children_are(child, "TrustedProxy");
+                    let names = child.all("TrustedProxy").filter_map(host);
+                    config.trusted.extend(names);
                 }
                 "property" => config.property(child),
                 _ => config.unknown("Config", child),
@@ -210,6 +215,18 @@ impl PluginConfig {
         let known = REMARKS.iter().find(|(of, name, _)| *of == parent && element.name.eq_ignore_ascii_case(name));
         let what = known.map_or("is not known and left out", |(_, _, what)| what);
         self.remark(element, format!("<{}>: {what}", element.name));
+    }
+
+    /// Groups are lists: what else is in one is not known, and each item has a name.
+    fn children_are(&mut self, group: &Element, item: &str) {
+        for child in &group.children {
+            if child.name.eq_ignore_ascii_case(item) {
+                self.remark_attributes(child);
+                self.name_of(child);
+            } else {
+                self.unknown(&group.name, child);
+            }
+        }
     }
 
     fn remark_attributes(&mut self, element: &Element) {
@@ -243,16 +260,17 @@ impl PluginConfig {
 
     fn host_group(&mut self, element: &Element) {
         self.remark_attributes(element);
+        self.children_are(element, "VirtualHost");
         let Some(name) = self.name_of(element) else { return };
-        let hosts = element
-            .all("VirtualHost")
-            .filter_map(|host| Some(Host { line: host.line, name: host.get("Name")?.to_owned() }));
-        let hosts: Vec<Host> = hosts.collect();
-        self.hosts.insert(name, hosts);
+        let hosts: Vec<Host> = element.all("VirtualHost").filter_map(host).collect();
+        if self.hosts.insert(name.clone(), hosts).is_some() {
+            self.fault(element, format!("there is a VirtualHostGroup `{name}` already"));
+        }
     }
 
     fn uri_group(&mut self, element: &Element) {
         self.remark_attributes(element);
+        self.children_are(element, "Uri");
         let Some(name) = self.name_of(element) else { return };
         let uri = |uri: &Element| {
             Some(Uri {
@@ -263,7 +281,9 @@ impl PluginConfig {
             })
         };
         let uris: Vec<Uri> = element.all("Uri").filter_map(uri).collect();
-        self.uris.insert(name, uris);
+        if self.uris.insert(name.clone(), uris).is_some() {
+            self.fault(element, format!("there is a UriGroup `{name}` already"));
+        }
     }
 
     fn route(&mut self, element: &Element) {
@@ -302,7 +322,7 @@ impl PluginConfig {
                 self.fault(element, format!("cluster {name:?} lists server `{name}`, which it does not have"));
             }
         }
-        self.clone_ids_differ(element, &servers);
+        self.servers_differ(&servers);
         ServerCluster {
             line: element.line,
             is_random: element.get("LoadBalance").is_some_and(|kind| kind.eq_ignore_ascii_case("Random")),
@@ -318,15 +338,18 @@ impl PluginConfig {
         }
     }
 
-    fn clone_ids_differ(&mut self, cluster: &Element, servers: &[PluginServer]) {
+    /// Servers of a cluster are told apart by their names and by their clone ids.
+    fn servers_differ(&mut self, servers: &[PluginServer]) {
         for (at, server) in servers.iter().enumerate() {
+            let (name, before) = (&server.name, || servers.iter().take(at));
+            let mut fault = |text| self.faults.push(Remark { line: server.line, text });
+            if before().any(|other| other.name == *name) {
+                fault(format!("its cluster has a server `{name}` already"));
+            }
             let Some(id) = &server.clone_id else { continue };
-            if let Some(other) = servers.iter().take(at).find(|other| other.clone_id.as_ref() == Some(id)) {
-                let (first, second) = (&other.name, &server.name);
-                self.fault(
-                    cluster,
-                    format!("servers `{first}` and `{second}` have the same CloneID `{id}`; each needs its own"),
-                );
+            if let Some(other) = before().find(|other| other.clone_id.as_ref() == Some(id)) {
+                let first = &other.name;
+                fault(format!("servers `{first}` and `{name}` have the same CloneID `{id}`; each needs its own"));
             }
         }
     }
@@ -334,6 +357,9 @@ impl PluginConfig {
     fn server(&mut self, element: &Element) -> Option<PluginServer> {
         self.remark_attributes(element);
         let name = self.name_of(element)?;
+        for child in element.children.iter().filter(|child| !child.name.eq_ignore_ascii_case("Transport")) {
+            self.unknown("Server", child);
+        }
         let (transport, ttl) = self.transport(element, &name);
         let connect_timeout = self.count(element, "ConnectTimeout", 0);
         let max = self.number(element, "MaxConnections", -1);
@@ -417,6 +443,11 @@ impl PluginConfig {
             default
         })
     }
+}
+
+/// `None`: it has no name.
+fn host(element: &Element) -> Option<Host> {
+    Some(Host { line: element.line, name: element.get("Name")?.to_owned() })
 }
 
 fn is_true(value: Option<&str>) -> bool {

@@ -111,8 +111,8 @@ fn what_does_not_fit_together_is_named() {
             "line 2: RetryInterval of <ServerCluster> is a whole number, not `soon`",
         ),
         (
-            "<Config>\n<ServerCluster Name=\"a\"><Server Name=\"s\" CloneID=\"x\"><Transport Hostname=\"h\" Port=\"1\"/></Server><Server Name=\"t\" CloneID=\"x\"><Transport Hostname=\"h\" Port=\"2\"/></Server></ServerCluster></Config>",
-            "line 2: servers `s` and `t` have the same CloneID `x`; each needs its own",
+            "<Config>\n<ServerCluster Name=\"a\"><Server Name=\"s\" CloneID=\"x\"><Transport Hostname=\"h\" Port=\"1\"/></Server>\n<Server Name=\"t\" CloneID=\"x\"><Transport Hostname=\"h\" Port=\"2\"/></Server></ServerCluster></Config>",
+            "line 3: servers `s` and `t` have the same CloneID `x`; each needs its own",
         ),
         (
             "<Config><ServerCluster Name=\"a\"><Server Name=\"s\"><Transport Hostname=\"h\" Port=\"0\"/></Server></ServerCluster></Config>",
@@ -125,6 +125,103 @@ fn what_does_not_fit_together_is_named() {
     }
 }
 
+/// A configuration with one server, and this beside it.
+fn with(text: &str) -> String {
+    format!(
+        "<Config><ServerCluster Name=\"c\"><Server Name=\"s\" ConnectTimeout=\"5\"><Transport Hostname=\"h\" Port=\"1\"/></Server></ServerCluster>\n{text}</Config>"
+    )
+}
+
+#[test]
+fn a_route_whose_group_is_empty_does_not_match_everything() {
+    let cases = [
+        ("<VirtualHostGroup Name=\"v\"/>", "VirtualHostGroup=\"v\"", "VirtualHostGroup `v` has no host"),
+        (
+            "<VirtualHostGroup Name=\"v\"><VirtualHost Name=\"*:0\"/></VirtualHostGroup>",
+            "VirtualHostGroup=\"v\"",
+            "VirtualHostGroup `v` has no host",
+        ),
+        (
+            "<VirtualHostGroup Name=\"v\"><VirtualHosts Name=\"a:80\"/></VirtualHostGroup>",
+            "VirtualHostGroup=\"v\"",
+            "<VirtualHosts>: is not known and left out",
+        ),
+        ("<UriGroup Name=\"u\"/>", "UriGroup=\"u\"", "UriGroup `u` has no path"),
+    ];
+    for (group, named, remark) in cases {
+        let imported = imported(&with(&format!("{group}<Route ServerCluster=\"c\" {named}/>")));
+        let [port] = &*config(&imported.toml).clusters[0].ports else { panic!("one port\n{}", imported.toml) };
+        assert!(port.routes.is_empty() && port.number.get() == 80, "{}", imported.toml);
+        assert!(imported.remarks.iter().any(|it| it.line == 2 && it.text.contains(remark)), "{:#?}", imported.remarks);
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_refused() {
+    let server = "<Server Name=\"s\"><Transport Hostname=\"h\" Port=\"1\"/></Server>";
+    let cases = [
+        (
+            format!("<ServerCluster Name=\"d\">{server}\n{server}</ServerCluster>"),
+            "line 3: its cluster has a server `s` already",
+        ),
+        (format!("<ServerCluster Name=\"c\">{server}</ServerCluster>"), "line 2: there is a ServerCluster `c` already"),
+        ("<UriGroup Name=\"u\"/>\n<UriGroup Name=\"u\"/>".to_owned(), "line 3: there is a UriGroup `u` already"),
+        (
+            "<VirtualHostGroup Name=\"v\"/><VirtualHostGroup Name=\"v\"/>".to_owned(),
+            "line 2: there is a VirtualHostGroup `v` already",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(faults(&with(&text)), [expected]);
+    }
+}
+
+#[test]
+fn names_with_line_breaks_write_no_lines_of_ours() {
+    for break_ in ["&#10;[control]&#10;statedir=&quot;/elsewhere&quot;", "&#27;[2J", "&#x85;", "&#0;"] {
+        let text = with(&format!("<ServerCluster Name=\"d{break_}\"/>"));
+        assert!(faults(&text)[0].starts_with("line 2: "), "{text}");
+    }
+    assert!(faults(&with("\0"))[0].contains("save it as UTF-8"));
+}
+
+#[test]
+fn what_is_not_known_is_listed_wherever_it_is() {
+    let text = with(
+        "<ServerCluster Name=\"d\"><Server Name=\"s\"><Transport Hostname=\"h\" Port=\"1\"/>\n<Mystery/></Server></ServerCluster>\n\
+         <UriGroup Name=\"u\"><Uri Name=\"/\" Puzzle=\"1\"/>\n<Riddle/></UriGroup>",
+    );
+    let remarks: Vec<String> = imported(&text).remarks.iter().map(ToString::to_string).collect();
+    for expected in ["line 3: <Mystery>:", "line 4: Puzzle of <Uri>:", "line 5: <Riddle>:"] {
+        assert!(remarks.iter().any(|remark| remark.starts_with(expected)), "{expected}\n{remarks:#?}");
+    }
+}
+
+#[test]
+fn weights_without_a_divisor_in_common_keep_their_ratio_as_well_as_can_be() {
+    let server = |name: &str, weight: u64| {
+        format!(
+            "<Server Name=\"{name}\" LoadBalanceWeight=\"{weight}\"><Transport Hostname=\"h\" Port=\"1\"/></Server>"
+        )
+    };
+    let servers = [server("a", 301), server("b", 150), server("c", 1), server("d", 0)].concat();
+    let imported = imported(&format!("<Config><ServerCluster Name=\"c\">{servers}</ServerCluster></Config>"));
+    let weights: Vec<u16> =
+        config(&imported.toml).clusters[0].ports[0].servers.iter().map(|server| server.weight.get().into()).collect();
+    assert_eq!(weights, [100, 50, 1, 0]);
+    assert!(
+        imported.remarks.iter().any(|remark| remark.text.contains("LoadBalanceWeight 301 of server `a` becomes 100"))
+    );
+}
+
+#[test]
+fn latin_letters_are_read_where_they_are_declared() {
+    let bytes = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><Config Name=\"K\xf6ln\"/>";
+    assert!(latin1(bytes).is_some_and(|text| text.contains("K\u{f6}ln")));
+    assert_eq!(latin1(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Config Name=\"K\xf6ln\"/> iso-8859-1"), None);
+    assert_eq!(latin1(b"\xff\xfe<"), None);
+}
+
 #[test]
 fn bombs_and_giants_are_refused_without_being_expanded() {
     let bomb = "<?xml version=\"1.0\"?>\n<!DOCTYPE lolz [<!ENTITY lol \"lol\"><!ENTITY lol2 \"&lol;&lol;&lol;\">]>\n<Config>&lol2;</Config>";
@@ -134,8 +231,9 @@ fn bombs_and_giants_are_refused_without_being_expanded() {
     );
     assert_eq!(
         faults("<Config>&lol;</Config>"),
-        ["line 1: document types and entities are not read; they have no place in a plugin-cfg.xml"]
+        ["line 1: the entity `lol` is not known; a plugin-cfg.xml has only those of XML itself"]
     );
+    imported(&WAS.replace("</Config>", "you &amp; I&#33;</Config>"));
     assert!(faults("<Config a=\"&lol;\"/>")[0].starts_with("line 1: "));
     let giant = "x".repeat(MAX_XML + 1);
     assert_eq!(faults(&giant), ["line 1: the file is larger than 16 MiB; that is no plugin-cfg.xml"]);

@@ -126,7 +126,7 @@ impl Translation<'_> {
         let mut any = self.config.hosts.is_empty();
         for host in self.config.hosts.values().flatten() {
             match host.name.rsplit_once(':').map(|(_, port)| port) {
-                Some(port) if port != "*" => known.extend(port.parse::<u16>()),
+                Some(port) if port != "*" => known.extend(port.parse::<u16>().ok().filter(|&port| port > 0)),
                 _ => any = true,
             }
         }
@@ -150,6 +150,7 @@ impl Translation<'_> {
         let all = || self.config.clusters.iter().flat_map(|cluster| &cluster.servers);
         let bound = all().map(|server| server.weight).max().unwrap_or(0).clamp(20, MAX_WEIGHT);
         let ttls: BTreeSet<u64> = all().filter_map(|server| server.ttl).collect();
+        let with_ttl = all().find(|server| server.ttl.is_some()).map_or(1, |server| server.line);
         self.out.object("[[cluster.port]]", 1, "");
         self.out.number("number", number.into());
         self.out.text("method", "http");
@@ -160,16 +161,16 @@ impl Translation<'_> {
             self.out.number("pooltime", ttl);
         } else if ttls.len() > 1 {
             self.remark(
-                1,
+                with_ttl,
                 "transports have different values of ConnectionTTL; `pooltime` of the port is one for all".to_owned(),
             );
         }
         self.trusted();
         let clusters: Vec<ServerCluster> = self.config.clusters.clone();
         for cluster in &clusters {
-            let divisor = weight_divisor(cluster);
+            let scale = Scale::of(cluster);
             for server in &cluster.servers {
-                self.server(cluster, server, divisor);
+                self.server(cluster, server, &scale);
             }
         }
         for cluster in &clusters {
@@ -179,21 +180,20 @@ impl Translation<'_> {
     }
 
     fn trusted(&mut self) {
-        let (addresses, others): (Vec<&String>, Vec<&String>) =
-            self.config.trusted.iter().partition(|name| name.parse::<Network>().is_ok());
+        let (addresses, others): (Vec<&Host>, Vec<&Host>) =
+            self.config.trusted.iter().partition(|proxy| proxy.name.parse::<Network>().is_ok());
         if !addresses.is_empty() {
-            let list: Vec<String> = addresses.into_iter().cloned().collect();
+            let list: Vec<String> = addresses.into_iter().map(|proxy| proxy.name.clone()).collect();
             self.out.list("trustedproxies", &list);
         }
-        for name in others.into_iter().cloned().collect::<Vec<_>>() {
-            self.remark(
-                1,
-                format!("trusted proxy `{name}` is named by host; `trustedproxies` takes addresses and networks"),
-            );
+        for Host { line, name } in others {
+            let text =
+                format!("trusted proxy `{name}` is named by host; `trustedproxies` takes addresses and networks");
+            self.remark(*line, text);
         }
     }
 
-    fn server(&mut self, cluster: &ServerCluster, server: &PluginServer, divisor: u64) {
+    fn server(&mut self, cluster: &ServerCluster, server: &PluginServer, scale: &Scale) {
         let Some(name) = self.names.get(&(cluster.name.clone(), server.name.clone())).cloned() else { return };
         let comment = format!("server `{}` of cluster `{}`, line {}", server.name, cluster.name, server.line);
         self.out.object("[[cluster.port.server]]", 2, &comment);
@@ -213,7 +213,14 @@ impl Translation<'_> {
                 self.remark(server.line, text);
             }
         }
-        let weight = self.weight(server, divisor);
+        let weight = scale.weight(server.weight);
+        if scale.rounds {
+            let text = format!(
+                "LoadBalanceWeight {} of server `{}` becomes {weight}: {MAX_WEIGHT} is the most here, and the weights of its cluster have no divisor in common",
+                server.weight, server.name
+            );
+            self.remark(server.line, text);
+        }
         self.out.number("weight", weight);
         self.out.flag("fixedweight", true);
         if let Some(id) = &server.clone_id {
@@ -265,19 +272,6 @@ impl Translation<'_> {
         }
     }
 
-    /// Only what weights have in common can be taken out without changing their turns.
-    fn weight(&mut self, server: &PluginServer, divisor: u64) -> u64 {
-        let weight = server.weight.checked_div(divisor).unwrap_or(server.weight);
-        if weight > MAX_WEIGHT {
-            let text = format!(
-                "LoadBalanceWeight {} of server `{}` is above {MAX_WEIGHT}, which it gets",
-                server.weight, server.name
-            );
-            self.remark(server.line, text);
-        }
-        weight.min(MAX_WEIGHT)
-    }
-
     fn group(&mut self, cluster: &ServerCluster) {
         let members: Vec<String> = cluster
             .servers
@@ -323,13 +317,29 @@ impl Translation<'_> {
     fn routes(&mut self) {
         let mut taken = BTreeSet::new();
         for route in self.config.routes.clone() {
-            let hosts = route.hosts.as_ref().and_then(|name| self.config.hosts.get(name)).cloned().unwrap_or_default();
-            let hosts = self.hosts(&hosts);
+            let hosts = match route.hosts.as_ref().and_then(|name| self.config.hosts.get(name)).cloned() {
+                None => Vec::new(),
+                Some(hosts) => match self.hosts(&hosts) {
+                    Some(hosts) => hosts,
+                    // Without a host it would match every one: the opposite of what the group says.
+                    None => {
+                        let group = route.hosts.as_deref().unwrap_or_default();
+                        let text =
+                            format!("route left out: VirtualHostGroup `{group}` has no host that can be matched");
+                        self.remark(route.line, text);
+                        continue;
+                    }
+                },
+            };
             let uris = route.uris.as_ref().and_then(|name| self.config.uris.get(name)).cloned();
             let Some(uris) = uris else {
                 self.route(&route.cluster, route.line, (&hosts, &[]), None, &mut taken);
                 continue;
             };
+            if uris.is_empty() {
+                let group = route.uris.as_deref().unwrap_or_default();
+                self.remark(route.line, format!("route left out: UriGroup `{group}` has no path in it"));
+            }
             for same in alike(&uris) {
                 let Some(first) = same.first().cloned() else { continue };
                 let patterns = self.patterns(&same);
@@ -340,7 +350,8 @@ impl Translation<'_> {
         }
     }
 
-    fn hosts(&mut self, hosts: &[Host]) -> Vec<String> {
+    /// `None`: no host is left; an empty list: every host.
+    fn hosts(&mut self, hosts: &[Host]) -> Option<Vec<String>> {
         let mut patterns = Vec::new();
         for host in hosts {
             match host.name.parse::<HostPattern>() {
@@ -348,8 +359,11 @@ impl Translation<'_> {
                 Err(fault) => self.remark(host.line, format!("virtual host left out: {fault}")),
             }
         }
+        if patterns.is_empty() {
+            return None;
+        }
         // A host that stands for all makes the list mean nothing.
-        if patterns.iter().any(|pattern| pattern == "*") { Vec::new() } else { patterns }
+        Some(if patterns.iter().any(|pattern| pattern == "*") { Vec::new() } else { patterns })
     }
 
     fn patterns(&mut self, uris: &[Uri]) -> Vec<String> {
@@ -406,13 +420,33 @@ fn alike(uris: &[Uri]) -> Vec<Vec<Uri>> {
     sorted
 }
 
-/// What weights above our bound may be divided by; 1 where they fit.
-fn weight_divisor(cluster: &ServerCluster) -> u64 {
-    let weights = || cluster.servers.iter().map(|server| server.weight);
-    if weights().max().unwrap_or(0) <= MAX_WEIGHT {
-        return 1;
+/// How a cluster's weights get below our bound. Only what they have in common can be taken out without changing turns; where
+/// that is not enough, they are rounded.
+struct Scale {
+    divisor: u64,
+    /// The largest weight after the division.
+    top: u64,
+    rounds: bool,
+}
+
+impl Scale {
+    fn of(cluster: &ServerCluster) -> Self {
+        let weights = || cluster.servers.iter().map(|server| server.weight);
+        let largest = weights().max().unwrap_or(0);
+        let divisor = if largest <= MAX_WEIGHT { 1 } else { weights().fold(0, common_divisor).max(1) };
+        let top = largest / divisor;
+        Self { divisor, top, rounds: top > MAX_WEIGHT }
     }
-    weights().fold(0, common_divisor).max(1)
+
+    /// Never 0 for a server that gets requests.
+    fn weight(&self, weight: u64) -> u64 {
+        let weight = weight / self.divisor;
+        if !self.rounds || weight == 0 {
+            return weight;
+        }
+        let share = (u128::from(weight) * u128::from(MAX_WEIGHT) + u128::from(self.top) / 2) / u128::from(self.top);
+        u64::try_from(share).unwrap_or(MAX_WEIGHT).clamp(1, MAX_WEIGHT)
+    }
 }
 
 fn common_divisor(a: u64, b: u64) -> u64 {

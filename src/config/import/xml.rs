@@ -32,6 +32,8 @@ pub enum XmlFault {
     Syntax { line: u32, what: String },
     #[error("document types and entities are not read; they have no place in a plugin-cfg.xml")]
     DocumentType { line: u32 },
+    #[error("the entity `{name}` is not known; a plugin-cfg.xml has only those of XML itself")]
+    Entity { line: u32, name: String },
     #[error("{what}; that is no plugin-cfg.xml")]
     Bound { line: u32, what: &'static str },
     #[error("there is no element in it")]
@@ -42,7 +44,10 @@ impl XmlFault {
     /// Where it is; the first line, where it is everywhere.
     pub fn line(&self) -> u32 {
         match self {
-            Self::Syntax { line, .. } | Self::DocumentType { line } | Self::Bound { line, .. } => *line,
+            Self::Syntax { line, .. }
+            | Self::DocumentType { line }
+            | Self::Entity { line, .. }
+            | Self::Bound { line, .. } => *line,
             Self::TooLarge | Self::Empty => 1,
         }
     }
@@ -59,10 +64,22 @@ impl Element {
     }
 }
 
+/// The text of a file whose bytes are no UTF-8 and whose declaration says ISO-8859-1, as those that WebSphere writes do.
+pub fn latin1(bytes: &[u8]) -> Option<String> {
+    let head = bytes.get(..100.min(bytes.len()))?;
+    let declaration = head.split(|&byte| byte == b'>').next()?.to_ascii_lowercase();
+    let declares = declaration.starts_with(b"<?xml") && declaration.windows(10).any(|word| word == b"iso-8859-1");
+    declares.then(|| bytes.iter().map(|&byte| char::from(byte)).collect())
+}
+
 /// Reads the root element with all that is in it.
 pub fn read(text: &str) -> Result<Element, XmlFault> {
     if text.len() > MAX_XML {
         return Err(XmlFault::TooLarge);
+    }
+    if text.contains('\0') {
+        let what = "there are NUL characters in it; if it is UTF-16, save it as UTF-8".to_owned();
+        return Err(XmlFault::Syntax { line: 1, what });
     }
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
     reader.config_mut().expand_empty_elements = true;
@@ -75,7 +92,10 @@ pub fn read(text: &str) -> Result<Element, XmlFault> {
             Ok(Event::Start(start)) => tree.open(&start, line)?,
             Ok(Event::End(_)) => tree.close(),
             Ok(Event::DocType(_)) => return Err(XmlFault::DocumentType { line }),
-            Ok(Event::GeneralRef(_)) => return Err(XmlFault::DocumentType { line }),
+            // Text means nothing here; an entity in it that nobody can know is a sign of a document type elsewhere.
+            Ok(Event::GeneralRef(entity)) if !is_known(&entity) => {
+                return Err(XmlFault::Entity { line, name: entity.escape_debug().take(40).collect() });
+            }
             Ok(Event::Eof) => return tree.finish(line),
             Ok(_) => {}
             Err(error) => {
@@ -84,6 +104,11 @@ pub fn read(text: &str) -> Result<Element, XmlFault> {
             }
         }
     }
+}
+
+/// The five entities of XML itself, and characters by number.
+fn is_known(entity: &str) -> bool {
+    entity.starts_with('#') || ["amp", "lt", "gt", "quot", "apos"].contains(&entity)
 }
 
 /// Counts lines as they are passed, so that a file is walked once.
@@ -145,7 +170,12 @@ impl Tree<'_> {
                     what: "an attribute is larger than 64 KiB, or there are too many",
                 });
             }
-            element.attributes.push((attribute.key.0.to_owned(), value.into_owned()));
+            let key = attribute.key.0;
+            // Names go into comments, messages and terminals: a line break by number would begin a line of its own there.
+            if value.chars().any(char::is_control) {
+                return Err(syntax(format!("{key} of <{}> has control characters in it", element.name)));
+            }
+            element.attributes.push((key.to_owned(), value.into_owned()));
         }
         self.open.push(element);
         Ok(())
