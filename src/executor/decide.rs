@@ -280,18 +280,23 @@ impl<'a> Search<'a> {
     /// advisors call down does not, whatever fail-open says: the client is better off with a new choice.
     fn affine(&self, index: ServerIndex) -> Option<(ServerIndex, bool)> {
         let server = self.port.server(index)?;
-        let may = matches!(server.takes, Takes::New | Takes::Affinity) && !self.is_excluded(index, server);
-        if !may || self.is_full(server) {
+        let may = self.belongs(index) && matches!(server.takes, Takes::New | Takes::Affinity);
+        if !may || self.is_excluded(index, server) || server.is_full() {
             return None;
         }
         Some((index, self.claim(server)?))
     }
 
+    /// A record may be of a time when the server was in this group; another application's servers are nothing to its clients.
+    fn belongs(&self, index: ServerIndex) -> bool {
+        self.group.has(index) || self.port.rules.iter().any(|rule| rule.servers.contains(&index))
+    }
+
     /// A session is worth more than the moment until its server has room; the plug-in goes to the next one instead.
     fn waits_for(&self, index: ServerIndex) -> bool {
         let Some(server) = self.port.server(index) else { return false };
-        let may = matches!(server.takes, Takes::New | Takes::Affinity) && !self.is_excluded(index, server);
-        may && self.is_full(server) && self.group.policy.compat == Compat::Off
+        let may = self.belongs(index) && matches!(server.takes, Takes::New | Takes::Affinity);
+        may && !self.is_excluded(index, server) && server.is_full() && self.group.policy.compat == Compat::Off
     }
 
     fn by_rules(&self, over_affinity: bool, narrator: &mut impl Narrator) -> Option<Decision> {
@@ -418,7 +423,7 @@ impl<'a> Search<'a> {
         if self.is_excluded(index, server) {
             return false;
         }
-        let full = self.is_full(server);
+        let full = server.is_full();
         if full {
             self.busy.set(true);
         }
@@ -427,10 +432,6 @@ impl<'a> Search<'a> {
 
     fn is_excluded(&self, index: ServerIndex, server: &ServerEntry) -> bool {
         self.tried.contains(index) || (self.minds_marks && !server.counters.mark.allows(self.moment.now))
-    }
-
-    fn is_full(&self, server: &ServerEntry) -> bool {
-        server.max_connections != 0 && server.counters.active() >= u64::from(server.max_connections)
     }
 
     fn claim(&self, server: &ServerEntry) -> Option<bool> {

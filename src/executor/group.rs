@@ -51,7 +51,7 @@ impl GroupTable {
     }
 
     pub fn has(&self, server: ServerIndex) -> bool {
-        self.members.contains(&server)
+        self.members.binary_search(&server).is_ok()
     }
 
     /// The usable ones in turn.

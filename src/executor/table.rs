@@ -142,6 +142,11 @@ impl ServerEntry {
         &self.proxied
     }
 
+    /// Whether it has as many requests as it may have.
+    pub fn is_full(&self) -> bool {
+        self.max_connections != 0 && self.counters.active() >= u64::from(self.max_connections)
+    }
+
     /// The place in which operators' wish and measured state meet.
     fn takes(plan: &ServerPlan<'_>) -> Takes {
         match (plan.server.state, plan.standing) {
@@ -306,6 +311,16 @@ impl PortTable {
     /// Whether the server may be left alone for its failures.
     pub fn may_be_left(&self, group: GroupIndex, server: ServerIndex, now: Instant) -> bool {
         self.group(group).is_some_and(|group| group::may_be_left(group, &self.servers, server, now))
+    }
+
+    /// Whether a request that waits in this group's line could find room just now. True too where it takes more than a look at
+    /// the servers to know: rules may lead out of the group, and what is called down may be used all the same.
+    pub fn may_have_room(&self, group: GroupIndex, now: Instant) -> bool {
+        let Some(group) = self.group(group).filter(|_| self.rules.is_empty()) else { return true };
+        let members = || group.members.iter().filter_map(|&index| self.server(index));
+        let takes = |server: &&ServerEntry| matches!(server.takes, Takes::New | Takes::Affinity);
+        members().all(|server| !takes(&server))
+            || members().filter(takes).any(|server| !server.is_full() && server.counters.mark.allows(now))
     }
 
     /// Whose affinity records these are, when clients stay with their servers.

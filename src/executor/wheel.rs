@@ -56,8 +56,9 @@ impl Wheel {
         if turn == Turn::Take {
             for &(_, id, start) in &*self.candidates {
                 let left = turns.left.entry(id).or_default();
-                // A server that nobody asks for a week shall not have saved up a week.
-                *left = left.saturating_add(round * start).clamp(-FARTHEST, FARTHEST);
+                // A server that was left alone shall not have saved up its turns: it gets its share from now on. For those
+                // that are usable the bound is without effect, because the round is the first that gives one of them a turn.
+                *left = left.saturating_add(round * start).clamp(-FARTHEST, start.max(*left));
             }
             *turns.left.entry(id).or_default() -= 1;
             turns.last = Some(id);

@@ -35,7 +35,7 @@ fn rest_of(route: &Route, uri: &Uri) -> Option<String> {
     let pattern = fits.max_by_key(|(fit, _)| *fit).map(|(_, pattern)| pattern);
     match pattern {
         Some(UriPattern::Prefix(prefix)) => {
-            let rest = uri.path().strip_prefix(prefix.as_str()).filter(|_| !uri.path().contains("/."));
+            let rest = uri.path().strip_prefix(prefix.as_str()).filter(|_| is_plain(uri.path()));
             Some(rest.map_or_else(
                 || pattern.map(|pattern| pattern.rest(&canonical)).unwrap_or_default().to_owned(),
                 str::to_owned,
@@ -43,6 +43,13 @@ fn rest_of(route: &Route, uri: &Uri) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether the path means what it says: no segments that lead upwards, in no spelling. Else what is behind the prefix could
+/// lead out of the new one.
+fn is_plain(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    !["/.", "%2e", "%2f.", "%5c.", "\\"].iter().any(|sign| path.contains(sign))
 }
 
 /// The answer that sends a client to another address. `host` is what the request names.
@@ -116,6 +123,8 @@ mod tests {
             ("/old/*", "/new", "/old/a%2Fb;v=1", "/new/a%2Fb;v=1"),
             ("/old/*", "/new", "/x/../old/../old/a", "/new/a"),
             ("/old/*", "/new", "/%6fld/a", "/new/a"),
+            ("/old/*", "/new", "/old/%2e%2E/old/a", "/new/a"),
+            ("/old/*", "/new", "/oldX/%2e%2e/old/a", "/new/a"),
             ("/login", "/auth/start", "/login?x=1", "/auth/start?x=1"),
         ];
         for (uri, rewrite, target, expected) in cases {

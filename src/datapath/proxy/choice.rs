@@ -32,11 +32,12 @@ pub(super) fn choose(asker: &Asker<'_>, port: &PortRef, tried: &[ServerId], turn
         servers.for_each(|(_, index)| places.add(ServerIndex(index)));
     }
     let moment = Moment { now: asker.now, hour: asker.client.local.shared.hour() };
-    let request = asker.request.map(|(view, default_port)| match port.route(&view, default_port) {
-        Routed::Group(group, route) => RequestAsk { view, group, route },
-        // A table that came between two attempts may lead elsewhere; this request is on its way already.
-        Routed::Redirect(..) | Routed::Nowhere => RequestAsk { view, group: GroupIndex::PORT, route: None },
-    });
+    let request = match asker.request.map(|(view, default_port)| (view, port.route(&view, default_port))) {
+        None => None,
+        Some((view, Routed::Group(group, route))) => Some(RequestAsk { view, group, route }),
+        // A table that came between two attempts has no servers for this request any more; those of others are not for it.
+        Some((_, Routed::Redirect(..) | Routed::Nowhere)) => return Err(Refusal::NoServers),
+    };
     let group = request.map_or(GroupIndex::PORT, |request| request.group);
     let decision = asker.client.with_session(|session| {
         decide(port, &mut Ask { client: asker.address, request, session, tried: &places, turn }, moment)

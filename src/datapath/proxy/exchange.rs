@@ -57,6 +57,8 @@ pub(super) struct Exchange {
     tried: Vec<ServerId>,
     /// Second attempts that followed a timeout.
     timeouts: u32,
+    /// It was in line for a server with room.
+    pub has_waited: bool,
 }
 
 impl Exchange {
@@ -120,6 +122,7 @@ impl Exchange {
             upload: None,
             tried: Vec::new(),
             timeouts: 0,
+            has_waited: false,
         };
         let upload = exchange.new_upload(&facts, incoming)?;
         front.upload(upload.clone());
@@ -152,9 +155,9 @@ impl Exchange {
         &self.front.client.local
     }
 
-    /// No time worth measuring has passed since the request came.
-    pub fn is_first_offer(&self) -> bool {
-        self.tried.is_empty()
+    /// The time: that of the request's coming while nothing worth measuring has passed since.
+    pub fn now(&self) -> Instant {
+        if self.tried.is_empty() && !self.has_waited { self.started } else { Instant::now() }
     }
 
     /// The request as decisions see it.
@@ -189,7 +192,7 @@ impl Exchange {
         self.port.route(&self.view(), self.default_port())
     }
 
-    fn group(&self) -> GroupIndex {
+    pub fn group(&self) -> GroupIndex {
         match self.routed() {
             Routed::Group(group, _) => group,
             Routed::Redirect(..) | Routed::Nowhere => GroupIndex::PORT,
@@ -270,31 +273,52 @@ impl Exchange {
                 },
                 Err(refusal) => return Err(self.sorry(refusal, last)),
             };
-            let Failure { reason, elsewhere, timed_out } = match self.offer(chosen).await {
-                Ok(answered) if answered.is_unavailable() && self.goes_elsewhere(&answered, chosen) => {
+            // Of the table that it was chosen from; what follows may look at a newer one.
+            let server = self.port.server(chosen.server).map(|server| server.id);
+            let reason = match self.offer(chosen).await {
+                Ok(answered) if answered.is_unavailable() && self.goes_elsewhere(&answered) => {
                     answered.tally.responded(answered.head.status.as_u16());
-                    Failure { reason: ErrorReason::ServerUnavailable, elsewhere: true, timed_out: false }
+                    // What the client goes on to send is for the next server.
+                    self.upload().inspect(|upload| upload.detach());
+                    self.tried.extend(server);
+                    ErrorReason::ServerUnavailable
                 }
                 Ok(answered) => return Ok(answered),
                 Err(Offered::Full) => continue,
-                Err(Offered::Failed(failure)) => failure,
+                Err(Offered::Failed(Failure { reason, elsewhere: false, .. })) => return Err(self.failed(reason)),
+                Err(Offered::Failed(Failure { reason, timed_out, .. })) => {
+                    self.timeouts += u32::from(timed_out);
+                    self.tried.extend(server);
+                    self.go_on_after(reason)?;
+                    reason
+                }
             };
-            if !elsewhere {
-                return Err(self.failed(reason));
-            }
-            self.timeouts += u32::from(timed_out);
-            self.tried.extend(self.port.server(chosen.server).map(|server| server.id));
-            if self.tried.len() > self.policy().retries as usize {
-                return Err(self.gave_up(reason));
-            }
-            let lane = self.local().lane;
-            if !self.port.counters.may_retry(lane, self.policy().retry_budget, Instant::now()) {
-                self.port.counters.count_reason(lane, ErrorReason::RetryBudget.index());
-                return Err(self.failed(reason));
-            }
-            self.port.counters.count_retry(lane, reason.index());
+            self.port.counters.count_retry(self.local().lane, reason.index());
             last = Some(reason);
         }
+    }
+
+    /// Whether there is another attempt after this failure; else the answer that there is instead.
+    fn go_on_after(&mut self, reason: ErrorReason) -> Result<(), Box<Own>> {
+        if self.tried.len() > self.policy().retries as usize {
+            return Err(self.gave_up(reason));
+        }
+        match self.choose(Turn::Peek) {
+            // Where nobody else is left there is nothing to pay for.
+            Err(refusal) if refusal != Refusal::Busy => Err(self.sorry(refusal, Some(reason))),
+            _ if self.pays_for_retry() => Ok(()),
+            _ => Err(self.failed(reason)),
+        }
+    }
+
+    /// Takes a second attempt out of the budget, if it has one left.
+    fn pays_for_retry(&self) -> bool {
+        let (lane, counters) = (self.local().lane, &self.port.counters);
+        let pays = counters.may_retry(lane, self.policy().retry_budget, Instant::now());
+        if !pays {
+            counters.count_reason(lane, ErrorReason::RetryBudget.index());
+        }
+        pays
     }
 
     /// Others wait for servers with a bound already: this request does not go before them.
@@ -311,18 +335,18 @@ impl Exchange {
         Err(Refusal::Busy)
     }
 
-    /// A server says that it is unavailable: another one may be asked if the request allows it and one is there. Else
-    /// its answer is the best that there is.
-    fn goes_elsewhere(&mut self, answered: &Answered, chosen: Chosen) -> bool {
+    /// A server says that it is unavailable: another one may be asked if the request allows it, one is there and the budget
+    /// has an attempt left. Else its answer is the best that there is.
+    fn goes_elsewhere(&mut self, answered: &Answered) -> bool {
         let (verdict, _) = answered.tally.judge(Event::Unavailable, self.situation(false), Instant::now());
         if !verdict.elsewhere || self.tried.len() >= self.policy().retries as usize {
             return false;
         }
-        let Some(id) = self.port.server(chosen.server).map(|server| server.id) else { return false };
+        let Some(id) = answered.tally.server().map(|server| server.id) else { return false };
         self.tried.push(id);
         let other = self.choose(Turn::Peek).is_ok();
         self.tried.pop();
-        other
+        other && self.pays_for_retry()
     }
 
     /// What a failure's consequences depend on.
@@ -341,7 +365,7 @@ impl Exchange {
             // Some time has passed; what has been published since (a server taken down, say) holds for the next attempt.
             self.look_again();
         }
-        let now = if self.is_first_offer() { self.started } else { Instant::now() };
+        let now = self.now();
         let request = Some((self.view(), self.default_port()));
         let asker = Asker { client: &self.front.client, address: self.address, now, request };
         choose(&asker, &self.port, &self.tried, turn)

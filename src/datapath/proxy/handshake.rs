@@ -25,7 +25,7 @@ impl Exchange {
             if !std::mem::replace(&mut is_asked, true) {
                 let asked = upstream.line().send(cx, &handshake(self.outgoing().fields.get(HOST)));
                 if asked.is_err() {
-                    return Poll::Ready(Err(Silence::Handshake));
+                    return Poll::Ready(Err(Silence::StaleHandshake));
                 }
             }
             let read = {
@@ -39,7 +39,8 @@ impl Exchange {
                     Poll::Pending
                 }
                 Poll::Ready(Ok(read)) => Poll::Ready(Ok(read.head)),
-                Poll::Ready(Err(_)) => Poll::Ready(Err(Silence::Handshake)),
+                Poll::Ready(Err(fault)) if fault.is_nonsense() => Poll::Ready(Err(Silence::Handshake)),
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Silence::StaleHandshake)),
                 Poll::Pending if self.front.client.take_cut() => Poll::Ready(Err(Silence::Cut)),
                 Poll::Pending if self.front.client.take_expired() => Poll::Ready(Err(Silence::Handshake)),
                 Poll::Pending => Poll::Pending,

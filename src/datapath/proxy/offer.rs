@@ -68,6 +68,8 @@ pub(super) enum Silence {
     Garbage,
     /// The extended handshake was not answered.
     Handshake,
+    /// The connection ended before it was.
+    StaleHandshake,
     /// The client's own body broke off.
     BadBody,
     Timeout(ErrorReason),
@@ -108,7 +110,8 @@ impl Exchange {
             // at the event queue tells.
             tokio::task::yield_now().await;
         }
-        let now = if self.is_first_offer() { self.started } else { Instant::now() };
+        let now = self.now();
+        tally.ask(now);
         if let Some(upstream) = self.local().pool.take(id, address, self.owner(), now) {
             self.local().count(ProxyEvent::PoolHit);
             self.front.client.log_reused();
@@ -116,7 +119,8 @@ impl Exchange {
                 Ok(head) => return Ok(Answered { head, upstream, tally }),
                 // The server closed it while the request was on its way there, as servers do with idle connections. That
                 // is nobody's failure; a fresh connection tells what the server is up to.
-                Err(Silence::Unsent) => self.local().count(ProxyEvent::PoolStale),
+                // Nor was anything of the request sent before the extended handshake was answered.
+                Err(Silence::Unsent | Silence::StaleHandshake) => self.local().count(ProxyEvent::PoolStale),
                 Err(Silence::Closed) if self.may_repeat(&tally) => self.local().count(ProxyEvent::PoolStale),
                 Err(silence) => return Err(self.judge(silence, &tally)),
             }
@@ -137,6 +141,7 @@ impl Exchange {
             }
         };
         let born = upstream.born;
+        tally.ask(born);
         match self.send(&upstream, &tally, born).await {
             Ok(head) => Ok(Answered { head, upstream, tally }),
             Err(silence) => Err(self.judge(silence, &tally)),
@@ -291,7 +296,7 @@ impl Exchange {
             Silence::Unsent => (ErrorReason::ServerClosed, Event::Unsent),
             Silence::Closed => (ErrorReason::ServerClosed, Event::Closed),
             Silence::Garbage => (ErrorReason::BadResponse, Event::Nonsense),
-            Silence::Handshake => (ErrorReason::HandshakeFailed, Event::HandshakeFailed),
+            Silence::Handshake | Silence::StaleHandshake => (ErrorReason::HandshakeFailed, Event::HandshakeFailed),
             Silence::BadBody if self.upload().is_some_and(Upload::is_too_large) => {
                 (ErrorReason::BodyTooLarge, Event::Client)
             }

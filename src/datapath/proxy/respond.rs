@@ -119,6 +119,7 @@ impl Exchange {
         }
         upstream.line().expect(facts.length(&self.head.method));
         let (front, upload) = (Rc::clone(&self.front), self.upload.take());
+        upload.iter().for_each(|upload| upload.0.forget());
         let reusable = facts.keeps_alive();
         let running = Running { front, upstream, tally, upload, started: self.started, reusable };
         Ok(Response::from_parts(head, running.into_body(now)))
@@ -136,7 +137,7 @@ impl Exchange {
         if tally.server().is_some_and(|server| server.proxied().private_headers) {
             self.take_partitions(head);
         }
-        let Some(sessions) = self.port.group(tally.group).and_then(GroupTable::sessions) else { return };
+        let Some(sessions) = tally.port.group(tally.group).and_then(GroupTable::sessions) else { return };
         if !sessions.inserts() && !sessions.reads_responses() {
             return;
         }

@@ -21,6 +21,8 @@ pub(super) struct Tally {
     /// This is the one request that tries a server which was left alone.
     trial: Cell<bool>,
     active: Cell<Option<ActiveConnection>>,
+    /// When it was the server's turn to speak.
+    asked: Cell<Option<Instant>>,
 }
 
 /// Who was chosen, for which group's request, and whether as a trial.
@@ -57,6 +59,7 @@ impl Tally {
             answered: Cell::new(false),
             trial: Cell::new(chosen.trial),
             active: Cell::new(Some(active)),
+            asked: Cell::new(None),
         })
     }
 
@@ -115,8 +118,14 @@ impl Tally {
             tracing::info!(port = %self.port.key, server = %server.name, "server answers again; its mark is taken off");
         }
         if self.policy().balance == Balance::LeastTime {
-            server.counters.count_response_time(now, micros(started, now));
+            // The client's upload, the line and other servers' silence are not this server's time.
+            server.counters.count_response_time(now, micros(self.asked.get().unwrap_or(started), now));
         }
+    }
+
+    /// All that it needs for its answer is on its way from now on, as far as anybody knows.
+    pub fn ask(&self, now: Instant) {
+        self.asked.set(Some(now));
     }
 
     pub fn bytes_in(&self, bytes: usize) {

@@ -163,6 +163,12 @@ impl Upload {
         *self.target.borrow_mut() = None;
     }
 
+    /// There is no second attempt any more.
+    pub fn forget(&self) {
+        self.kept.is_lost.set(true);
+        self.kept.frames.borrow_mut().clear();
+    }
+
     /// The exchange is over: what is left of the body is of no use to anybody.
     fn stop(&self) {
         self.detach();
@@ -321,7 +327,9 @@ impl Upload {
         self.client.log_uploaded();
         // While a response is already on its way, its own progress is what counts.
         if !target.tally.has_answered() {
-            self.client.arm(Wait::Server, Instant::now(), self.server_patience.get());
+            let now = Instant::now();
+            target.tally.ask(now);
+            self.client.arm(Wait::Server, now, self.server_patience.get());
         }
     }
 }

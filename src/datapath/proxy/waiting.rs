@@ -15,6 +15,7 @@ impl Exchange {
     /// All servers that may take the request have as many as they may: it waits in line until one has room, its time is
     /// over, or things have changed so that nobody is there at all.
     pub async fn wait_for_room(&mut self) -> Result<Chosen, Refused> {
+        self.has_waited = true;
         let (bound, patience) = (self.policy().max_queue as usize, self.policy().queue_timeout);
         let queue = std::sync::Arc::clone(self.queue());
         self.front.client.arm(Wait::Room, Instant::now(), patience);
@@ -38,7 +39,10 @@ impl Exchange {
             if self.front.client.take_expired() {
                 return Poll::Ready(Err(Refused::For(ErrorReason::QueueTimeout)));
             }
-            place.pass_on();
+            // Where nobody has room, all behind would look in vain, at each request that ends.
+            if self.port.may_have_room(self.group(), Instant::now()) {
+                place.pass_on();
+            }
             Poll::Pending
         })
         .await

@@ -537,3 +537,55 @@ fn bodies_are_sent_again_whole_or_not_at_all() {
     }
     assert!(again > 150 && lost > 10, "{again} came whole, {lost} were told lost");
 }
+
+#[test]
+fn a_body_that_goes_on_after_a_503_comes_whole_to_the_next_server() {
+    let busy = Origin::new(|visit| {
+        while visit.request().is_some() {
+            visit.bytes(10_000);
+            visit.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+            while !visit.bytes(1000).is_empty() {}
+        }
+    });
+    let whole = Origin::new(|visit| {
+        while let Some(request) = visit.request() {
+            if request.starts_with("HEAD") {
+                // The client sends on meanwhile.
+                std::thread::sleep(Duration::from_millis(30));
+                visit.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                continue;
+            }
+            let body = visit.body_of(&request);
+            visit.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()));
+            visit.send(&body);
+        }
+    });
+    let site = Setup::http(&[&busy, &whole])
+        .change(|port| {
+            plugin(port);
+            port.policy.max_fails = 0;
+            port.servers[1].proxied.extended_handshake = true;
+            port.policy.post_buffer = Some(30_000);
+        })
+        .start();
+    let mut whole_ones = 0;
+    for number in 0_usize..40 {
+        let length = 100_000;
+        let body: Vec<u8> = (0..length).map(|at| b'a' + ((at + number) % 23) as u8).collect();
+        let mut client = site.client();
+        client.send(format!("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
+        let sent = body.chunks(5000).all(|piece| {
+            std::thread::sleep(Duration::from_millis(1));
+            client.try_send(piece).is_ok()
+        });
+        match client.try_answer("PUT") {
+            Ok(answer) if answer.status == 200 => {
+                assert!(sent && answer.body == body, "request {number}: {} bytes of it came", answer.body.len());
+                whole_ones += 1;
+            }
+            Ok(answer) => assert_eq!(answer.status, 503, "request {number}"),
+            Err(_) => assert!(!sent, "request {number} has no answer"),
+        }
+    }
+    assert!(whole_ones >= 20, "{whole_ones}");
+}

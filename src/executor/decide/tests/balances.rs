@@ -133,6 +133,16 @@ fn the_plug_in_counts_weights_down() {
 }
 
 #[test]
+fn who_was_left_alone_has_saved_up_no_turns() {
+    let mut site = Site::with_weights(&[3, 3]);
+    site.plugin().mark(0);
+    assert_eq!(site.run(200).matches('a').count(), 0);
+    site.counters_of(0).mark.succeed();
+    let next = site.run(12);
+    assert!(next.matches('b').count() >= 4, "{next}");
+}
+
+#[test]
 fn the_plug_ins_turns_go_on_in_the_next_table_and_pass_over_the_dead() {
     let mut site = Site::with_weights(&[2, 1, 1]);
     assert_eq!(site.plugin().run(3), "abc");
@@ -167,6 +177,22 @@ fn who_has_as_many_as_it_may_gets_no_more() {
     assert_eq!(site.run(1), "b");
     site.change(|port, _| port.servers[1].state = AdministrativeState::Down);
     assert_eq!(site.run(1), "Busy", "one is there, but full");
+}
+
+#[test]
+fn those_in_line_look_only_where_somebody_may_have_room() {
+    let mut site = Site::with_weights(&[1, 1]);
+    site.change(|port, _| port.servers.iter_mut().for_each(|server| server.proxied.max_connections = 1));
+    let room = |site: &Site| site.table.may_have_room(GroupIndex::PORT, site.now);
+    assert!(room(&site));
+    let (_first, second) = (site.busy(0, 1), site.busy(1, 1));
+    assert!(!room(&site));
+    drop(second);
+    assert!(room(&site));
+    site.mark(1);
+    assert!(!room(&site), "who is left alone is no room");
+    site.standing(0, Standing::Out).standing(1, Standing::Out);
+    assert!(room(&site), "what becomes of a group that is down takes more to know");
 }
 
 #[test]
