@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// come, exactly one changes the word and sends its request there.
 #[derive(Debug, Default)]
 pub struct Mark {
-    /// 0: none. Else twice the time of the next trial in milliseconds, plus one while a trial runs.
+    /// 0: none. Else twice the time of the next trial in milliseconds, plus one while a trial runs; the next one may then
+    /// begin when this one is given up.
     state: AtomicU64,
     /// Failures in a row.
     failures: AtomicU32,
@@ -36,11 +37,9 @@ impl Mark {
         if state == 0 {
             return Marked::No;
         }
-        if state & TRIAL != 0 {
-            return Marked::OnTrial;
-        }
         match (state >> 1).saturating_sub(millis(now)) {
             0 => Marked::Due,
+            _ if state & TRIAL != 0 => Marked::OnTrial,
             left => Marked::For(Duration::from_millis(left)),
         }
     }
@@ -63,13 +62,14 @@ impl Mark {
         if self.read(now) != Marked::Due {
             return None;
         }
-        let taken = self.state.compare_exchange(state, state | TRIAL, Ordering::Relaxed, Ordering::Relaxed);
+        let given_up = millis(now).saturating_add(LONGEST_TRIAL);
+        let taken = self.state.compare_exchange(state, given_up << 1 | TRIAL, Ordering::Relaxed, Ordering::Relaxed);
         taken.ok().map(|_| true)
     }
 
     /// A trial that came to no result: the next one may try at once.
     pub fn give_back(&self) {
-        let end = |state: u64| (state & TRIAL != 0).then_some(state & !TRIAL);
+        let end = |state: u64| (state & TRIAL != 0).then_some(LONG_AGO << 1);
         // Nothing to give back: somebody else's request has brought the answer meanwhile.
         let _ended = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, end);
     }
@@ -108,6 +108,13 @@ impl Mark {
 
 const TRIAL: u64 = 1;
 
+/// Milliseconds until a trial that comes to no end (a client that sends its body a byte at a time) no longer keeps others
+/// from trying: longer than servers in order take for an answer.
+const LONGEST_TRIAL: u64 = 300_000;
+
+/// A time at which any trial is due; not 0, which means no mark.
+const LONG_AGO: u64 = 1;
+
 /// Since a moment that is the same for the whole process and well before any that is asked about.
 fn millis(now: Instant) -> u64 {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
@@ -140,6 +147,9 @@ mod tests {
         assert_eq!(mark.claim(due + INTERVAL), Some(true));
         mark.give_back();
         assert_eq!(mark.claim(due + INTERVAL), Some(true), "the client had gone, so the next one tries");
+        let hung = due + INTERVAL + Duration::from_millis(LONGEST_TRIAL);
+        assert_eq!(mark.read(hung - Duration::from_millis(1)), Marked::OnTrial);
+        assert_eq!((mark.claim(hung), mark.claim(hung)), (Some(true), None), "a trial without an end keeps nobody out");
         assert!(mark.succeed() && !mark.succeed());
         assert_eq!(mark.read(due), Marked::No);
     }

@@ -61,6 +61,9 @@ pub(super) struct Exchange {
     pub has_waited: bool,
 }
 
+/// Bytes of one body that are kept, whatever `postbuffersize` says: a client must not be able to use up our memory.
+const MOST_KEPT: u64 = 64 << 20;
+
 impl Exchange {
     /// Looks at a request and makes it ready for a server. `Err` is the answer to one that goes nowhere.
     pub fn begin(front: &Rc<FrontState>, request: Request<Incoming>) -> Result<Self, Box<Response<ResponseBody>>> {
@@ -143,7 +146,8 @@ impl Exchange {
         }
         // What is not repeated need not be kept.
         let repeats = self.is_idempotent || policy.compat == Compat::Plugin;
-        let keep = Keep { most: if repeats { policy.post_buffer } else { Some(0) }, limit: policy.post_limit };
+        let most = if repeats { policy.post_buffer.unwrap_or(MOST_KEPT).min(MOST_KEPT) } else { 0 };
+        let keep = Keep { most, limit: policy.post_limit };
         Ok(Upload::new(&self.front.client, facts, &self.port.settings.timeouts, keep, incoming))
     }
 

@@ -54,8 +54,10 @@ impl Shared {
 
     /// Publishes the next table: every request that begins after this has returned, on any worker, sees it.
     pub fn publish(&self, table: Arc<ForwardingTable>) {
-        self.table.store(table);
+        self.table.store(Arc::clone(&table));
         self.version.fetch_add(1, Ordering::Release);
+        // It may have room for those in line, or nobody at all.
+        table.ports().flat_map(|port| port.groups()).for_each(|group| group.queue.notify());
     }
 
     pub fn table(&self) -> Arc<ForwardingTable> {

@@ -43,17 +43,17 @@ pub(super) struct Upload {
     passed: Cell<u64>,
 }
 
-/// How much of a body may come, and how much of it is kept for a second attempt; `None`: all.
+/// How much of a body is kept for a second attempt, and how much of it may come; `None`: all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keep {
-    pub most: Option<u64>,
+    pub most: u64,
     pub limit: Option<u64>,
 }
 
 /// The body so far, as long as it is small enough. The bytes are shared with those that are sent: what costs is that hyper's
 /// buffers live longer.
 struct Kept {
-    most: Option<u64>,
+    most: u64,
     frames: RefCell<Vec<Bytes>>,
     /// More came than is kept, or trailers.
     is_lost: Cell<bool>,
@@ -63,7 +63,7 @@ struct Kept {
 
 impl Kept {
     fn keep(&self, bytes: &Bytes, so_far: u64) {
-        if self.is_lost.get() || self.most.is_some_and(|most| so_far > most) {
+        if self.is_lost.get() || so_far > self.most {
             self.is_lost.set(true);
             self.frames.borrow_mut().clear();
         } else {
