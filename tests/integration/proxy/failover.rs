@@ -589,3 +589,25 @@ fn a_body_that_goes_on_after_a_503_comes_whole_to_the_next_server() {
     }
     assert!(whole_ones >= 20, "{whole_ones}");
 }
+
+#[test]
+fn a_new_table_with_more_room_lets_those_in_line_go_on() {
+    let site = Setup::http(&[&Origin::named("a")])
+        .change(|port| {
+            port.servers[0].proxied.max_connections = 1;
+            port.policy.queue_timeout = Duration::from_secs(20);
+        })
+        .start();
+    let _full = tsuji::executor::ActiveConnection::begin(site.server_counters(0), tsuji::executor::Lane(0));
+    let begun = Instant::now();
+    let answer = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| site.client().get("/").text().to_owned());
+        while site.shared.table().port(PORT).unwrap().groups()[0].queue.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "nobody waits");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        site.change(|setup| setup.port.servers[0].proxied.max_connections = 2);
+        waiting.join().unwrap()
+    });
+    assert!(answer == "a" && begun.elapsed() < Duration::from_secs(15), "{answer} after {:?}", begun.elapsed());
+}

@@ -241,6 +241,7 @@ impl Site {
     }
 
     fn table(&self) -> PortTable {
+        let before = self.shared.table();
         let setup = self.setup.lock().unwrap();
         let settings = Arc::new(setup.port.clone());
         let sorry = setup.sorry.clone().unwrap_or_else(|| SorrySite::built_in(&settings.sorry).unwrap());
@@ -265,7 +266,7 @@ impl Site {
             accesslog: settings.accesslog.as_ref().map(|_| AccessLogId(7)),
             counters: &self.port_counters,
             cookie_key: &CookieKey::new(&[7; 32]),
-            previous: None,
+            previous: before.port(PORT).map(Arc::as_ref),
         })
     }
 }
