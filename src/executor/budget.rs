@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::clock::millis;
+
 /// The budget of one port on one lane. Written by its worker alone.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -10,9 +12,8 @@ pub(super) struct Budget {
     left: AtomicI64,
     /// Requests that have paid in already.
     paid: AtomicU64,
-    /// When the allowance was given last, in milliseconds of the first call.
+    /// When the allowance was given last.
     at: AtomicU64,
-    origin: std::sync::OnceLock<Instant>,
 }
 
 /// Attempts that may come at once: a server that dies leaves as many behind as clients were waiting for it.
@@ -23,12 +24,8 @@ const HUNDREDTHS: i64 = 100;
 
 impl Default for Budget {
     fn default() -> Self {
-        Self {
-            left: AtomicI64::new(MOST * HUNDREDTHS),
-            paid: AtomicU64::new(0),
-            at: AtomicU64::new(0),
-            origin: std::sync::OnceLock::new(),
-        }
+        // The first allowance is that of all time, and what is saved up is at its bound already.
+        Self { left: AtomicI64::new(MOST * HUNDREDTHS), paid: AtomicU64::new(0), at: AtomicU64::new(0) }
     }
 }
 
@@ -39,8 +36,7 @@ impl Budget {
         if percent >= 100 {
             return true;
         }
-        let origin = *self.origin.get_or_init(|| now);
-        let millis = now.saturating_duration_since(origin).as_millis() as u64;
+        let millis = millis(now);
         let before = self.at.swap(millis, Ordering::Relaxed);
         let allowance = i64::try_from(millis.saturating_sub(before)).unwrap_or(i64::MAX).min(60_000) * ALLOWANCE / 10;
         let new = requests.saturating_sub(self.paid.swap(requests, Ordering::Relaxed));

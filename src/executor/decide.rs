@@ -183,7 +183,7 @@ pub fn decide_aloud(port: &PortTable, ask: &mut Ask<'_>, moment: Moment, narrato
     if port.servers.is_empty() {
         return Decision::Refuse(Refusal::NoServers);
     }
-    let group = ask.request.and_then(|request| port.group(request.group)).unwrap_or_else(|| port.port_group());
+    let group = port.group_or_port(ask.request.map_or(GroupIndex::PORT, |request| request.group));
     let search = Search {
         port,
         group,
@@ -279,12 +279,15 @@ impl<'a> Search<'a> {
     /// A quiesced server keeps its clients: that is the difference between "quiesce" and "quiesce now". A server that
     /// advisors call down does not, whatever fail-open says: the client is better off with a new choice.
     fn affine(&self, index: ServerIndex) -> Option<(ServerIndex, bool)> {
+        let server = self.keeps_clients(index).filter(|server| !server.is_full())?;
+        Some((index, self.claim(server)?))
+    }
+
+    /// The server, if it may have clients with affinity to it as soon as it has room.
+    fn keeps_clients(&self, index: ServerIndex) -> Option<&'a ServerEntry> {
         let server = self.port.server(index)?;
         let may = self.belongs(index) && matches!(server.takes, Takes::New | Takes::Affinity);
-        if !may || self.is_excluded(index, server) || server.is_full() {
-            return None;
-        }
-        Some((index, self.claim(server)?))
+        (may && !self.is_excluded(index, server)).then_some(server)
     }
 
     /// A record may be of a time when the server was in this group; another application's servers are nothing to its clients.
@@ -294,9 +297,7 @@ impl<'a> Search<'a> {
 
     /// A session is worth more than the moment until its server has room; the plug-in goes to the next one instead.
     fn waits_for(&self, index: ServerIndex) -> bool {
-        let Some(server) = self.port.server(index) else { return false };
-        let may = self.belongs(index) && matches!(server.takes, Takes::New | Takes::Affinity);
-        may && !self.is_excluded(index, server) && server.is_full() && self.group.policy.compat == Compat::Off
+        self.group.policy.compat == Compat::Off && self.keeps_clients(index).is_some_and(ServerEntry::is_full)
     }
 
     fn by_rules(&self, over_affinity: bool, narrator: &mut impl Narrator) -> Option<Decision> {

@@ -1,9 +1,10 @@
 //! What requests themselves have found out about a server: it fails, so it is left alone for a while (the plug-in's
 //! "marked down"). Beside the advisors' verdict, never in its place.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::clock::millis;
 
 /// The mark of one server, shared by all workers. It outlives tables.
 ///
@@ -114,17 +115,6 @@ const LONGEST_TRIAL: u64 = 300_000;
 
 /// A time at which any trial is due; not 0, which means no mark.
 const LONG_AGO: u64 = 1;
-
-/// Since a moment that is the same for the whole process and well before any that is asked about.
-fn millis(now: Instant) -> u64 {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    let origin = *ORIGIN.get_or_init(|| now);
-    // A table made in pretended time may look back; 2^40 ms are 34 years.
-    let behind = origin.saturating_duration_since(now).as_millis();
-    let ahead = now.saturating_duration_since(origin).as_millis();
-    let millis = (1_u128 << 40) + ahead - behind.min(1 << 39);
-    u64::try_from(millis).unwrap_or(u64::MAX >> 2)
-}
 
 #[cfg(test)]
 mod tests {

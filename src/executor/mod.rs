@@ -11,6 +11,7 @@
 
 mod affinity;
 mod budget;
+mod clock;
 mod cookies;
 mod counters;
 mod decide;

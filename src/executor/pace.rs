@@ -1,8 +1,9 @@
 //! How fast a server answers: a peak-sensitive moving average (linkerd's "peak EWMA").
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+use super::clock::millis;
 
 /// Response times of one server, shared by all workers. Two workers that record at the same moment may lose one of both
 /// records: an average does not mind.
@@ -34,11 +35,6 @@ impl Pace {
         // Half of it after one half-life, a third after two: near enough to 2^-x, and no call.
         (peak / (1.0 + age / HALF_LIFE)).max(1.0)
     }
-}
-
-fn millis(now: Instant) -> u64 {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    now.saturating_duration_since(*ORIGIN.get_or_init(|| now)).as_millis() as u64
 }
 
 #[cfg(test)]

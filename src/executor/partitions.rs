@@ -4,7 +4,7 @@
 //! `$WSPT` is the table, `_WS_HAPRT_WLMVERSION` its version. The table is learnt from any worker's response and used by all.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwapOption;
 
@@ -13,7 +13,7 @@ use arc_swap::ArcSwapOption;
 pub struct Partitions {
     known: ArcSwapOption<Known>,
     /// One writer at a time, so that of two tables the newer stays.
-    writing: RwLock<()>,
+    writing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Partitions {
             return Err(NotTaken::Old);
         }
         let clones = read(table)?;
-        let _one_writer = self.writing.write();
+        let _one_writer = self.writing.lock();
         if self.version().is_some_and(|known| known >= version) {
             return Err(NotTaken::Old);
         }

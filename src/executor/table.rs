@@ -297,6 +297,11 @@ impl PortTable {
         self.groups.get(usize::from(index.0))
     }
 
+    /// The group; the port itself where this table has no such group.
+    pub fn group_or_port(&self, index: GroupIndex) -> &GroupTable {
+        self.group(index).unwrap_or_else(|| self.port_group())
+    }
+
     /// The port itself and its groups.
     pub fn groups(&self) -> &[GroupTable] {
         &self.groups

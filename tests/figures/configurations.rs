@@ -9,23 +9,18 @@ use super::tools::{assert_content, run};
 
 type Configuration = fn(Setup, &Site) -> String;
 
+const PLAIN: Setup =
+    Setup { workers: 1, sticky: true, clone_ids: false, access_log: false, parking: true, buffers: Buffers::Default };
+
 /// Has a program judge the configuration of each set-up, in a directory of its own.
 fn judged(configuration: Configuration, program: &str, arguments: &[&str]) {
-    let plain = Setup {
-        workers: 1,
-        sticky: true,
-        clone_ids: false,
-        access_log: false,
-        parking: true,
-        buffers: Buffers::Default,
-    };
     for setup in [
-        plain,
-        Setup { access_log: true, ..plain },
-        Setup { clone_ids: true, ..plain },
-        Setup { workers: 2, sticky: false, ..plain },
-        Setup { parking: false, ..plain },
-        Setup { buffers: Buffers::Tuned, ..plain },
+        PLAIN,
+        Setup { access_log: true, ..PLAIN },
+        Setup { clone_ids: true, ..PLAIN },
+        Setup { workers: 2, sticky: false, ..PLAIN },
+        Setup { parking: false, ..PLAIN },
+        Setup { buffers: Buffers::Tuned, ..PLAIN },
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
@@ -61,16 +56,8 @@ fn nginx_accepts_its_configuration() {
 /// Each choice is a word in the file, which the other choice does not have.
 #[test]
 fn a_choice_is_written_where_it_belongs() {
-    let plain = Setup {
-        workers: 1,
-        sticky: true,
-        clone_ids: false,
-        access_log: false,
-        parking: true,
-        buffers: Buffers::Default,
-    };
-    let tuned = Setup { buffers: Buffers::Tuned, ..plain };
-    let logged = Setup { access_log: true, ..plain };
+    let tuned = Setup { buffers: Buffers::Tuned, ..PLAIN };
+    let logged = Setup { access_log: true, ..PLAIN };
     let site = Site {
         directory: Path::new("/nowhere"),
         port: 8081,
@@ -80,7 +67,7 @@ fn a_choice_is_written_where_it_belongs() {
         root: false,
     };
     let cases: [(Configuration, Setup, &str); 9] = [
-        (tsuji, Setup { parking: false, ..plain }, "parktime = 0"),
+        (tsuji, Setup { parking: false, ..PLAIN }, "parktime = 0"),
         (tsuji, logged, "accesslog = \"/nowhere/access.log\""),
         (haproxy, tuned, "tune.bufsize"),
         (haproxy, logged, "log stdout format raw local0"),
@@ -92,6 +79,6 @@ fn a_choice_is_written_where_it_belongs() {
     ];
     for (configuration, setup, words) in cases {
         assert!(configuration(setup, &site).contains(words), "{words}");
-        assert!(!configuration(plain, &site).contains(words), "{words}, though nobody asked for it");
+        assert!(!configuration(PLAIN, &site).contains(words), "{words}, though nobody asked for it");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::plugin::{Host, PluginConfig, PluginServer, Role, ServerCluster, Uri};
+use super::plugin::{Host, PluginConfig, PluginRoute, PluginServer, Role, ServerCluster, Uri};
 use super::toml_text::TomlText;
 use super::xml::{self, XmlFault};
 use super::{Front, Imported, Remark};
@@ -19,8 +19,13 @@ pub fn import_plugin(text: &str, file: &str, front: &Front) -> Result<Imported, 
         config.faults.sort();
         return Err(faults_of(file, config.faults));
     }
-    let mut translation =
-        Translation { names: server_names(&config), config: &config, out: TomlText::default(), remarks: Vec::new() };
+    let mut translation = Translation {
+        names: server_names(&config),
+        groups: group_names(&config),
+        config: &config,
+        out: TomlText::default(),
+        remarks: Vec::new(),
+    };
     translation.site(front);
     let Translation { out, mut remarks, .. } = translation;
     remarks.extend(config.remarks.iter().cloned());
@@ -82,6 +87,16 @@ fn server_names(config: &PluginConfig) -> HashMap<(String, String), Name> {
     names
 }
 
+/// Names of groups by those of their clusters.
+fn group_names(config: &PluginConfig) -> HashMap<String, String> {
+    let mut taken = BTreeSet::new();
+    let name = |cluster: &ServerCluster| {
+        let unique = unique(&cluster.name, &mut taken).map(|name| name.as_str().to_owned());
+        (cluster.name.clone(), unique.unwrap_or_default())
+    };
+    config.clusters.iter().map(name).collect()
+}
+
 /// The text as a name that nobody has yet.
 fn unique(text: &str, taken: &mut BTreeSet<String>) -> Option<Name> {
     let plain: String =
@@ -98,6 +113,7 @@ fn unique(text: &str, taken: &mut BTreeSet<String>) -> Option<Name> {
 struct Translation<'c> {
     config: &'c PluginConfig,
     names: HashMap<(String, String), Name>,
+    groups: HashMap<String, String>,
     out: TomlText,
     remarks: Vec<Remark>,
 }
@@ -166,14 +182,14 @@ impl Translation<'_> {
             );
         }
         self.trusted();
-        let clusters: Vec<ServerCluster> = self.config.clusters.clone();
-        for cluster in &clusters {
+        let config = self.config;
+        for cluster in &config.clusters {
             let scale = Scale::of(cluster);
             for server in &cluster.servers {
                 self.server(cluster, server, &scale);
             }
         }
-        for cluster in &clusters {
+        for cluster in &config.clusters {
             self.group(cluster);
         }
         self.routes();
@@ -281,7 +297,8 @@ impl Translation<'_> {
             .collect();
         let comment = format!("cluster `{}`, line {}", cluster.name, cluster.line);
         self.out.object("[[cluster.port.group]]", 2, &comment);
-        self.out.text("name", &self.group_name(&cluster.name));
+        let name = self.group_name(&cluster.name).to_owned();
+        self.out.text("name", &name);
         self.out.list("servers", &members);
         self.out.text("compat", "plugin");
         if cluster.is_random {
@@ -303,51 +320,43 @@ impl Translation<'_> {
         }
     }
 
-    fn group_name(&self, cluster: &str) -> String {
-        let mut taken = BTreeSet::new();
-        for known in &self.config.clusters {
-            let unique = unique(&known.name, &mut taken);
-            if known.name == cluster {
-                return unique.map(|name| name.as_str().to_owned()).unwrap_or_default();
-            }
-        }
-        String::new()
+    fn group_name(&self, cluster: &str) -> &str {
+        self.groups.get(cluster).map_or("", String::as_str)
     }
 
     fn routes(&mut self) {
+        let config = self.config;
         let mut taken = BTreeSet::new();
-        for route in self.config.routes.clone() {
-            let hosts = match route.hosts.as_ref().and_then(|name| self.config.hosts.get(name)).cloned() {
-                None => Vec::new(),
-                Some(hosts) => match self.hosts(&hosts) {
-                    Some(hosts) => hosts,
-                    // Without a host it would match every one: the opposite of what the group says.
-                    None => {
-                        let group = route.hosts.as_deref().unwrap_or_default();
-                        let text =
-                            format!("route left out: VirtualHostGroup `{group}` has no host that can be matched");
-                        self.remark(route.line, text);
-                        continue;
-                    }
-                },
-            };
-            let uris = route.uris.as_ref().and_then(|name| self.config.uris.get(name)).cloned();
-            let Some(uris) = uris else {
+        for route in &config.routes {
+            let Some(hosts) = self.hosts_of(route) else { continue };
+            let Some((group, uris)) = route.uris.as_ref().and_then(|name| config.uris.get_key_value(name)) else {
                 self.route(&route.cluster, route.line, (&hosts, &[]), None, &mut taken);
                 continue;
             };
             if uris.is_empty() {
-                let group = route.uris.as_deref().unwrap_or_default();
                 self.remark(route.line, format!("route left out: UriGroup `{group}` has no path in it"));
             }
-            for same in alike(&uris) {
-                let Some(first) = same.first().cloned() else { continue };
+            for (first, same) in alike(uris) {
                 let patterns = self.patterns(&same);
                 if !patterns.is_empty() {
-                    self.route(&route.cluster, route.line, (&hosts, &patterns), Some(&first), &mut taken);
+                    self.route(&route.cluster, route.line, (&hosts, &patterns), Some(first), &mut taken);
                 }
             }
         }
+    }
+
+    /// The hosts of a route, empty where it has them all. `None`: its group has none that could be matched. Without hosts the
+    /// route would match every one, the opposite of what the group says, so it is left out.
+    fn hosts_of(&mut self, route: &PluginRoute) -> Option<Vec<String>> {
+        let Some((group, hosts)) = route.hosts.as_ref().and_then(|name| self.config.hosts.get_key_value(name)) else {
+            return Some(Vec::new());
+        };
+        let hosts = self.hosts(hosts);
+        if hosts.is_none() {
+            let text = format!("route left out: VirtualHostGroup `{group}` has no host that can be matched");
+            self.remark(route.line, text);
+        }
+        hosts
     }
 
     /// `None`: no host is left; an empty list: every host.
@@ -366,7 +375,7 @@ impl Translation<'_> {
         Some(if patterns.iter().any(|pattern| pattern == "*") { Vec::new() } else { patterns })
     }
 
-    fn patterns(&mut self, uris: &[Uri]) -> Vec<String> {
+    fn patterns(&mut self, uris: &[&Uri]) -> Vec<String> {
         let mut patterns = Vec::new();
         for uri in uris {
             match uri.name.parse::<UriPattern>() {
@@ -385,7 +394,8 @@ impl Translation<'_> {
         uri: Option<&Uri>,
         taken: &mut BTreeSet<String>,
     ) {
-        let Some(name) = unique(&self.group_name(cluster), taken) else { return };
+        let group = self.group_name(cluster).to_owned();
+        let Some(name) = unique(&group, taken) else { return };
         self.out.object("[[cluster.port.route]]", 2, &format!("route in line {line}"));
         self.out.text("name", name.as_str());
         if !hosts.is_empty() {
@@ -394,7 +404,6 @@ impl Translation<'_> {
         if !uris.is_empty() {
             self.out.list("uris", uris);
         }
-        let group = self.group_name(cluster);
         self.out.text("group", &group);
         if let Some(uri) = uri.filter(|uri| uri.cookie != "JSESSIONID") {
             self.out.text("cookiename", &uri.cookie);
@@ -405,16 +414,13 @@ impl Translation<'_> {
     }
 }
 
-/// Paths with the same cookie and identifier, in their order.
-fn alike(uris: &[Uri]) -> Vec<Vec<Uri>> {
-    let mut sorted: Vec<Vec<Uri>> = Vec::new();
+/// Paths with the same cookie and identifier, in their order, with the first of each.
+fn alike(uris: &[Uri]) -> Vec<(&Uri, Vec<&Uri>)> {
+    let mut sorted: Vec<(&Uri, Vec<&Uri>)> = Vec::new();
     for uri in uris {
-        let same = |group: &&mut Vec<Uri>| {
-            group.first().is_some_and(|first| first.cookie == uri.cookie && first.identifier == uri.identifier)
-        };
-        match sorted.iter_mut().find(same) {
-            Some(group) => group.push(uri.clone()),
-            None => sorted.push(vec![uri.clone()]),
+        match sorted.iter_mut().find(|(first, _)| first.cookie == uri.cookie && first.identifier == uri.identifier) {
+            Some((_, same)) => same.push(uri),
+            None => sorted.push((uri, vec![uri])),
         }
     }
     sorted

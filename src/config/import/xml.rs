@@ -81,10 +81,10 @@ pub fn read(text: &str) -> Result<Element, XmlFault> {
         let what = "there are NUL characters in it; if it is UTF-16, save it as UTF-8".to_owned();
         return Err(XmlFault::Syntax { line: 1, what });
     }
-    let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
-    let mut tree =
-        Tree { lines: Lines { text: text.trim_start_matches('\u{feff}'), at: 0, line: 1 }, ..Tree::default() };
+    let mut tree = Tree { lines: Lines { text, at: 0, line: 1 }, ..Tree::default() };
     loop {
         let begins = reader.buffer_position();
         let line = tree.lines.of(begins as usize);

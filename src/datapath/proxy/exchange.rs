@@ -204,9 +204,6 @@ impl Exchange {
     }
 
     pub fn route(&self) -> Option<&RouteEntry> {
-        if self.port.routes.is_empty() {
-            return None;
-        }
         match self.routed() {
             Routed::Group(_, route) => route,
             Routed::Redirect(..) | Routed::Nowhere => None,
@@ -215,12 +212,11 @@ impl Exchange {
 
     /// Who waits for the servers of this request's group.
     pub fn queue(&self) -> &Arc<Queue> {
-        &self.port.group(self.group()).unwrap_or(self.port.port_group()).queue
+        &self.port.group_or_port(self.group()).queue
     }
 
     pub fn policy(&self) -> &Policy {
-        let group = if self.port.routes.is_empty() { GroupIndex::PORT } else { self.group() };
-        &self.port.group(group).unwrap_or(self.port.port_group()).policy
+        &self.port.group_or_port(self.group()).policy
     }
 
     /// Gets an answer from a server, or makes one.
@@ -342,8 +338,8 @@ impl Exchange {
     /// A server says that it is unavailable: another one may be asked if the request allows it, one is there and the budget
     /// has an attempt left. Else its answer is the best that there is.
     fn goes_elsewhere(&mut self, answered: &Answered) -> bool {
-        let (verdict, _) = answered.tally.judge(Event::Unavailable, self.situation(false), Instant::now());
-        if !verdict.elsewhere || self.tried.len() >= self.policy().retries as usize {
+        let failure = self.blame(ErrorReason::ServerUnavailable, Event::Unavailable, &answered.tally);
+        if !failure.elsewhere || self.tried.len() >= self.policy().retries as usize {
             return false;
         }
         let Some(id) = answered.tally.server().map(|server| server.id) else { return false };

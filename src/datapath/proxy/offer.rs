@@ -308,7 +308,8 @@ impl Exchange {
         self.blame(reason, event, tally)
     }
 
-    fn blame(&self, reason: ErrorReason, event: Event, tally: &Tally) -> Failure {
+    /// What follows from this failure, for the request and for its server.
+    pub fn blame(&self, reason: ErrorReason, event: Event, tally: &Tally) -> Failure {
         let marks_on_timeout = tally.server().is_some_and(|server| server.proxied().marks_on_timeout);
         let (verdict, newly) = tally.judge(event, self.situation(marks_on_timeout), Instant::now());
         if newly {

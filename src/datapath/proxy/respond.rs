@@ -84,11 +84,8 @@ impl Exchange {
             Ok(facts) => facts,
             Err(fault) => {
                 tracing::debug!(port = %self.port.key, server = %upstream.address, %fault, "bad response");
-                let (_, newly) = tally.judge(Event::Nonsense, self.situation(false), now);
-                if newly {
-                    self.local().count(ProxyEvent::MarkedDown);
-                }
-                return Err(self.failed(fault.into()));
+                let failure = self.blame(fault.into(), Event::Nonsense, &tally);
+                return Err(self.failed(failure.reason));
             }
         };
         // A server that says it is unavailable has not shown that it is in order again.

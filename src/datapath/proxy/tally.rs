@@ -72,7 +72,7 @@ impl Tally {
     }
 
     pub fn policy(&self) -> &Policy {
-        &self.port.group(self.group).unwrap_or(self.port.port_group()).policy
+        &self.port.group_or_port(self.group).policy
     }
 
     /// The server did not take what was offered, or did not finish its answer.
