@@ -94,8 +94,8 @@ impl ServerCounters {
     }
 
     /// The recent peak of response times in microseconds, at least 1: it rises at once and falls slowly, also while nobody
-    /// asks, so that a server that was slow gets another chance.
-    pub fn response_time(&self, now: Instant) -> f64 {
+    /// asks, so that a server that was slow gets another chance. `now` in milliseconds of the executor's clock.
+    pub(super) fn response_time(&self, now: u64) -> f64 {
         self.pace.0.read(now)
     }
 

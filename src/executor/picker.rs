@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::model::{Balance, Compat, Weight};
 
+use super::clock::millis;
 use super::maglev::{self, Candidate};
 use super::request::RequestView;
 use super::ring::Cursor;
@@ -110,8 +111,9 @@ impl Picker {
             Way::Random(candidates) => from(candidates, self.chance(occasion.turn), &usable),
             Way::WeightedRandom => from(self.ring.places(), self.chance(occasion.turn), &usable),
             Way::Least(candidates, load) => {
+                let now = millis(occasion.now);
                 let start = self.turn(occasion.turn) as usize;
-                least(candidates, start, servers, |server| load.of(server, occasion.now), &usable)
+                least(candidates, start, servers, |server| load.of(server, now), &usable)
             }
             Way::TwoChoices => {
                 let chance = self.chance(occasion.turn);
@@ -120,9 +122,7 @@ impl Picker {
                 let second = from(self.ring.places(), mix(chance), |index| index != first && usable(index));
                 let score = |index: ServerIndex| {
                     let server = servers.get(usize::from(index.0));
-                    server.map_or(f64::MAX, |server| {
-                        per_weight(Load::Connections.of(server, occasion.now), server.weight)
-                    })
+                    server.map_or(f64::MAX, |server| per_weight(server.counters.active() as f64 + 1.0, server.weight))
                 };
                 second.filter(|&second| score(second) < score(first)).or(Some(first))
             }
@@ -169,7 +169,7 @@ impl Picker {
 }
 
 impl Load {
-    fn of(self, server: &ServerEntry, now: Instant) -> f64 {
+    fn of(self, server: &ServerEntry, now: u64) -> f64 {
         let counters = &server.counters;
         let active = counters.active() as f64;
         match self {
