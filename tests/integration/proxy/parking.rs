@@ -13,8 +13,9 @@ fn parking(origin: &Origin) -> Site {
     Setup::http(&[origin]).change(|port| port.timeouts.park = Duration::from_millis(100)).start()
 }
 
+/// At least: a client whose first words a busy machine delays is parked before them as well.
 fn parked(site: &Site, times: u64) {
-    site.until("parked", |site| site.counters().parked == times);
+    site.until("parked", |site| site.counters().parked >= times);
 }
 
 #[test]
@@ -171,14 +172,15 @@ fn a_thousand_wake_at_once() {
     let site =
         Setup::http(&[&origin]).workers(2).change(|port| port.timeouts.park = Duration::from_millis(100)).start();
     let mut crowd: Vec<Client> = (0..1000).map(|_| site.client()).collect();
-    for round in 1..=2 {
+    for _ in 0..2 {
+        let before = site.counters().parked;
         for client in &mut crowd {
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         }
         for client in &mut crowd {
             assert_eq!(client.answer().text(), "x");
         }
-        parked(&site, round * 1000);
+        parked(&site, before + 1000);
     }
     drop(crowd);
     site.until("all are gone", |site| site.port().connections == 0);
