@@ -41,7 +41,7 @@ fn text(ports: usize, method: &str, servers: usize) -> String {
 fn resources(plan: &Plan) -> Resources {
     let page =
         |page: &tsuji::model::SorryPage| (page.clone(), Arc::new(SorrySite::built_in(page).expect("a built-in page")));
-    Resources { sorry: plan.needs.sorry.iter().map(page).collect() }
+    Resources { sorry: plan.needs.sorry.iter().map(page).collect(), ..Resources::default() }
 }
 
 fn adopt(dispatcher: &mut Dispatcher, plan: Plan, now: Instant) {

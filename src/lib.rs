@@ -15,4 +15,5 @@ pub mod metrics;
 pub mod model;
 pub mod packet;
 pub mod sys;
+pub mod tls;
 pub mod wire;

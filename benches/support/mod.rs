@@ -11,9 +11,8 @@ use tsuji::executor::{
 };
 use tsuji::message::SorrySite;
 use tsuji::model::{
-    AdministrativeState, AllDown, ForwardedHeaders, ForwardingMethod, Health, Name, OnDown, PacketSettings, Policy,
-    Port, PortId, PortKey, PortNumber, ProxiedServer, Rule, RuleType, Server, ServerHost, ServerId, SorryPage,
-    Standing, StickyMask, Timeouts, Weight, WeightBound,
+    AdministrativeState, ForwardingMethod, Health, Name, Port, PortId, PortKey, PortNumber, ProxiedServer, Rule,
+    RuleType, Server, ServerHost, ServerId, Standing, Timeouts, Weight,
 };
 
 /// A port and what is known of its servers.
@@ -74,6 +73,7 @@ impl Site {
             health: measured.health.clone(),
             standing: measured.standing,
             counters: &measured.counters,
+            tls: None,
         });
         PortTable::new(PortPlan {
             id: PortId(self.id),
@@ -84,6 +84,7 @@ impl Site {
             affinity_group: PortId(self.id),
             affinity: &self.affinity,
             sorry: &Arc::new(SorrySite::built_in(&settings.sorry).expect("the default settings are right")),
+            tls: None,
             accesslog: None,
             counters: &self.counters,
             cookie_key: &CookieKey::new(&[7; 32]),
@@ -139,46 +140,6 @@ fn server(number: usize) -> Server {
 
 fn port(servers: Vec<Server>) -> Port {
     let number = PortNumber::new(80).expect("a port number");
-    let second = Duration::from_secs(1);
-    let timeouts = Timeouts {
-        head: second,
-        idle: second,
-        park: second,
-        body: second,
-        connect: second,
-        server: second,
-        stale: second,
-        pool: second,
-    };
-    Port {
-        number,
-        method: ForwardingMethod::Http,
-        stickytime: Duration::ZERO,
-        stickymask: StickyMask::DEFAULT,
-        crossport: number,
-        weightbound: WeightBound::DEFAULT,
-        all_down: AllDown::Refuse,
-        ondown: OnDown::Keep,
-        timeouts,
-        policy: Policy::preset(),
-        maxconnections: 0,
-        sorry: SorryPage { path: None, errors: None, status: 503, retry_after: 30, cache_control: String::new() },
-        trusted: Vec::new(),
-        proxyprotocol: false,
-        sendproxy: None,
-        forwarded: ForwardedHeaders::XForwarded,
-        upgrade: Vec::new(),
-        accesslog: None,
-        poolsize: 64,
-        packets: PacketSettings::DEFAULT,
-        excluded_methods: Vec::new(),
-        request_edits: Vec::new(),
-        response_edits: Vec::new(),
-        follows: None,
-        monitor: false,
-        groups: Vec::new(),
-        routes: Vec::new(),
-        servers,
-        rules: Vec::new(),
-    }
+    let timeouts = Timeouts::all(Duration::from_secs(1));
+    Port { servers, timeouts, ..Port::preset(number, ForwardingMethod::Http) }
 }

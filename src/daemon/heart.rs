@@ -13,17 +13,17 @@ use tokio::task::spawn_local;
 
 use crate::advisor::ProbeOrder;
 use crate::datapath::listen::{BindError, bind, bind_one_more};
-use crate::dispatcher::{Action, Dispatcher, Event, Needs, Occupancy, Plan, Resources};
-use crate::message::SorrySite;
+use crate::dispatcher::{Action, Dispatcher, Event, Occupancy, Plan, Resources};
 use crate::model::PortId;
+use crate::tls::TlsFault;
 
 use super::accesslog::AccessLogs;
+use super::fetch::{Fetcher, now};
+use super::log;
 use super::packets::{Packets, PacketsError};
 use super::probe::Prober;
 use super::scripts::Scripts;
-use super::sorry::{ReadSorryError, read_sorry_site};
 use super::workers::Workers;
-use super::{chain, log};
 
 /// The dispatcher and what it acts through. Lives on the control thread, shared by its tasks.
 pub struct Heart {
@@ -31,6 +31,7 @@ pub struct Heart {
     workers: Workers,
     logs: AccessLogs,
     scripts: Scripts,
+    fetcher: Fetcher,
     prober: Prober,
     /// Sockets that were bound for a plan and wait for its `Listen`.
     bound: RefCell<HashMap<SocketAddr, Vec<TcpListener>>>,
@@ -47,12 +48,19 @@ pub struct Heart {
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Heart {
-    pub fn new(dispatcher: Dispatcher, workers: Workers, logs: AccessLogs, scripts: Scripts) -> Rc<Self> {
+    pub fn new(
+        dispatcher: Dispatcher,
+        workers: Workers,
+        logs: AccessLogs,
+        scripts: Scripts,
+        fetcher: Fetcher,
+    ) -> Rc<Self> {
         Rc::new(Self {
             dispatcher: RefCell::new(dispatcher),
             workers,
             logs,
             scripts,
+            fetcher,
             prober: Prober::new(),
             bound: RefCell::default(),
             changes: Mutex::new(()),
@@ -113,6 +121,29 @@ impl Heart {
 
     pub fn scripts(&self) -> &Scripts {
         &self.scripts
+    }
+
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    /// A certificate that does not hold, where one is in force that does: somebody put the wrong file there.
+    pub fn worsened(&self, resources: &Resources) -> Option<TlsFault> {
+        let now = now();
+        self.read(|dispatcher| {
+            resources.fronts.iter().find_map(|(settings, front)| {
+                let known = dispatcher.tls_front(settings)?;
+                let (path, what) = front.out_of_date(now).next()?;
+                known.out_of_date(now).next().is_none().then_some(TlsFault::OutOfDate { path, what })
+            })
+        })
+    }
+
+    /// Puts certificates in force that were read anew; how many ports changed.
+    pub fn renew(self: &Rc<Self>, resources: &Resources) -> usize {
+        let changed = self.dispatcher.borrow_mut().renew(resources, Instant::now());
+        self.act();
+        changed
     }
 
     /// Keeps other changes out until the guard is dropped.
@@ -279,41 +310,6 @@ fn open(address: SocketAddr, occupancy: Occupancy, lanes: usize) -> Result<Vec<T
         Occupancy::Free => bind(address, lanes),
         Occupancy::Ours => (0..lanes).map(|_| bind_one_more(address)).collect(),
     }
-}
-
-/// What a plan needs from the disk.
-pub async fn fetch(needs: &Needs) -> Result<Resources, ReadSorryError> {
-    let pages = needs.sorry.clone();
-    let read = move || {
-        let sites = pages.into_iter().map(|page| {
-            let site = read_sorry_site(&page)?;
-            Ok((page, Arc::new(site)))
-        });
-        Ok(Resources { sorry: sites.collect::<Result<_, _>>()? })
-    };
-    tokio::task::spawn_blocking(read).await.expect("reading pages does not panic")
-}
-
-/// The same at the start, where there is no earlier state to stay in: a page that cannot be read must not keep clients from
-/// servers that are well. The built-in page takes its place, and what was wrong is told.
-pub async fn fetch_or_stand_in(needs: &Needs) -> Result<(Resources, Vec<String>), ReadSorryError> {
-    let error = match fetch(needs).await {
-        Ok(resources) => return Ok((resources, Vec::new())),
-        Err(error) => error,
-    };
-    let (mut whole, mut told) = (Resources::default(), Vec::new());
-    for page in &needs.sorry {
-        let one = Needs { sorry: [page.clone()].into(), ..Needs::default() };
-        match (fetch(&one).await, SorrySite::built_in(page)) {
-            (Ok(resources), _) => whole.sorry.extend(resources.sorry),
-            (Err(fault), Ok(stand_in)) => {
-                told.push(format!("{}; the built-in page stands in", chain(&fault)));
-                whole.sorry.insert(page.clone(), Arc::new(stand_in));
-            }
-            (Err(_), Err(_)) => return Err(error),
-        }
-    }
-    Ok((whole, told))
 }
 
 #[cfg(test)]

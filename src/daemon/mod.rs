@@ -6,6 +6,8 @@
 
 mod accesslog;
 mod boot;
+mod certificate_watch;
+mod certificates;
 mod check;
 mod cli;
 mod clock;
@@ -13,6 +15,7 @@ mod cookie_key;
 mod datapath;
 mod demo;
 mod desk;
+mod fetch;
 mod files;
 mod heart;
 mod import;

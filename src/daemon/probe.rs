@@ -8,7 +8,6 @@ mod exchange;
 mod failure;
 mod ping;
 mod secure;
-mod trust;
 
 use std::net::SocketAddr;
 use std::time::Duration;

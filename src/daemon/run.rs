@@ -14,16 +14,18 @@ use crate::control::server::{self, ServerCounters, ServerLimits};
 use crate::control::socket::{ControlSocket, SocketOptions};
 use crate::dispatcher::Dispatcher;
 use crate::model::ControlSettings;
+use crate::tls::TlsFault;
 
 use super::accesslog::AccessLogs;
 use super::boot::{Boot, BootError};
 use super::desk::Desk;
-use super::heart::{Heart, fetch_or_stand_in};
+use super::fetch::{Fetched, Fetcher, out_of_date};
+use super::heart::Heart;
 use super::keeper::Keeper;
 use super::page;
 use super::scripts::Scripts;
 use super::workers::Workers;
-use super::{chain, clock, cookie_key, log, plugin_watch, readings};
+use super::{certificate_watch, chain, clock, cookie_key, log, plugin_watch, readings};
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -67,9 +69,11 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     end_with_the_heart();
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
     let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
-    let heart = awaken(&boot, socket.path())?;
+    let heart = awaken(&boot, socket.path(), Fetcher::new()?)?;
     let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
-    let (resources, stand_ins) = fetch_or_stand_in(&plan.needs).await?;
+    let Fetched { resources, told: mut stand_ins } = heart.fetcher().fetch_or_stand_in(&plan.needs).await?;
+    stand_ins
+        .extend(out_of_date(&resources).into_iter().map(|(path, what)| TlsFault::OutOfDate { path, what }.to_string()));
     heart.bind_for(&plan)?;
     let page = match plan.config().metrics.listen {
         Some(address) => Some(page::bind(address).await.map_err(|source| BootError::Metrics { address, source })?),
@@ -90,6 +94,8 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     desk.note_load((!trouble.is_empty()).then(|| trouble.join("\n")).as_deref());
     desk.remember().await;
     serve(&desk, socket, page);
+    spawn_local(certificate_watch::run(Rc::clone(&desk)));
+    spawn_local(certificate_watch::turn_keys(Arc::clone(heart.fetcher().tickets())));
     if let Some(watched) = watched {
         spawn_local(watched.run(Rc::clone(&desk)));
     }
@@ -136,7 +142,7 @@ fn group(name: &str) -> Result<u32, BootError> {
     found.map(|group| group.gid.as_raw()).ok_or_else(|| BootError::NoSuchGroup(name.to_owned()))
 }
 
-fn awaken(boot: &Boot, socket: &Path) -> Result<Rc<Heart>, BootError> {
+fn awaken(boot: &Boot, socket: &Path, fetcher: Fetcher) -> Result<Rc<Heart>, BootError> {
     let workers = match boot.settings().executor.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => usize::from(given),
@@ -146,7 +152,7 @@ fn awaken(boot: &Boot, socket: &Path) -> Result<Rc<Heart>, BootError> {
     let scripts = Scripts::start(socket).map_err(|source| BootError::Workers { source })?;
     let key = cookie_key::load(&boot.paths().state);
     let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), key, Instant::now());
-    Ok(Heart::new(dispatcher, started, logs, scripts))
+    Ok(Heart::new(dispatcher, started, logs, scripts, fetcher))
 }
 
 /// Everything that runs beside the wait for a signal.

@@ -8,8 +8,10 @@ use std::time::Instant;
 use crate::executor::PortCounters;
 use crate::message::{ErrorReason, SorrySite};
 use crate::model::{
-    AdministrativeState, Cluster, Port, PortId, PortKey, Proportions, Server, ServerId, ServerKey, SorryPage,
+    AdministrativeState, Cluster, Port, PortId, PortKey, PortTls, Proportions, Server, ServerId, ServerKey, ServerTls,
+    SorryPage,
 };
+use crate::tls::{TlsBack, TlsFront};
 
 use super::state::{PortState, ServerState};
 use super::{Action, Dispatcher, Notice, Plan};
@@ -19,6 +21,10 @@ use super::{Action, Dispatcher, Notice, Plan};
 pub struct Resources {
     /// The sorry pages, by their settings.
     pub sorry: HashMap<SorryPage, Arc<SorrySite>>,
+    /// What ports speak TLS with, by their settings. One that is missing leaves its ports closed.
+    pub fronts: HashMap<PortTls, Arc<TlsFront>>,
+    /// What servers are spoken to with inside TLS, by their settings. One that is missing leaves its servers unreached.
+    pub backs: HashMap<ServerTls, Arc<TlsBack>>,
 }
 
 /// What a plan changed.
@@ -41,6 +47,7 @@ impl Dispatcher {
         self.affinity.set_capacity(config.executor.maxaffinity as usize);
         self.manager.configure(config.manager, now);
         self.take_sorry_pages(resources);
+        self.tls.take(resources, &self.site);
         self.take_access_logs();
         let mut adoption = Adoption { probed_anew: rules_changed, ..Adoption::default() };
         self.adopt_ports(&mut adoption, now);
@@ -86,12 +93,12 @@ impl Dispatcher {
         let group_key = PortKey { cluster: cluster.name.clone(), port: port.crossport };
         let affinity_group = self.identities.port(&group_key);
         let listen = SocketAddr::new(cluster.address, port.number.get());
-        let sorry = self.sorry_page(port);
+        let (sorry, tls) = (self.sorry_page(port), self.tls.of_port(port));
         if let Some(known) = self.ports.get_mut(&id) {
             known.proportions = proportions;
             // A command changes one port of perhaps thousands; the others must not cost more than this look.
             let same = known.listen == listen && known.affinity_group == affinity_group;
-            if same && Arc::ptr_eq(&known.sorry, &sorry) && *known.settings == *port {
+            if same && Arc::ptr_eq(&known.sorry, &sorry) && known.tls.is_same(&tls) && *known.settings == *port {
                 return id;
             }
         }
@@ -110,6 +117,7 @@ impl Dispatcher {
             servers,
             affinity_group,
             sorry,
+            tls,
             counters: counters(known.as_ref(), self.lanes),
             alerted: known.as_ref().is_some_and(|known| known.alerted),
             told: known.map(|known| known.told).unwrap_or_default(),

@@ -23,6 +23,7 @@ mod site;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod watch;
 mod weigh;
 
@@ -48,6 +49,7 @@ use crate::model::{AccessLogId, PortId, ServerId, SorryPage};
 use identity::Identities;
 use site::Site;
 use state::{PortState, ServerState};
+use tls::TlsSites;
 
 /// One dispatcher.
 pub struct Dispatcher {
@@ -65,6 +67,8 @@ pub struct Dispatcher {
     cookie_key: CookieKey,
     /// The pages of the present ports.
     sorry: HashMap<SorryPage, Arc<SorrySite>>,
+    /// What the present ports and servers speak TLS with.
+    tls: TlsSites,
     /// The files that ports write to.
     access_logs: BTreeMap<AccessLogId, PathBuf>,
     table: Arc<ForwardingTable>,
@@ -109,6 +113,7 @@ impl Dispatcher {
             affinity,
             cookie_key,
             sorry: HashMap::new(),
+            tls: TlsSites::default(),
             access_logs: BTreeMap::new(),
             table: Arc::default(),
             dirty: BTreeSet::new(),
@@ -147,7 +152,7 @@ impl Dispatcher {
     /// What would come of this command.
     pub fn plan_change(&self, change: &Change) -> Result<Plan, Refusal> {
         let (site, touched) = self.site.changed(change)?;
-        let mut plan = self.plan(site, touched, Vec::new()).without_pages(&self.sorry);
+        let mut plan = self.plan(site, touched, Vec::new()).without(&self.sorry, &self.tls);
         let note = |note: &String| Fault { place: None, message: note.clone() };
         plan.warnings.extend(change.notes().iter().map(note));
         Ok(plan)

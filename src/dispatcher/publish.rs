@@ -34,6 +34,7 @@ impl Dispatcher {
             affinity_group: port.affinity_group,
             affinity: &self.affinity,
             sorry: &port.sorry,
+            tls: port.tls.front.clone(),
             accesslog: port.settings.accesslog.as_ref().and_then(|log| self.identities.known_access_log(&log.path)),
             counters: &port.counters,
             cookie_key: &self.cookie_key,
@@ -42,9 +43,11 @@ impl Dispatcher {
     }
 
     fn server_plans(&self, port: &PortState) -> Vec<ServerPlan<'_>> {
-        let states = port.servers.iter().filter_map(|id| self.servers.get(id));
+        let links = port.tls.links.iter().cloned().chain(std::iter::repeat(None));
+        let states = port.servers.iter().zip(links).filter_map(|(id, link)| Some((self.servers.get(id)?, link)));
         states
-            .map(|state| ServerPlan {
+            .map(|(state, tls)| ServerPlan {
+                tls,
                 id: state.id,
                 server: &state.server,
                 address: state.address,

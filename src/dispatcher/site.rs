@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal, Resolved};
 use crate::message::SorrySite;
-use crate::model::{PortKey, SorryPage};
+use crate::model::{Port, PortKey, PortTls, ServerTls, SorryPage};
+
+use super::tls::TlsSites;
 
 /// The configuration in force, with the layers it is made of.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub struct Needs {
     pub listeners: Vec<(SocketAddr, Occupancy)>,
     /// Sorry pages to read. A reload reads all of them: that is also how an edited page comes in.
     pub sorry: HashSet<SorryPage>,
+    /// Certificates of ports to read, likewise.
+    pub fronts: HashSet<PortTls>,
+    /// Certificates for servers to read, likewise.
+    pub backs: HashSet<ServerTls>,
     /// Access logs that no port writes to yet.
     pub access_logs: HashSet<PathBuf>,
 }
@@ -68,9 +74,11 @@ impl Plan {
         &self.site.config
     }
 
-    /// Does without the pages that are there already; for changes, which are typed one after the other.
-    pub(super) fn without_pages(mut self, had: &HashMap<SorryPage, Arc<SorrySite>>) -> Self {
-        self.needs.sorry.retain(|page| !had.contains_key(page));
+    /// Does without what is there already; for changes, which are typed one after the other.
+    pub(super) fn without(mut self, pages: &HashMap<SorryPage, Arc<SorrySite>>, tls: &TlsSites) -> Self {
+        self.needs.sorry.retain(|page| !pages.contains_key(page));
+        self.needs.fronts.retain(|front| !tls.fronts.contains_key(front));
+        self.needs.backs.retain(|back| !tls.backs.contains_key(back));
         self
     }
 }
@@ -125,14 +133,26 @@ impl Site {
     }
 
     pub fn sorry_pages(&self) -> HashSet<SorryPage> {
-        let ports = self.config.clusters.iter().flat_map(|cluster| &cluster.ports);
-        ports.map(|port| port.sorry.clone()).collect()
+        self.ports().map(|port| port.sorry.clone()).collect()
+    }
+
+    /// How ports speak TLS with clients.
+    pub fn tls_fronts(&self) -> impl Iterator<Item = &PortTls> {
+        self.ports().filter_map(|port| port.tls.as_ref())
+    }
+
+    /// How servers are spoken to inside TLS.
+    pub fn tls_backs(&self) -> impl Iterator<Item = &ServerTls> {
+        self.ports().flat_map(|port| &port.servers).filter_map(|server| server.proxied.tls.as_ref())
+    }
+
+    fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.config.clusters.iter().flat_map(|cluster| &cluster.ports)
     }
 
     /// The files that ports write to.
     pub fn access_logs(&self) -> HashSet<&PathBuf> {
-        let ports = self.config.clusters.iter().flat_map(|cluster| &cluster.ports);
-        ports.filter_map(|port| Some(&port.accesslog.as_ref()?.path)).collect()
+        self.ports().filter_map(|port| Some(&port.accesslog.as_ref()?.path)).collect()
     }
 
     /// What this site needs beyond what `present` already has.
@@ -142,7 +162,13 @@ impl Site {
         let is_new = |(key, address): &(PortKey, SocketAddr)| had.get(key) != Some(address);
         let listeners = self.listeners().filter(is_new).map(|(_, address)| (address, Occupancy::of(&address, &ours)));
         let access_logs = self.access_logs().difference(&present.access_logs()).copied().cloned().collect();
-        Needs { listeners: listeners.collect(), sorry: self.sorry_pages(), access_logs }
+        Needs {
+            listeners: listeners.collect(),
+            sorry: self.sorry_pages(),
+            fronts: self.tls_fronts().cloned().collect(),
+            backs: self.tls_backs().cloned().collect(),
+            access_logs,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::{
 };
 
 use super::alerts::Told;
+use super::tls::PortSecurity;
 
 /// One port in service.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct PortState {
     /// The port whose affinity records this one uses.
     pub affinity_group: PortId,
     pub sorry: Arc<SorrySite>,
+    /// What it speaks TLS with.
+    pub tls: PortSecurity,
     pub counters: Arc<PortCounters>,
     /// All servers are down and somebody was told.
     pub alerted: bool,

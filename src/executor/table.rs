@@ -12,6 +12,7 @@ use crate::model::{
     Name, Port, PortId, PortKey, ProxiedServer, Redirect, Route, Rule, RuleType, Server, ServerId, ServerKey, Standing,
     Weight,
 };
+use crate::tls::{ServerLink, TlsFront};
 
 use super::affinity::Slot;
 use super::cookies::CookieKey;
@@ -85,6 +86,8 @@ pub struct PortTable {
     pub rules: Box<[RuleEntry]>,
     pub affinity: Option<Affinity>,
     pub sorry: Arc<SorrySite>,
+    /// What clients are spoken to with inside TLS. `None` although the settings ask for it: nothing could be made of them.
+    pub tls: Option<Arc<TlsFront>>,
     /// Where each request or connection leaves a line, and how.
     pub accesslog: Option<(AccessLogId, AccessLogFormat)>,
     pub counters: Arc<PortCounters>,
@@ -121,6 +124,8 @@ pub struct ServerEntry {
     pub max_connections: u32,
     /// What matters seldom. Shared because it never changes while the server's settings stay.
     proxied: Arc<ProxiedServer>,
+    /// What it is spoken to with inside TLS, where its settings ask for it.
+    pub tls: Option<Arc<ServerLink>>,
     pub counters: Arc<ServerCounters>,
 }
 
@@ -224,6 +229,8 @@ pub struct PortPlan<'a> {
     pub affinity_group: PortId,
     pub affinity: &'a Arc<AffinityTable>,
     pub sorry: &'a Arc<SorrySite>,
+    /// What was made of the settings' certificates.
+    pub tls: Option<Arc<TlsFront>>,
     /// The file that the settings name.
     pub accesslog: Option<AccessLogId>,
     pub counters: &'a Arc<PortCounters>,
@@ -243,6 +250,8 @@ pub struct ServerPlan<'a> {
     pub health: Health,
     pub standing: Standing,
     pub counters: &'a Arc<ServerCounters>,
+    /// What was made of its settings.
+    pub tls: Option<Arc<ServerLink>>,
 }
 
 impl PortTable {
@@ -268,6 +277,7 @@ impl PortTable {
             rules,
             affinity: affinity(plan.settings, plan.affinity_group, plan.affinity),
             sorry: Arc::clone(plan.sorry),
+            tls: plan.tls,
             accesslog: plan.accesslog.zip(plan.settings.accesslog.as_ref().map(|log| log.format)),
             counters: Arc::clone(plan.counters),
             groups,
@@ -364,6 +374,7 @@ fn server_entry(plan: &ServerPlan<'_>) -> ServerEntry {
         backup: plan.server.proxied.backup,
         max_connections: plan.server.proxied.max_connections,
         counters: Arc::clone(plan.counters),
+        tls: plan.tls.clone(),
     }
 }
 

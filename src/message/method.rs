@@ -11,6 +11,13 @@ pub fn is_idempotent(method: &Method) -> bool {
     )
 }
 
+/// Whether bytes look like the beginning of an HTTP request: a method in capitals, as far as it is here.
+pub fn is_method_start(bytes: &[u8]) -> bool {
+    const ENOUGH: usize = 3;
+    let letters = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    letters >= ENOUGH.min(bytes.len()) && !bytes.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,10 +9,12 @@
 mod authority;
 mod client_address;
 pub mod codec;
+mod date;
 mod edit;
 pub mod forwarded;
 pub mod framing;
 pub mod hop;
+mod http2;
 mod method;
 mod names;
 mod outgoing;
@@ -32,13 +34,15 @@ pub mod upgrade;
 
 pub use authority::Authority;
 pub use client_address::client_address;
+pub use date::http_date;
 pub use edit::edit_fields;
 pub use forwarded::{ClientView, ConnectionFacts, Introduction, Proto, introduce};
 pub use framing::{
     Body, RequestFacts, ResponseFacts, ResponseFault, ResponseLength, examine_request, examine_response,
 };
 pub use hop::{strip_request, strip_response};
-pub use method::is_idempotent;
+pub use http2::restate_request;
+pub use method::{is_idempotent, is_method_start};
 pub use outgoing::{origin_form, prepare_request};
 pub use path::canonical_path;
 pub use private::{PrivateFacts, PrivateFields, take_private, write_private};

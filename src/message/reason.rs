@@ -99,6 +99,38 @@ reasons! {
         "the request's body did not arrive in time";
     BadBody, "bad-body", BAD_REQUEST, "400", "Bad Request", Close,
         "the request's body broke off or was malformed";
+    Misdirected, "misdirected", MISDIRECTED_REQUEST, "421", "Misdirected Request", Close,
+        "the certificate of this connection is not for the request's host";
+    // TLS with the client, or instead of it.
+    NotTls, "plain-on-tls-port", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client does not speak tls, and this port does";
+    TlsOnPlainPort, "tls-on-plain-port", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client speaks tls, and this port does not";
+    TlsHandshake, "tls-handshake", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client and this port did not agree on a tls session";
+    TlsTimeout, "tls-timeout", REQUEST_TIMEOUT, "408", "Request Timeout", Close,
+        "the tls handshake was not over in time";
+    NoCertificate, "no-certificate", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
+        "none of the port's certificates could be used";
+    // HTTP/2 with the client. A connection that ends for one of these is told GOAWAY and no status.
+    Http2Protocol, "h2-protocol", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client broke the rules of http/2";
+    Http2Resets, "h2-resets", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client reset more streams than anybody needs to";
+    Http2Pings, "h2-pings", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client sent more pings than anybody needs to";
+    Http2Settings, "h2-settings", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client sent more settings than anybody needs to";
+    Http2Windows, "h2-windows", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client opened more windows than it took data for";
+    Http2Priorities, "h2-priorities", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client sent more priorities than anybody needs to";
+    Http2Continuations, "h2-continuations", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client cut a block of fields into too many frames";
+    Http2EmptyData, "h2-empty-data", BAD_REQUEST, "400", "Bad Request", Close,
+        "the client sent too many frames of data without any";
+    Http2Stalled, "h2-stalled", REQUEST_TIMEOUT, "408", "Request Timeout", Close,
+        "the client did not take its response";
     // The proxy before us. It gets no answer: whoever it serves would take it for the answer of the site.
     BadProxyHeader, "bad-proxy-header", BAD_REQUEST, "400", "Bad Request", Close,
         "the trusted proxy did not begin its connection with a proxy protocol header";
@@ -126,6 +158,8 @@ reasons! {
         "the server's name has no address";
     HandshakeFailed, "handshake-failed", BAD_GATEWAY, "502", "Bad Gateway", Keep,
         "the server did not answer the question that precedes a request";
+    ServerTls, "server-tls", BAD_GATEWAY, "502", "Bad Gateway", Keep,
+        "the server and the dispatcher did not agree on a tls session";
     // Its answer.
     ServerUnavailable, "server-unavailable", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Keep,
         "the server answered that it is unavailable";
@@ -157,7 +191,7 @@ impl ErrorReason {
 
     /// The whole answer to a request with this method. A HEAD gets the head alone.
     pub fn answer(self, method: &Method) -> Response<Bytes> {
-        let text = self.body();
+        let text = if self == Self::NotTls { HINT } else { self.body() };
         let body = if method == Method::HEAD { "" } else { text };
         let mut response = Response::new(Bytes::from_static(body.as_bytes()));
         *response.status_mut() = self.status();
@@ -176,6 +210,10 @@ impl ErrorReason {
         response
     }
 }
+
+/// Whoever reads this has typed one letter too few.
+const HINT: &str =
+    "400 Bad Request (plain-on-tls-port)\nThis port speaks TLS: ask for it with https:// instead of http://.\n";
 
 /// The word.
 impl fmt::Display for ErrorReason {
@@ -199,7 +237,7 @@ mod tests {
             let word = reason.word();
             assert_eq!(reason.index(), index, "{word}");
             assert!(words.insert(word), "{word} twice");
-            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word}");
+            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{word}");
             assert!(!reason.text().ends_with('.') && reason.text().starts_with(|c: char| c.is_lowercase()), "{word}");
             assert!(reason.status().is_client_error() || reason.status().is_server_error(), "{word}");
         }

@@ -19,6 +19,7 @@ mod rule;
 mod server;
 mod settings;
 mod state;
+mod tls;
 
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
 pub use cluster::{Claim, Cluster, Proportions, ProportionsNotWhole, Unserved};
@@ -32,8 +33,8 @@ pub use limits::{
 pub use name::{Name, NameFault};
 pub use policy::{Compat, CookieAffinity, Group, Policy};
 pub use port::{
-    AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Network, NetworkFault, OnDown,
-    PacketSettings, Port, PortKey, ProxyVersion, SelectionAlgorithm, SorryPage, Timeouts,
+    AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Misdirected, Network,
+    NetworkFault, OnDown, PacketSettings, Port, PortKey, ProxyVersion, SelectionAlgorithm, SorryPage, Timeouts,
 };
 pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
 pub use route::{Destination, Fit, HostPattern, PatternFault, Redirect, Route, UriPattern};
@@ -44,3 +45,7 @@ pub use settings::{
     ManagerSettings, MetricsSettings, XdpMode,
 };
 pub use state::{AdministrativeState, DownReason, Health, Standing};
+pub use tls::{
+    AppProtocol, CipherSuite, ClientCertificates, ClientIssuers, KeyExchange, PortTls, ServerTls, TlsPolicy,
+    TlsVersion, UnknownWord,
+};

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    Claim, Group, HeaderEdit, Name, OutOfRange, Policy, PortNumber, Route, Rule, Server, StickyMask, Unserved,
+    Claim, Group, HeaderEdit, Name, OutOfRange, Policy, PortNumber, PortTls, Route, Rule, Server, StickyMask, Unserved,
     WeightBound,
 };
 
@@ -56,6 +56,12 @@ pub struct Port {
     pub follows: Option<PortNumber>,
     /// Its servers are probed, and nothing is served there.
     pub monitor: bool,
+    /// `None`: clients speak plainly.
+    pub tls: Option<PortTls>,
+    /// Clients may speak HTTP/2 (http): inside TLS where it is agreed on, else where they begin with its preface.
+    pub http2: bool,
+    /// Whether requests for hosts that the certificate served does not cover are answered (http inside TLS).
+    pub misdirected: Misdirected,
     pub servers: Vec<Server>,
     /// In the order they are asked: ascending priority.
     pub rules: Vec<Rule>,
@@ -66,6 +72,45 @@ pub struct Port {
 }
 
 impl Port {
+    /// A port of which nothing was said but this.
+    pub fn preset(number: PortNumber, method: ForwardingMethod) -> Self {
+        let is_mac = method == ForwardingMethod::Mac;
+        Self {
+            number,
+            method,
+            stickytime: Duration::ZERO,
+            stickymask: StickyMask::DEFAULT,
+            crossport: number,
+            weightbound: WeightBound::DEFAULT,
+            all_down: if is_mac { AllDown::Spread } else { AllDown::Refuse },
+            ondown: if is_mac { OnDown::Purge } else { OnDown::Keep },
+            timeouts: Timeouts::PRESET,
+            policy: Policy::preset(),
+            maxconnections: 0,
+            sorry: SorryPage::preset(),
+            accesslog: None,
+            trusted: Vec::new(),
+            proxyprotocol: false,
+            sendproxy: None,
+            forwarded: ForwardedHeaders::XForwarded,
+            upgrade: vec!["websocket".to_owned()],
+            poolsize: 64,
+            packets: PacketSettings::DEFAULT,
+            excluded_methods: Vec::new(),
+            request_edits: Vec::new(),
+            response_edits: Vec::new(),
+            follows: None,
+            monitor: false,
+            tls: None,
+            http2: false,
+            misdirected: Misdirected::Refuse,
+            servers: Vec::new(),
+            rules: Vec::new(),
+            groups: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+
     /// The ports whose packets are this object's, where no narrower object of the cluster has them.
     pub fn ports(&self) -> RangeInclusive<u16> {
         if self.number.is_wildcard() {
@@ -231,11 +276,21 @@ pub enum OnDown {
     Purge,
 }
 
+/// What becomes of a request whose host is not covered by the certificate that its connection was served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Misdirected {
+    /// 421 (RFC 9110 15.5.20): clients come again over a connection of its own.
+    Refuse,
+    Serve,
+}
+
 /// Absolute bounds on each wait of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
     /// From the first byte of a request's head to its end (http).
     pub head: Duration,
+    /// From a connection's first moment to the end of its TLS handshake.
+    pub tls: Duration,
     /// Between requests of a kept-alive client (http).
     pub idle: Duration,
     /// After which a silent kept-alive client keeps its connection only, without any buffers (http); zero: never.
@@ -253,6 +308,34 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// Of a port of which nothing was said; `stale` is that of ports other than 21, 22, 23, …, which wait longer.
+    pub const PRESET: Self = Self {
+        head: Duration::from_secs(10),
+        tls: Duration::from_secs(5),
+        idle: Duration::from_secs(60),
+        park: Duration::from_secs(1),
+        body: Duration::from_secs(60),
+        connect: Duration::from_secs(5),
+        server: Duration::from_secs(60),
+        stale: Duration::from_secs(300),
+        pool: Duration::from_secs(28),
+    };
+
+    /// Every wait as long as the others.
+    pub const fn all(patience: Duration) -> Self {
+        Self {
+            head: patience,
+            tls: patience,
+            idle: patience,
+            park: patience,
+            body: patience,
+            connect: patience,
+            server: patience,
+            stale: patience,
+            pool: patience,
+        }
+    }
+
     /// How long a silent client keeps its buffers.
     pub fn until_parked(&self) -> Duration {
         if self.park.is_zero() { self.idle } else { self.park.min(self.idle) }
@@ -274,6 +357,13 @@ pub struct SorryPage {
     pub retry_after: u32,
     /// Value of `Cache-Control`; empty: no such header.
     pub cache_control: String,
+}
+
+impl SorryPage {
+    /// Of a port of which nothing was said.
+    pub fn preset() -> Self {
+        Self { path: None, errors: None, status: 503, retry_after: 30, cache_control: "no-store".to_owned() }
+    }
 }
 
 /// Where a port writes one line for each request (`http`) or connection (`tcp`).

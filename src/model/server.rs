@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{AdministrativeState, Name, PortKey, PortNumber, Weight};
+use super::{AdministrativeState, Name, PortKey, PortNumber, ServerTls, Weight};
 
 /// A back end as configured on one port.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,6 +49,8 @@ pub struct ProxiedServer {
     pub extended_handshake: bool,
     /// It is sent the plug-in's private fields (`$WSRA` and so on).
     pub private_headers: bool,
+    /// `None`: it is spoken to plainly.
+    pub tls: Option<ServerTls>,
 }
 
 impl Server {

@@ -30,21 +30,22 @@ const CONTROL_SOCKET: [&str; 5] =
     ["control/client", "control/prompt", "control/server", "control/session", "control/socket"];
 
 /// A new room is entered here, and in ARCHITECTURE.md.
-pub const ROOMS: [Room; 17] = [
+pub const ROOMS: [Room; 18] = [
     pure("wire", &[]),
     pure("message", &["model"]),
     pure("model", &[]),
     pure("accesslog", &["model", "message"]),
     pure("config", &["model"]),
-    pure("executor", &["model", "message"]),
+    pure("tls", &["model"]),
+    pure("executor", &["model", "message", "tls"]),
     pure("packet", &["model", "wire", "executor"]),
     pure("claim", &["model", "wire"]),
     pure("manager", &["model"]),
     pure("advisor", &["model"]),
     pure_but("control", &["model", "config"], &CONTROL_SOCKET),
-    pure("dispatcher", &["model", "message", "config", "executor", "manager", "advisor", "control"]),
+    pure("dispatcher", &["model", "message", "config", "executor", "manager", "advisor", "control", "tls"]),
     worldly("sys", &["model"]),
-    worldly("datapath", &["model", "message", "accesslog", "executor", "wire", "packet", "sys"]),
+    worldly("datapath", &["model", "message", "accesslog", "executor", "wire", "packet", "sys", "tls"]),
     worldly("metrics", &["model", "message", "executor"]),
     Room { name: "daemon", knows: Knows::All, pure: None },
     // The programs: thin doors.

@@ -47,7 +47,7 @@ impl Site {
     fn adopt(&mut self, plan: Adoption) {
         let sorry = plan.needs.sorry.iter();
         let sorry = sorry.map(|page| (page.clone(), Arc::new(SorrySite::built_in(page).unwrap()))).collect();
-        self.dispatcher.adopt(plan, &Resources { sorry }, self.start);
+        self.dispatcher.adopt(plan, &Resources { sorry, ..Resources::default() }, self.start);
     }
 
     fn command(&mut self, line: &str) {

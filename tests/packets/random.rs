@@ -182,7 +182,7 @@ impl World {
             self.dispatcher.plan_file(document, "/random.toml").unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         let sorry = plan.needs.sorry.iter();
         let sorry = sorry.map(|page| (page.clone(), Arc::new(SorrySite::built_in(page).unwrap()))).collect();
-        self.dispatcher.adopt(plan, &Resources { sorry }, self.start);
+        self.dispatcher.adopt(plan, &Resources { sorry, ..Resources::default() }, self.start);
         self.table = Arc::clone(self.dispatcher.table());
         self.plan = self.compiler.compile(&self.table, self.start, HOUR);
         self.plan.services.sort_by_key(|service| service.name.clone());

@@ -118,9 +118,12 @@ fn read_later(line: &mut Line<'_>, position: usize, later: &Later) {
     }
 }
 
-/// After an unknown word, on to the next known one: what is between was probably its value.
+/// After an unknown word, on to the next known one: what is between was probably its value. One that is spelled in full,
+/// for a value may look like a short form (`http` of `http2`).
 fn skip(line: &mut Line<'_>, context: Context) {
-    while line.peek().is_some_and(|word| known(word, context).is_err()) {
+    let words = words_of(context);
+    let is_known = |word: &str| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+    while line.peek().is_some_and(|word| !is_known(word)) {
         line.next();
     }
 }

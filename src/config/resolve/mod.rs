@@ -18,6 +18,7 @@ mod rule;
 mod rule_warnings;
 mod server;
 mod settings;
+mod tls;
 mod view;
 mod warnings;
 

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+use super::tls::http2;
 use super::{Check, View, called, policy};
 use crate::config::edit::default_staletimeout;
 use crate::config::object::{Key, Label, Path};
 use crate::config::value::Value;
 use crate::model::{
-    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, HeaderEdit, OnDown, PacketSettings, Port,
-    PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
+    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, HeaderEdit, Misdirected, OnDown,
+    PacketSettings, Port, PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -18,6 +19,7 @@ pub(super) struct Surroundings<'p> {
     pub path: &'p Path,
     pub address: IpAddr,
     pub number: PortNumber,
+    pub is_http: bool,
     pub weightbound: WeightBound,
 }
 
@@ -25,10 +27,12 @@ impl Check {
     pub(super) fn port(&mut self, cluster: &Path, address: IpAddr, number: PortNumber, view: View<'_>) -> Option<Port> {
         let path = &cluster.join(Key::port(number));
         let weightbound = WeightBound::new(view.whole("weightbound")).unwrap_or(WeightBound::DEFAULT);
-        let around = Surroundings { path, address, number, weightbound };
         let method = self.method(path, view);
+        let is_http = method == Some(ForwardingMethod::Http);
+        let around = Surroundings { path, address, number, is_http, weightbound };
         let sorry = self.sorry(path, view);
         let accesslog = self.accesslog(path, view);
+        let tls = self.port_tls(path, method, view);
         let lastport = self.lastport(path, number, view);
         let servers = self.servers(&around, view);
         let groups = self.groups(&around, &servers, view);
@@ -61,6 +65,9 @@ impl Check {
             response_edits: edits(view, "responseheaders"),
             follows: follows(view),
             monitor: view.flag("monitor"),
+            http2: http2(view),
+            misdirected: if view.word("misdirected") == "serve" { Misdirected::Serve } else { Misdirected::Refuse },
+            tls,
             servers,
             rules,
             groups,
@@ -100,10 +107,20 @@ impl Check {
     }
 
     /// A relative path starts at the directory of the file in which it is written.
-    fn file_path(&mut self, path: &Path, word: &str, view: View<'_>) -> Option<PathBuf> {
-        let file = FilePath::new(view.text(word));
-        if file.as_os_str().is_empty() || file.is_absolute() {
-            return (!file.as_os_str().is_empty()).then(|| file.to_owned());
+    pub(super) fn file_path(&mut self, path: &Path, word: &str, view: View<'_>) -> Option<PathBuf> {
+        let text = view.text(word);
+        (!text.is_empty()).then(|| self.located(path, word, text, view))
+    }
+
+    /// The same for each of a list.
+    pub(super) fn file_paths(&mut self, path: &Path, word: &str, view: View<'_>) -> Vec<PathBuf> {
+        view.list(word).into_iter().map(|file| self.located(path, word, file, view)).collect()
+    }
+
+    fn located(&mut self, path: &Path, word: &str, file: &str, view: View<'_>) -> PathBuf {
+        let file = FilePath::new(file);
+        if file.is_absolute() {
+            return file.to_owned();
         }
         let place = view.field(word).and_then(|field| field.place.as_ref());
         if place.is_none() {
@@ -115,7 +132,7 @@ impl Check {
             self.fault(None, message);
         }
         let directory = place.and_then(|place| FilePath::new(&*place.file).parent());
-        Some(directory.map_or_else(|| file.to_owned(), |directory| directory.join(file)))
+        directory.map_or_else(|| file.to_owned(), |directory| directory.join(file))
     }
 }
 
@@ -180,6 +197,7 @@ fn timeouts(number: PortNumber, view: View<'_>) -> Timeouts {
     };
     Timeouts {
         head: view.seconds("headtimeout"),
+        tls: view.seconds("tlstimeout"),
         idle: view.seconds("idletimeout"),
         park: view.seconds("parktime"),
         body: view.seconds("bodytimeout"),

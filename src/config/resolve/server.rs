@@ -28,6 +28,7 @@ impl Check {
         };
         let weight = self.weight(port, name, view);
         let host = self.host(port, name, view)?;
+        let tls = self.server_tls(&port.path.join(Key::named(Kind::Server, name.clone())), port.is_http, view);
         self.not_itself(port, name, (&host, mapport), view);
         Some(Server {
             name: name.clone(),
@@ -40,7 +41,7 @@ impl Check {
             state: state(view),
             advisorrequest: view.text("advisorrequest").to_owned(),
             advisorresponse: view.text("advisorresponse").as_bytes().to_vec(),
-            proxied: proxied(view),
+            proxied: ProxiedServer { tls, ..proxied(view) },
         })
     }
 
@@ -104,6 +105,7 @@ fn proxied(view: View<'_>) -> ProxiedServer {
         marks_on_timeout: view.word("ontimeout") == "mark",
         extended_handshake: view.flag("extendedhandshake"),
         private_headers: view.flag("privateheaders"),
+        tls: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Keywords of the applications that share a port: groups of servers, and the routes to them.
 
 use super::Preset::{List, Text, Told, Whole};
-use super::policy::{ON_GROUPS, POLICY_KEYWORDS, with_policy};
+use super::keyword::joined;
+use super::policy::{ON_GROUPS, POLICY_KEYWORDS};
 use super::value_kind::whole;
 use super::{Keyword, Kind, ObjectSchema, Usage, ValueKind};
 
@@ -13,7 +14,7 @@ pub(super) static GROUP: ObjectSchema = ObjectSchema {
     children: &[],
 };
 
-static GROUP_KEYWORDS: [Keyword; 2 + POLICY_KEYWORDS] = with_policy(
+static GROUP_KEYWORDS: [Keyword; 2 + POLICY_KEYWORDS] = joined(
     [
         Keyword::new("name", ValueKind::Name, Told("must be given"), "how commands and reports call it")
             .used(Usage::Identity),

@@ -11,7 +11,18 @@ pub struct CommandWords {
 pub static COMMANDS: [CommandWords; 22] = [
     words(
         "executor",
-        &["start", "stop", "status", "report", "set", "logreopen", "configure", "unconfigure", "nicconfig"],
+        &[
+            "start",
+            "stop",
+            "status",
+            "report",
+            "set",
+            "logreopen",
+            "certreload",
+            "configure",
+            "unconfigure",
+            "nicconfig",
+        ],
     ),
     words("cluster", &["add", "set", "remove", "report", "status"]),
     words("port", &["add", "set", "remove", "report", "status", "halfopenaddressreport"]),

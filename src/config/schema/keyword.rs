@@ -37,6 +37,22 @@ pub enum Preset {
     Told(&'static str),
 }
 
+/// Two lists of keywords as one.
+#[expect(clippy::indexing_slicing, reason = "it runs when the program is built, and a mistake ends that")]
+pub(super) const fn joined<const FIRST: usize, const SECOND: usize, const ALL: usize>(
+    first: [Keyword; FIRST],
+    second: [Keyword; SECOND],
+) -> [Keyword; ALL] {
+    assert!(ALL == FIRST + SECOND, "room for all keywords and no more");
+    let mut all = [first[0]; ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < FIRST { first[at] } else { second[at - FIRST] };
+        at += 1;
+    }
+    all
+}
+
 /// The methods of ports on which a keyword means something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Only {

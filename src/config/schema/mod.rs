@@ -13,6 +13,7 @@ mod later;
 mod look_up;
 mod policy;
 mod settings;
+mod tls;
 mod traffic;
 mod value_kind;
 

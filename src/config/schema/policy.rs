@@ -137,19 +137,3 @@ const fn said(word: &'static str, value: ValueKind, preset: Preset, help: &'stat
         _ => keyword.http_only(),
     }
 }
-
-/// A list of keywords with a policy's behind them.
-#[expect(clippy::indexing_slicing, reason = "it runs when the program is built, and a mistake ends that")]
-pub(super) const fn with_policy<const OWN: usize, const ALL: usize>(
-    own: [Keyword; OWN],
-    policy: [Keyword; POLICY_KEYWORDS],
-) -> [Keyword; ALL] {
-    assert!(ALL == OWN + POLICY_KEYWORDS, "room for all keywords and no more");
-    let mut all = [own[0]; ALL];
-    let mut at = 0;
-    while at < ALL {
-        all[at] = if at < OWN { own[at] } else { policy[at - OWN] };
-        at += 1;
-    }
-    all
-}

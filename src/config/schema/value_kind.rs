@@ -7,7 +7,10 @@ use crate::config::Refusal;
 use crate::config::fault::{nearest, quoted};
 use crate::config::value::{UNLIMITED, Value};
 use crate::config::words::quote;
-use crate::model::{ContentPattern, HeaderEdit, HostPattern, Name, Network, Proportions, UriPattern};
+use crate::model::{
+    CipherSuite, ContentPattern, HeaderEdit, HostPattern, KeyExchange, Name, Network, Proportions, TlsVersion,
+    UriPattern,
+};
 
 use super::host::is_host_name;
 
@@ -71,6 +74,14 @@ pub enum ValueKind {
     HeaderValue,
     /// A file or directory.
     Path,
+    /// Files and directories.
+    Paths,
+    /// Versions of TLS.
+    TlsVersions,
+    /// Cipher suites of TLS.
+    Ciphers,
+    /// Key exchanges of TLS.
+    KeyExchanges,
     /// A file, or the word `off`, which is kept as an empty text.
     PathOrOff,
     /// A file or directory, named from the root.
@@ -122,6 +133,10 @@ impl ValueKind {
                 | Self::Uris
                 | Self::Methods
                 | Self::HeaderEdits
+                | Self::Paths
+                | Self::TlsVersions
+                | Self::Ciphers
+                | Self::KeyExchanges
         )
     }
 
@@ -170,6 +185,10 @@ impl ValueKind {
                 "a list of `set NAME: VALUE`, `add NAME: VALUE` and `remove NAME`, without `+` and not of fields that say how a message is carried"
             }
             Self::Methods => "a list of methods such as PUT",
+            Self::Paths => "a list of files and directories, without `+`",
+            Self::TlsVersions => "a list of 1.2 and 1.3",
+            Self::Ciphers => CIPHERS,
+            Self::KeyExchanges => "a list of X25519MLKEM768, X25519, secp256r1 and secp384r1",
             Self::CookieName => "a name of letters, digits and !#$%&'*-.^_`|~",
             Self::CloneId => "letters and digits, also `_`, `-`, `.`, as session ids carry them",
             Self::Pattern => "a pattern such as (uri=/shop/*)&!(method=POST)",
@@ -291,10 +310,18 @@ impl ValueKind {
             Self::Uris => item.parse::<UriPattern>().ok().map(|uri| uri.to_string()),
             Self::HeaderEdits => item.parse::<HeaderEdit>().ok().map(|edit| edit.to_string()),
             Self::Methods => is_method(item).then(|| item.to_owned()),
+            Self::Paths => (!item.is_empty()).then(|| item.to_owned()),
+            Self::TlsVersions => item.parse::<TlsVersion>().ok().map(|version| version.word().to_owned()),
+            Self::Ciphers => item.parse::<CipherSuite>().ok().map(|suite| suite.word().to_owned()),
+            Self::KeyExchanges => item.parse::<KeyExchange>().ok().map(|group| group.word().to_owned()),
             _ => Name::new(item).ok().map(|name| name.as_str().to_owned()),
         }
     }
 }
+
+const CIPHERS: &str = "a list of TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 and, for \
+    TLS 1.2, TLS_ECDHE_ECDSA_WITH_ or TLS_ECDHE_RSA_WITH_ before AES_256_GCM_SHA384, AES_128_GCM_SHA256 or \
+    CHACHA20_POLY1305_SHA256";
 
 pub(super) const fn whole(least: u64, most: u64) -> ValueKind {
     ValueKind::Whole { least, most }

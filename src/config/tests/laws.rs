@@ -39,6 +39,12 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
         ValueKind::HeaderEdits => {
             select(vec!["\"\"", "\"set X-Env: prod\"", "\"remove Server+add a: b\""]).prop_map(str::to_owned).boxed()
         }
+        ValueKind::Paths => select(vec!["\"\"", "/srv/a.pem", "/srv/a.pem+/srv/certs"]).prop_map(str::to_owned).boxed(),
+        ValueKind::TlsVersions => select(vec!["\"\"", "1.3", "1.2+1.3"]).prop_map(str::to_owned).boxed(),
+        ValueKind::Ciphers => select(vec!["\"\"", "tls_aes_128_gcm_sha256", "ECDHE-RSA-AES128-GCM-SHA256"])
+            .prop_map(str::to_owned)
+            .boxed(),
+        ValueKind::KeyExchanges => select(vec!["\"\"", "x25519+P-256"]).prop_map(str::to_owned).boxed(),
         ValueKind::Methods => select(vec!["\"\"", "PUT", "PUT+DELETE"]).prop_map(str::to_owned).boxed(),
         ValueKind::CookieName | ValueKind::CloneId => "[A-Za-z0-9_.-]{1,12}".boxed(),
         ValueKind::Pattern => select(vec!["uri=/a/*", "\"(method=GET)&!(uri=*.gif)\""]).prop_map(str::to_owned).boxed(),

@@ -24,6 +24,8 @@ pub enum Command {
     ExecutorStop,
     /// Access logs were moved away.
     LogReopen,
+    /// Certificates are read again.
+    CertificateReload,
     ExecutorStatus,
     ExecutorReport,
     ClusterStatus(Operand),
@@ -119,7 +121,7 @@ impl Command {
     pub fn level(&self) -> Level {
         match self {
             Self::Change(change) if change.steers_only() => Level::Operate,
-            Self::LogReopen => Level::Operate,
+            Self::LogReopen | Self::CertificateReload => Level::Operate,
             Self::Change(_)
             | Self::FileSave { .. }
             | Self::ExecutorStart

@@ -28,6 +28,13 @@ pub const OBJECTS: &[Object] = &[
             here("logreopen", "", "Opens access logs anew that were moved away, as SIGUSR1 does.", "", |w| {
                 only(w, Command::LogReopen)
             }),
+            here(
+                "certreload",
+                "",
+                "Reads certificates and keys again; what cannot be used leaves those in force.",
+                "",
+                |w| only(w, Command::CertificateReload),
+            ),
             known("configure"),
             known("unconfigure"),
             known("nicconfig"),

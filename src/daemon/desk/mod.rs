@@ -1,6 +1,7 @@
 //! Carries out what operators ask for.
 
 mod alerts;
+mod certificates;
 mod file;
 
 use std::cell::{Cell, RefCell};
@@ -17,7 +18,7 @@ use crate::control::{Body, Command, ConnectionFilter, Outcome, Peer, Reply};
 use crate::dispatcher::{Outside, Plan};
 
 use super::chain;
-use super::heart::{Heart, fetch};
+use super::heart::Heart;
 use super::keeper::Keeper;
 use super::paths::Paths;
 use super::{clock, log};
@@ -48,6 +49,9 @@ pub struct Tally {
     pub refused: Cell<u64>,
     pub misused: Cell<u64>,
     pub saves_failed: Cell<u64>,
+    /// Times that certificates were read again, and times that what was read could not be used.
+    pub certificates_read: Cell<u64>,
+    pub certificates_refused: Cell<u64>,
 }
 
 impl Tally {
@@ -123,6 +127,7 @@ impl Desk {
             Command::ExecutorStop => Ok(self.pause()),
             Command::ExecutorStart => self.resume(),
             Command::LogReopen => Ok(self.reopen_logs()),
+            Command::CertificateReload => self.reload_certificates().await,
             Command::FileNewload { name } => self.newload(&file(&name)).await,
             Command::FileAppendload { name } => self.appendload(&file(&name)).await,
             Command::FileSave { name, force } => self.save(&name, force).await,
@@ -156,7 +161,10 @@ impl Desk {
     /// Fetches what the plan needs, then swaps. Nothing has changed when this fails.
     async fn put_in_force(&self, plan: Plan) -> Result<(), Refusal> {
         let refuse = |error: &dyn std::error::Error| Refusal::Refused(format!("nothing was changed: {}", chain(error)));
-        let resources = fetch(&plan.needs).await.map_err(|error| refuse(&error))?;
+        let resources = self.heart.fetcher().fetch(&plan.needs).await.map_err(|error| refuse(&error))?;
+        if let Some(fault) = self.heart.worsened(&resources) {
+            return Err(refuse(&fault));
+        }
         self.heart.logs().open(&plan.needs.access_logs).await.map_err(|error| refuse(&error))?;
         self.heart.bind_for(&plan).map_err(|error| refuse(&error))?;
         self.heart.adopt(plan, &resources);

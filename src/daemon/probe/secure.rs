@@ -12,9 +12,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failure::Failure;
-use super::trust::AcceptAll;
 use crate::advisor::ProbeOrder;
 use crate::model::DownReason;
+use crate::tls::AcceptAll;
 
 /// TLS settings of probes: each makes a full handshake, as a new client would, and speaks HTTP/1.1.
 pub(super) struct Secure {

@@ -16,12 +16,15 @@ use crate::model::{ForwardingMethod, PortId};
 use super::answer;
 use super::arrival::meet;
 use super::client::Client;
+use super::ending::close;
 use super::intake::admit_or_give;
 use super::journal::log_rejected;
 use super::local::{Local, PortRef};
+use super::secure::secure;
 use super::shared::Event;
+use super::stream::Stream;
 use super::upstream::Rest;
-use super::{front, tcp};
+use super::{front, http2, tcp};
 
 /// Takes connections of one port until it is told to stop, and then those that wait already.
 pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener, stop: Rc<Notify>) {
@@ -110,17 +113,25 @@ pub(super) fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: Sock
 /// What is awaited here, or moved, is room in the task of every client, so all but what an idle one needs is boxed, and
 /// what it needs is built before the task is and used in its place.
 fn carry<Guards>(client: Rc<Client>, port: PortRef, stream: TcpStream, guards: Guards) -> impl Future<Output = ()> {
-    let mut rest = Some(Rest { stream, read: Bytes::new() });
+    let mut rest = Some(Rest { stream: Stream::Plain(stream), read: Bytes::new() });
     async move {
         let _guards = &guards;
-        if !meet(&client, &port, &mut rest).await {
+        if !meet(&client, &port, &mut rest).await || !secure(&client, &port, &mut rest).await {
             return;
         }
         match port.settings.method {
-            ForwardingMethod::Http => front::serve(&client, &port, &mut rest).await,
+            ForwardingMethod::Http => match http2::begins(&client, &port, &rest).await {
+                // Boxed because whoever it serves is not idle.
+                Some(true) => Box::pin(http2::serve(&client, &port, &mut rest)).await,
+                Some(false) => front::serve(&client, &port, &mut rest).await,
+                None => {}
+            },
             ForwardingMethod::Tcp => Box::pin(tcp::serve(&client, &port, &mut rest)).await,
             // It was a proxy port until a moment ago; what came in meanwhile is closed.
             ForwardingMethod::Mac => {}
+        }
+        if let Some(Rest { stream, .. }) = rest.take() {
+            close(stream);
         }
     }
 }

@@ -15,6 +15,7 @@ use super::client::{Client, Wait};
 use super::ending::reset;
 use super::local::PortRef;
 use super::shared::Event;
+use super::stream::Stream;
 use super::upstream::Rest;
 
 /// For the whole header, from accept on. A proxy sends it in its first segment, and a lost one comes again after a second:
@@ -31,17 +32,17 @@ pub(super) async fn meet(client: &Client, port: &PortRef, rest: &mut Option<Rest
     let Some(rest) = rest else { return false };
     if !expects_header(client, port) {
         if port.settings.sendproxy.is_some() && port.listen.ip().is_unspecified() {
-            speak_for_itself(client, &rest.stream);
+            speak_for_itself(client, rest.stream.tcp());
         }
         return true;
     }
     // Boxed because it is rare: what is awaited there would else be room in the task of every connection.
-    match Box::pin(read(client, &rest.stream)).await {
+    match Box::pin(read(client, rest.stream.tcp())).await {
         Ok((header, early)) => {
             client.local.count(Event::HeaderRead);
             match header {
                 ProxyHeader::Client(named) => client.introduce(canonical(named)),
-                ProxyHeader::Own => speak_for_itself(client, &rest.stream),
+                ProxyHeader::Own => speak_for_itself(client, rest.stream.tcp()),
             }
             rest.read = early;
             true
@@ -126,7 +127,7 @@ fn behind(bytes: &mut BytesMut, header: usize) -> Bytes {
 }
 
 /// Whoever the proxy serves shall not take an answer of ours for the site's: the connection is reset.
-fn refuse(client: &Client, port: &PortRef, stream: &TcpStream, failure: &Failure) {
+fn refuse(client: &Client, port: &PortRef, stream: &Stream, failure: &Failure) {
     match failure {
         // A look whether somebody listens, as balancers have it.
         Failure::Ended(0) => return,

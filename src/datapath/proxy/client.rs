@@ -15,6 +15,7 @@ use crate::model::{PortId, ServerId};
 
 use super::journal::Journal;
 use super::local::Local;
+use super::secure::Secured;
 use super::timers::{Tick, Ticket};
 
 /// What a connection waits for; each has its patience in [`crate::model::Timeouts`].
@@ -22,10 +23,16 @@ use super::timers::{Tick, Ticket};
 pub(super) enum Wait {
     /// For the header of the trusted proxy before us.
     ProxyHeader,
+    /// For the end of the TLS handshake.
+    Tls,
     /// For the next request, with hyper at hand.
     Idle,
     /// For the next request, with nothing but the socket.
     Parked,
+    /// For requests in progress, each of which waits for something of its own (HTTP/2).
+    Streams,
+    /// For the client to take more of its response (HTTP/2).
+    Take,
     /// For the client to take its last response, though it may speak.
     Unread,
     /// For the rest of a request's head.
@@ -53,6 +60,8 @@ pub(super) struct Client {
     peer: SocketAddr,
     /// What a trusted proxy said of the client. Boxed because most connections have none.
     introduced: OnceCell<Box<ProxiedClient>>,
+    /// What TLS agreed on.
+    secured: OnceCell<Rc<Secured>>,
     /// What the access log will say of the exchange in progress.
     pub journal: Journal,
     ticket: Cell<Ticket>,
@@ -76,6 +85,7 @@ impl Client {
             port,
             peer,
             introduced: OnceCell::new(),
+            secured: OnceCell::new(),
             journal: Journal::default(),
             ticket: Cell::new(Ticket { place: 0, serial: 0 }),
             wait: Cell::new(Wait::Idle),
@@ -90,6 +100,30 @@ impl Client {
         let ticket = local.clients.enter(Rc::clone(&client));
         client.ticket.set(ticket);
         (client, Registered { local: Rc::clone(local), ticket })
+    }
+
+    /// A client of its own for one request among several of this connection.
+    pub fn branch(&self) -> (Rc<Self>, Registered) {
+        let (branch, registered) = Self::register(&self.local, self.port, self.peer);
+        if let Some(introduced) = self.introduced.get() {
+            branch.introduced.get_or_init(|| introduced.clone());
+        }
+        if let Some(secured) = self.secured.get() {
+            branch.secured.get_or_init(|| Rc::clone(secured));
+        }
+        (branch, registered)
+    }
+
+    /// Serves another request of the connection `trunk`: nothing is left of the last one.
+    pub fn begin_again(&self, trunk: &Self) {
+        self.serve_by(None);
+        self.expired.set(false);
+        self.session.set(trunk.session.get());
+    }
+
+    /// What a request of this connection has learnt of its affinity.
+    pub fn learn_from(&self, branch: &Self) {
+        self.session.set(branch.session.get());
     }
 
     /// The client is not the connection's peer but this one. To be said before the connection is served.
@@ -108,9 +142,19 @@ impl Client {
         self.introduced.get().map_or(port.listen, |client| client.destination)
     }
 
+    /// The client's connection goes on inside TLS. To be said before it is served.
+    pub fn secured(&self, secured: Secured) {
+        self.secured.get_or_init(|| Rc::new(secured));
+    }
+
+    /// What TLS agreed on; `None`: the client speaks plainly.
+    pub fn tls(&self) -> Option<&Secured> {
+        self.secured.get().map(AsRef::as_ref)
+    }
+
     pub fn proto(&self) -> Proto {
         let tls = self.introduced.get().is_some_and(|client| client.tls);
-        if tls { Proto::Https } else { Proto::Http }
+        if tls || self.tls().is_some() { Proto::Https } else { Proto::Http }
     }
 
     /// From now on the connection waits for `wait`, for at most `patience` counted from `from`.

@@ -2,11 +2,10 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::accesslog;
 use crate::message::ErrorReason;
@@ -16,6 +15,7 @@ use super::client::{Client, Wait};
 use super::front::FrontState;
 use super::relay;
 use super::shared::Event;
+use super::stream::Stream;
 use super::upstream::Rest;
 
 /// How hyper's part of a connection ended.
@@ -37,7 +37,7 @@ pub(super) async fn finish(state: &FrontState, end: End, rest: Rest) {
         End::Done => match state.take_tunnel() {
             Some(tunnel) => relay::tunnel(client, tunnel, rest).await,
             None if state.leaves_unread() => linger(client, rest.stream).await,
-            None => {}
+            None => close(rest.stream),
         },
         End::Silent => {}
         End::Failed(error) => failed(state, &error, rest).await,
@@ -58,6 +58,8 @@ async fn failed(state: &FrontState, error: &hyper::Error, rest: Rest) {
     let unreadable = (error.is_parse() && state.is_quiet()).then_some(ErrorReason::BadRequest);
     if let Some(reason) = state.hyper_said().or(unreadable) {
         tracing::debug!(peer = %state.client.peer(), port = %state.port.key, %error, "request refused");
+        // Such a client understands no answer but that of HTTP, and shows it at best.
+        let reason = if state.sounds_like_tls() { ErrorReason::TlsOnPlainPort } else { reason };
         return refuse(state, reason, rest).await;
     }
     if state.is_aborted() {
@@ -81,7 +83,7 @@ fn log_end(client: &Client, end: &End, goes_on: bool) {
 }
 
 /// Answers a head that hyper could not make a request of.
-async fn refuse(state: &FrontState, reason: ErrorReason, mut rest: Rest) {
+async fn refuse(state: &FrontState, reason: ErrorReason, rest: Rest) {
     let lane = state.client.local.lane;
     state.port.counters.count_reason(lane, reason.index());
     state.port.counters.count_code(lane, reason.status().as_u16());
@@ -90,15 +92,26 @@ async fn refuse(state: &FrontState, reason: ErrorReason, mut rest: Rest) {
     if !state.is_quiet() {
         return reset(&rest.stream);
     }
-    // The socket's buffer is empty here, so this takes one write; a client that is gone needs no answer.
-    if rest.stream.write_all(&answer::raw(reason)).await.is_ok() {
-        linger(&state.client, rest.stream).await;
+    answer_and_close(&state.client, rest.stream, &answer::raw(reason)).await;
+}
+
+/// A last word. The socket's buffer is empty here, so this takes one write; a client that is gone needs no answer.
+pub(super) async fn answer_and_close(client: &Client, mut stream: Stream, answer: &[u8]) {
+    if stream.write_all(answer).await.is_ok() {
+        linger(client, stream).await;
+    }
+}
+
+/// Closes a connection on which nothing is on its way. Inside TLS the client is told, if its socket has room for that.
+pub(super) fn close(mut stream: Stream) {
+    if stream.is_tls() {
+        let _told = Pin::new(&mut stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
 }
 
 /// Closes our side and reads what the client still sends, so that the kernel does not answer it with a reset, which would
 /// take our last answer back. Bounded in bytes and time: this is a courtesy.
-async fn linger(client: &Client, mut stream: TcpStream) {
+async fn linger(client: &Client, mut stream: Stream) {
     client.arm(Wait::Linger, Instant::now(), LINGER);
     if stream.shutdown().await.is_err() {
         return;
@@ -127,8 +140,8 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// The client shall know that its answer is not whole, even if the answer ends with the connection.
-pub(super) fn reset(stream: &TcpStream) {
-    if let Err(error) = stream.set_zero_linger() {
+pub(super) fn reset(stream: &Stream) {
+    if let Err(error) = stream.tcp().set_zero_linger() {
         tracing::debug!(%error, "cannot reset a connection");
     }
 }

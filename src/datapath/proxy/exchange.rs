@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, Uri, Version};
-use hyper::body::Incoming;
 
 use crate::executor::{Event, GroupIndex, Queue, Refusal, Replay, RequestView, RouteEntry, Routed, Situation, Turn};
 use crate::message::codec::OutgoingHead;
@@ -23,6 +22,7 @@ use super::download::ResponseBody;
 use super::front::FrontState;
 use super::local::{Local, PortRef};
 use super::offer::{Answered, Failure};
+use super::request_body::RequestBody;
 use super::respond::{Own, refuse, refuse_and_close};
 use super::tally::Chosen;
 use super::upload::{Keep, Upload, Uploading};
@@ -66,7 +66,7 @@ const MOST_KEPT: u64 = 64 << 20;
 
 impl Exchange {
     /// Looks at a request and makes it ready for a server. `Err` is the answer to one that goes nowhere.
-    pub fn begin(front: &Rc<FrontState>, request: Request<Incoming>) -> Result<Self, Box<Response<ResponseBody>>> {
+    pub fn begin(front: &Rc<FrontState>, request: Request<RequestBody>) -> Result<Self, Box<Response<ResponseBody>>> {
         let started = Instant::now();
         let client = &front.client;
         let Some(port) = client.local.port(client.port) else {
@@ -82,6 +82,9 @@ impl Exchange {
         let excluded = &port.settings.excluded_methods;
         if !excluded.is_empty() && excluded.iter().any(|method| method == head.method.as_str()) {
             return Err(refused(&head.method, ErrorReason::MethodExcluded));
+        }
+        if front.is_misdirected(&port, &head) {
+            return Err(refused(&head.method, ErrorReason::Misdirected));
         }
         match examine_request(&head) {
             Ok(facts) => {
@@ -99,7 +102,7 @@ impl Exchange {
         started: Instant,
         mut head: Parts,
         facts: RequestFacts,
-        incoming: Incoming,
+        incoming: RequestBody,
     ) -> Result<Self, ErrorReason> {
         let settings = &port.settings;
         let view = ClientView { connection: &front.facts, trusted: &settings.trusted, forwarded: settings.forwarded };
@@ -134,7 +137,7 @@ impl Exchange {
     }
 
     /// The body on its way; as much of it is kept as the group may send a second time.
-    fn new_upload(&self, facts: &RequestFacts, incoming: Incoming) -> Result<Option<Rc<Upload>>, ErrorReason> {
+    fn new_upload(&self, facts: &RequestFacts, incoming: RequestBody) -> Result<Option<Rc<Upload>>, ErrorReason> {
         if facts.body() == Body::None {
             return Ok(None);
         }

@@ -2,18 +2,16 @@
 
 use std::cell::RefMut;
 use std::io;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::local::Local;
 use super::pace::Pace;
 use super::pipes::{Filled, Load, Pipes};
+use super::stream::Stream;
 
 /// Bytes from one socket to the other: copied, and while much comes in a row spliced through a pipe.
 pub(super) struct Flow {
@@ -59,19 +57,22 @@ impl Flow {
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &mut Stream,
+        to: &mut Stream,
         tools: &mut Tools<'_>,
         count: impl Fn(usize),
     ) -> Poll<io::Result<()>> {
         for _ in 0..ROUNDS {
             ready!(self.flush(cx, to, tools.pipes, &count))?;
             match self.state {
-                State::Open if self.pace.is_bulk() => ready!(self.splice(cx, from, to, tools, &count))?,
+                // What is inside TLS has to be opened here, and what goes inside closed.
+                State::Open if self.pace.is_bulk() && from.plain().is_some() && to.plain().is_some() => {
+                    ready!(self.splice(cx, from, to, tools, &count))?;
+                }
                 State::Open => ready!(self.copy(cx, from, to, tools, &count))?,
                 State::Ended => {
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
                     self.state = State::Closed;
-                    SockRef::from(&*to).shutdown(Shutdown::Write)?;
                 }
                 State::Closed => return Poll::Ready(Ok(())),
             }
@@ -84,7 +85,7 @@ impl Flow {
     fn flush(
         &mut self,
         cx: &mut Context<'_>,
-        to: &mut TcpStream,
+        to: &mut Stream,
         pipes: &Pipes,
         count: &impl Fn(usize),
     ) -> Poll<io::Result<()>> {
@@ -95,21 +96,21 @@ impl Flow {
             drop(self.pending.split_to(written));
         }
         while let Some(load) = self.load.as_mut().filter(|load| load.bytes() > 0) {
-            let written = ready!(load.unload(cx, to))?;
+            let written = ready!(load.unload(cx, to.tcp()))?;
             self.wrote(written, count)?;
         }
         if let Some(load) = self.load.take() {
             load.put_back(pipes);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(to).poll_flush(cx)
     }
 
     /// Moves once into a pipe and out of it as far as it goes.
     fn splice(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &mut Stream,
+        to: &mut Stream,
         tools: &mut Tools<'_>,
         count: &impl Fn(usize),
     ) -> Poll<io::Result<()>> {
@@ -117,7 +118,7 @@ impl Flow {
             self.pace.denied();
             return self.copy(cx, from, to, tools, count);
         };
-        match ready!(pipe.fill(cx, from, tools.pipes))? {
+        match ready!(pipe.fill(cx, from.tcp(), tools.pipes))? {
             Filled::Bytes(load) => {
                 self.pace.piece(load.bytes());
                 self.load = Some(load);
@@ -134,8 +135,8 @@ impl Flow {
     fn copy(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &mut Stream,
+        to: &mut Stream,
         tools: &mut Tools<'_>,
         count: &impl Fn(usize),
     ) -> Poll<io::Result<()>> {
@@ -175,15 +176,15 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::future::poll_fn;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     const MIB: usize = 1 << 20;
 
     /// A flow between two connections of its own, and their far ends.
     struct Bench {
         flow: Flow,
-        from: TcpStream,
-        to: TcpStream,
+        from: Stream,
+        to: Stream,
         scratch: RefCell<Box<[u8]>>,
         pipes: Pipes,
         counted: Cell<usize>,
@@ -200,6 +201,7 @@ mod tests {
             let ((from, source), (to, sink)) = (connection().await, connection().await);
             let scratch = RefCell::new(vec![0; Pace::MOST].into_boxed_slice());
             let flow = Flow::new(Bytes::new());
+            let (from, to) = (Stream::Plain(from), Stream::Plain(to));
             (Self { flow, from, to, scratch, pipes: Pipes::default(), counted: Cell::new(0) }, source, sink)
         }
 

@@ -13,23 +13,28 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::accesslog;
+use crate::executor::{PortTable, RequestView};
 use crate::message::{ConnectionFacts, ErrorReason};
-use crate::model::Timeouts;
+use crate::model::{Misdirected, Timeouts};
 
 use super::client::{Client, Wait};
 use super::download::ResponseBody;
 use super::ending::{End, finish};
 use super::exchange::Exchange;
 use super::local::PortRef;
+use super::request_body::RequestBody;
+use super::secure::HANDSHAKE;
 use super::shared::Event;
+use super::stream::Stream;
 use super::tally::Tally;
 use super::upload::Upload;
 use super::upstream::{Rest, Upstream};
@@ -40,7 +45,7 @@ pub(super) struct FrontState {
     pub client: Rc<Client>,
     /// As it was when the client came.
     pub port: PortRef,
-    pub facts: ConnectionFacts,
+    pub facts: Rc<ConnectionFacts>,
     /// When the last request was over; before the first one, when the client came.
     rested: Cell<Instant>,
     /// A request is being served.
@@ -49,6 +54,8 @@ pub(super) struct FrontState {
     streaming: Cell<bool>,
     /// Bytes came since the last request.
     heard: Cell<bool>,
+    /// The first of them.
+    begins: Cell<u8>,
     /// Everything that was to be written is written, and no request is being served: what hyper writes now is an error
     /// answer of its own.
     quiet: Cell<bool>,
@@ -59,6 +66,8 @@ pub(super) struct FrontState {
     aborted: Cell<bool>,
     tunnel: RefCell<Option<Tunnel>>,
     upload: RefCell<Option<Rc<Upload>>>,
+    /// The last `Host` that the client's certificate was found to cover.
+    covered: RefCell<Option<HeaderValue>>,
 }
 
 /// What is left of an exchange after 101.
@@ -70,6 +79,15 @@ pub(super) struct Tunnel {
 impl FrontState {
     fn new(client: Rc<Client>, port: PortRef, rested: Instant) -> Rc<Self> {
         let facts = ConnectionFacts::new(client.peer().ip(), client.destination(&port), client.proto());
+        Self::of(client, port, Rc::new(facts), rested)
+    }
+
+    /// Of one request among several of a connection.
+    pub fn of_stream(client: Rc<Client>, port: PortRef, facts: Rc<ConnectionFacts>) -> Rc<Self> {
+        Self::of(client, port, facts, Instant::now())
+    }
+
+    fn of(client: Rc<Client>, port: PortRef, facts: Rc<ConnectionFacts>, rested: Instant) -> Rc<Self> {
         Rc::new(Self {
             client,
             port,
@@ -78,13 +96,36 @@ impl FrontState {
             busy: Cell::new(false),
             streaming: Cell::new(false),
             heard: Cell::new(false),
+            begins: Cell::new(0),
             quiet: Cell::new(true),
             hyper_said: Cell::new(None),
             unread: Cell::new(false),
             aborted: Cell::new(false),
             tunnel: RefCell::new(None),
             upload: RefCell::new(None),
+            covered: RefCell::new(None),
         })
+    }
+
+    /// Whether the request is for a host that the certificate served does not cover. Names that share a certificate share
+    /// connections (RFC 9113 9.1.1), so it is the certificate that counts and not the name that was asked for.
+    pub fn is_misdirected(&self, port: &PortTable, head: &Parts) -> bool {
+        let Some(tls) = self.client.tls().filter(|_| port.settings.misdirected == Misdirected::Refuse) else {
+            return false;
+        };
+        // A client's requests are mostly for one host.
+        let field = head.headers.get(HOST);
+        if head.uri.authority().is_none() && field.is_some() && *self.covered.borrow() == field.cloned() {
+            return false;
+        }
+        let view = RequestView { method: &head.method, uri: &head.uri, version: head.version, fields: &head.headers };
+        let (host, _) = view.host(443);
+        // An old client names none, and one that is malformed is refused for that.
+        let is_misdirected = !host.is_empty() && !tls.covers(&host);
+        if !is_misdirected {
+            *self.covered.borrow_mut() = field.cloned();
+        }
+        is_misdirected
     }
 
     /// A request has come.
@@ -96,6 +137,18 @@ impl FrontState {
     /// Its body, which the connection's driver carries on.
     pub fn upload(&self, upload: Option<Rc<Upload>>) {
         *self.upload.borrow_mut() = upload;
+    }
+
+    /// Whether the body waits for the server's word.
+    pub fn holds_upload(&self) -> bool {
+        self.upload.borrow().as_ref().is_some_and(|upload| upload.is_held())
+    }
+
+    /// Carries the body on while something else is waited for.
+    pub fn pump_upload(&self, cx: &mut Context<'_>) {
+        if let Some(upload) = &*self.upload.borrow() {
+            let _moved = upload.pump(cx);
+        }
     }
 
     /// Its response has begun.
@@ -158,9 +211,16 @@ impl FrontState {
         self.hyper_said.get()
     }
 
-    /// Bytes came.
-    pub fn hear(&self) {
-        self.heard.set(true);
+    /// Bytes came, this one first.
+    pub fn hear(&self, first: Option<&u8>) {
+        if !self.heard.replace(true) {
+            self.begins.set(first.copied().unwrap_or_default());
+        }
+    }
+
+    /// What hyper could not read may be the beginning of a TLS session.
+    pub fn sounds_like_tls(&self) -> bool {
+        self.begins.get() == HANDSHAKE && self.client.tls().is_none()
     }
 
     /// Whether bytes came that no request was made of yet.
@@ -260,7 +320,7 @@ async fn attend(client: &Rc<Client>, port: &PortRef, rest: Rest, rested: Instant
 }
 
 /// Waits for a silent client to speak, holding nothing but the socket. `false`: its time is over, or the worker drains.
-async fn park(client: &Client, port: &PortRef, stream: &TcpStream, rested: Instant) -> bool {
+async fn park(client: &Client, port: &PortRef, stream: &Stream, rested: Instant) -> bool {
     client.arm(Wait::Parked, rested, port.settings.timeouts.idle);
     let mut spoken = poll_fn(|cx| poll_spoken(client, stream, cx)).await;
     if !spoken && client.local.draining.get() {
@@ -273,9 +333,9 @@ async fn park(client: &Client, port: &PortRef, stream: &TcpStream, rested: Insta
     spoken
 }
 
-fn poll_spoken(client: &Client, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
+fn poll_spoken(client: &Client, stream: &Stream, cx: &mut Context<'_>) -> Poll<bool> {
     client.listen(cx);
-    if stream.poll_read_ready(cx).is_ready() {
+    if stream.has_early() || stream.tcp().poll_read_ready(cx).is_ready() {
         return Poll::Ready(true);
     }
     if client.local.draining.get() {
@@ -319,9 +379,7 @@ async fn drive(state: &FrontState, connection: &mut Front) -> End {
                 }
                 Poll::Pending => {
                     // hyper asks for nothing while it waits for the client to take a response; the request goes on.
-                    if let Some(upload) = &*state.upload.borrow() {
-                        let _moved = upload.pump(cx);
-                    }
+                    state.pump_upload(cx);
                     return state.look();
                 }
             }
@@ -343,7 +401,7 @@ impl Service<Request<Incoming>> for Desk {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         self.0.begin();
-        match Exchange::begin(&self.0, request) {
+        match Exchange::begin(&self.0, request.map(RequestBody::Http1)) {
             Ok(exchange) => Box::pin(exchange.answer()),
             Err(refused) => Box::pin(ready(Ok(*refused))),
         }

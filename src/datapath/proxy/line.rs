@@ -12,13 +12,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::message::ResponseLength;
 use crate::message::codec::{BadChunk, BadHead, Chunked, MAX_INTERIM, MAX_RESPONSE_HEAD, Piece, Read, parse_response};
 
+use super::stream::Stream;
+
 pub(super) struct Line {
-    stream: TcpStream,
+    stream: Stream,
     /// Handed over and not yet taken by the kernel. Bounded by its users: a head, and one frame of a body.
     out: VecDeque<Bytes>,
     /// Read and not yet used.
@@ -83,7 +84,7 @@ const LARGE: usize = 128 * 1024;
 const SLICES: usize = 8;
 
 impl Line {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: Stream) -> Self {
         let (out, read) = (VecDeque::new(), Bytes::new());
         Self { stream, out, read, sent: 0, received: 0, last: 0, interim: 0, extent: Extent::Done }
     }
@@ -127,7 +128,7 @@ impl Line {
             self.sent += written as u64;
             self.advance_out(written);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -284,7 +285,7 @@ impl Line {
     }
 
     /// The socket, and what was read from it already.
-    pub fn into_rest(self) -> (TcpStream, Bytes) {
+    pub fn into_rest(self) -> (Stream, Bytes) {
         (self.stream, self.read)
     }
 

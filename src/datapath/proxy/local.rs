@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
+use tokio::sync::Semaphore;
 
 use crate::executor::{ForwardingTable, Lane, PortTable};
+use crate::message::http_date;
 use crate::model::PortId;
 use crate::sys::memory;
 
@@ -18,6 +20,7 @@ use super::ledger::Ledger;
 use super::pace::Pace;
 use super::pipes::Pipes;
 use super::pool::Pool;
+use super::secure::MOST_HANDSHAKES;
 use super::shared::{Event, Shared};
 use super::timers::{Tick, Timers};
 
@@ -30,6 +33,8 @@ pub(super) struct Local {
     pub ledger: Ledger,
     /// For connections that other workers shall serve.
     pub handovers: Allowance,
+    /// Room for TLS sessions in the making.
+    pub handshakes: Semaphore,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Clients that were parked or left since memory was given back last.
@@ -39,6 +44,8 @@ pub(super) struct Local {
     pub scratch: RefCell<Box<[u8]>>,
     /// Where requests are written before they are sent, and the map that the next response's fields go into.
     pub spare: RefCell<Spare>,
+    /// The last second that was told, and how.
+    date: RefCell<(u64, HeaderValue)>,
     /// What relays splice through.
     pub pipes: Pipes,
     snapshot: RefCell<Snapshot>,
@@ -102,9 +109,11 @@ impl Local {
             pool: Pool::new(Arc::clone(&shared), lane),
             spare: RefCell::default(),
             handovers: Allowance::new(Instant::now()),
+            handshakes: Semaphore::new(MOST_HANDSHAKES),
             draining: Cell::new(false),
             freed: Cell::new(0),
             scratch: RefCell::new(vec![0; Pace::MOST].into_boxed_slice()),
+            date: RefCell::new((0, http_date(0))),
             pipes: Pipes::default(),
             snapshot: RefCell::new(snapshot),
             shared,
@@ -140,6 +149,16 @@ impl Local {
             self.ledger.look(now);
             self.timers.sleep(self.next_sweep(now).min(self.next_look())).await;
         }
+    }
+
+    /// The time as fields tell it.
+    pub fn date(&self) -> HeaderValue {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.0 != now {
+            *date = (now, http_date(now));
+        }
+        date.1.clone()
     }
 
     /// A client was parked.

@@ -6,7 +6,7 @@
 //! and has too many of (`balance`, `intake`), and a shelf of server connections that nobody has used for a while (`shelf`).
 //!
 //! ```text
-//! accept ─► arrival ─► front: hyper's server ─► exchange ─► offer ─► upstream: a line of our own ─► server
+//! accept ─► arrival ─► secure ─► front: hyper's server ─► exchange ─► offer ─► upstream: a line of our own ─► server
 //!                   │   (one task per client        │ choice, retries      (polled by the same task;
 //!                   │    polls all of it; parked    │                       kept in the pool between requests)
 //!                   │    while it is silent)        └► respond: the server's response, the sorry page, refusals
@@ -43,6 +43,7 @@ mod exchange;
 mod flow;
 mod front;
 mod handshake;
+mod http2;
 mod intake;
 mod journal;
 mod ledger;
@@ -53,9 +54,13 @@ mod pace;
 mod pipes;
 mod pool;
 mod relay;
+mod request_body;
 mod respond;
+mod secure;
+mod secure_server;
 mod shared;
 mod shelf;
+mod stream;
 mod tally;
 mod tcp;
 mod timers;

@@ -24,6 +24,8 @@ use super::announce::announce;
 use super::client::{Client, Wait};
 use super::exchange::{Exchange, Offered};
 use super::line::LineFault;
+use super::pool::Wanted;
+use super::secure_server::{link_of, secure};
 use super::shared::Event as ProxyEvent;
 use super::tally::{Chosen, NotBegun, Tally};
 use super::upload::{Progress, Upload};
@@ -99,10 +101,11 @@ impl Exchange {
     }
 
     async fn attempt(&mut self, index: ServerIndex, tally: Rc<Tally>) -> Result<Answered, Failure> {
-        let (id, address) = tally.server().map_or((ServerId(0), None), |server| (server.id, server.address));
-        let Some(address) = address else {
+        let entry = tally.server().and_then(|server| Some((server, server.address?)));
+        let Some((server, address)) = entry else {
             return Err(self.blame(ErrorReason::Unresolved, Event::NotReached, &tally));
         };
+        let id = server.id;
         self.front.client.serve_by(Some(id));
         self.front.client.log_offer(&self.port, index);
         if !self.may_repeat(&tally) {
@@ -112,7 +115,8 @@ impl Exchange {
         }
         let now = self.now();
         tally.ask(now);
-        if let Some(upstream) = self.local().pool.take(id, address, self.owner(), now) {
+        let wanted = Wanted { server: id, address, link: server.tls.as_ref(), owner: self.owner() };
+        if let Some(upstream) = self.local().pool.take(&wanted, now) {
             self.local().count(ProxyEvent::PoolHit);
             self.front.client.log_reused();
             match self.send(&upstream, &tally, now).await {
@@ -150,6 +154,7 @@ impl Exchange {
 
     async fn open(&self, id: ServerId, address: SocketAddr, tally: &Tally) -> Result<Upstream, NoConnection> {
         let local = self.local();
+        let link = tally.server().map_or(Ok(None), link_of)?;
         let begun = Instant::now();
         let patience = self.connect_patience(tally);
         let mut stream = match connect(&self.front.client, address, begun, patience).await {
@@ -162,7 +167,8 @@ impl Exchange {
             other => other?,
         };
         announce(&self.front.client, &self.port, &mut stream).await?;
-        let upstream = Upstream::new(id, address, stream, self.owner());
+        let stream = secure(&self.front.client, link, stream).await?;
+        let upstream = Upstream::new(id, address, stream, link, self.owner());
         tally.record(Phase::Connect, begun, upstream.born);
         self.front.client.log_connected(upstream.born.saturating_duration_since(begun));
         Ok(upstream)

@@ -12,11 +12,13 @@ use tokio::net::TcpStream;
 
 use crate::executor::Lane;
 use crate::model::{Port, ServerId};
+use crate::tls::ServerLink;
 
 use super::client::Client;
 use super::line;
 use super::shared::{Event, Shared};
 use super::shelf::Spare;
+use super::stream::Stream;
 use super::upstream::Upstream;
 
 /// Idle connections of one worker, by server. The one that came last goes first, so that those not needed grow old and
@@ -53,6 +55,16 @@ impl Hasher for ById {
     }
 }
 
+/// What a request needs of a connection.
+pub(super) struct Wanted<'a> {
+    pub server: ServerId,
+    pub address: SocketAddr,
+    /// How the server is spoken to inside TLS; `None`: plainly.
+    pub link: Option<&'a Arc<ServerLink>>,
+    /// The one client that it must be for; `None`: for anybody.
+    pub owner: Option<&'a Rc<Client>>,
+}
+
 struct Idle {
     upstream: Upstream,
     since: Instant,
@@ -72,32 +84,20 @@ impl Pool {
         Self { idle: RefCell::default(), shared, lane }
     }
 
-    /// The most recently used connection to this server at this address, of those for anybody or those for `owner` alone; else
-    /// one that another worker has to spare.
-    pub fn take(
-        &self,
-        server: ServerId,
-        address: SocketAddr,
-        owner: Option<&Rc<Client>>,
-        now: Instant,
-    ) -> Option<Upstream> {
-        let own = self.take_own(server, address, owner, now);
-        own.or_else(|| if owner.is_none() { self.take_over(server, address, now) } else { None })
+    /// The most recently used connection that will do; else one that another worker has to spare.
+    pub fn take(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Upstream> {
+        let own = self.take_own(wanted, now);
+        own.or_else(|| if wanted.owner.is_none() && wanted.link.is_none() { self.take_over(wanted, now) } else { None })
     }
 
-    fn take_own(
-        &self,
-        server: ServerId,
-        address: SocketAddr,
-        owner: Option<&Rc<Client>>,
-        now: Instant,
-    ) -> Option<Upstream> {
+    fn take_own(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.get_mut(&server)?;
+        let waiting = idle.get_mut(&wanted.server)?;
         // The last one, unless the port sends PROXY headers.
-        while let Some(place) = waiting.iter().rposition(|idle| idle.upstream.is_for(owner)) {
+        while let Some(place) = waiting.iter().rposition(|idle| idle.upstream.is_for(wanted.owner)) {
             let Idle { upstream, until, .. } = waiting.remove(place);
-            if now < until && upstream.address == address && self.is_ready(&upstream) {
+            let fits = upstream.address == wanted.address && upstream.is_by(wanted.link);
+            if now < until && fits && self.is_ready(&upstream) {
                 return Some(upstream);
             }
         }
@@ -153,18 +153,18 @@ impl Pool {
 
     fn shelve(&self, Idle { upstream, until, .. }: Idle) {
         let (server, address, born) = (upstream.server, upstream.address, upstream.born);
-        let stream = upstream.into_rest().and_then(|rest| rest.stream.into_std().ok());
+        let stream = upstream.into_rest().and_then(|rest| rest.stream.into_plain()?.into_std().ok());
         if stream.is_some_and(|stream| self.shared.shelf.put(server, Spare { stream, address, born, until })) {
             self.shared.count(self.lane, Event::PoolShelved);
         }
     }
 
     /// A connection that another worker has to spare.
-    fn take_over(&self, server: ServerId, address: SocketAddr, now: Instant) -> Option<Upstream> {
-        let Spare { stream, born, .. } = self.shared.shelf.take(server, address, now)?;
+    fn take_over(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Upstream> {
+        let Spare { stream, born, .. } = self.shared.shelf.take(wanted.server, wanted.address, now)?;
         let stream = TcpStream::from_std(stream).ok()?;
         self.shared.count(self.lane, Event::PoolTakeover);
-        let mut upstream = Upstream::new(server, address, stream, None);
+        let mut upstream = Upstream::new(wanted.server, wanted.address, Stream::Plain(stream), None, None);
         upstream.born = born;
         Some(upstream)
     }

@@ -6,8 +6,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::net::TcpStream;
-
 use crate::accesslog;
 use crate::message::ErrorReason;
 
@@ -16,6 +14,7 @@ use super::ending::reset;
 use super::flow::{Flow, Tools};
 use super::front::Tunnel;
 use super::shared::Event;
+use super::stream::Stream;
 use super::tally::Tally;
 use super::upstream::Rest;
 
@@ -85,8 +84,8 @@ enum End {
 }
 
 struct Pair {
-    front: TcpStream,
-    back: TcpStream,
+    front: Stream,
+    back: Stream,
     up: Flow,
     down: Flow,
 }

@@ -11,7 +11,6 @@ use http::header::{CONNECTION, SET_COOKIE};
 use http::response::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use crate::executor::{Event, GroupTable, NotTaken, Phase};
 use crate::message::{ErrorReason, Proto, edit_fields, examine_response, strip_response, take_private};
@@ -23,6 +22,7 @@ use super::exchange::Exchange;
 use super::front::{FrontState, Tunnel};
 use super::local::PortRef;
 use super::offer::Answered;
+use super::request_body::RequestBody;
 use super::shared::Event as ProxyEvent;
 use super::tally::Tally;
 use super::upload::Progress;
@@ -196,7 +196,7 @@ impl Exchange {
 }
 
 /// Reads what is already here of a body that nobody wants. Whether that was all of it.
-async fn drain(incoming: Incoming) -> bool {
+async fn drain(incoming: RequestBody) -> bool {
     let mut incoming = pin!(incoming);
     let mut left = DRAIN_BYTES;
     poll_fn(|cx| {

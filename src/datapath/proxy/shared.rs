@@ -98,6 +98,8 @@ impl Shared {
             handovers_refused: sum(Event::HandoverRefused),
             marked_down: sum(Event::MarkedDown),
             bad_partition_tables: sum(Event::BadPartitionTable),
+            tls_handshakes: sum(Event::TlsHandshake),
+            tls_resumed: sum(Event::TlsResumed),
         }
     }
 
@@ -188,10 +190,12 @@ pub(super) enum Event {
     HandoverRefused,
     MarkedDown,
     BadPartitionTable,
+    TlsHandshake,
+    TlsResumed,
 }
 
 impl Event {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -212,6 +216,8 @@ impl Event {
         Self::HandoverRefused,
         Self::MarkedDown,
         Self::BadPartitionTable,
+        Self::TlsHandshake,
+        Self::TlsResumed,
     ];
 }
 
@@ -260,6 +266,10 @@ pub struct ProxyReading {
     pub marked_down: u64,
     /// Partition tables of servers that could not be read.
     pub bad_partition_tables: u64,
+    /// TLS sessions with clients.
+    pub tls_handshakes: u64,
+    /// Those of them that went on from an earlier one.
+    pub tls_resumed: u64,
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use crate::accesslog::End;
 use crate::executor::{Event, Phase, Replay, Situation, Turn};
@@ -17,7 +16,9 @@ use super::ending::reset;
 use super::local::PortRef;
 use super::offer::{NoConnection, connect};
 use super::relay::relay;
+use super::secure_server::{link_of, secure};
 use super::shared::Event as ProxyEvent;
+use super::stream::Stream;
 use super::tally::{NotBegun, Tally};
 use super::upstream::Rest;
 
@@ -45,7 +46,7 @@ const NOTHING_SENT: Situation =
 
 /// A connection to one of the port's servers. Nothing was sent to any of them yet, so each failure may move on to the
 /// next.
-async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStream), ErrorReason> {
+async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, Stream), ErrorReason> {
     let mut tried = Vec::new();
     let mut last = None;
     loop {
@@ -86,14 +87,15 @@ async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, TcpStre
     }
 }
 
-async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<TcpStream, NoConnection> {
+async fn open(client: &Client, tally: &Tally, begun: Instant) -> Result<Stream, NoConnection> {
     let unresolved = NoConnection::Failed(ErrorReason::Unresolved);
-    let (id, address) = tally.server().and_then(|server| Some((server.id, server.address?))).ok_or(unresolved)?;
-    client.serve_by(Some(id));
-    let own = tally.server().and_then(|server| server.proxied().connect_timeout);
-    let patience = own.unwrap_or(tally.port.settings.timeouts.connect);
+    let (server, address) = tally.server().and_then(|server| Some((server, server.address?))).ok_or(unresolved)?;
+    let link = link_of(server)?;
+    client.serve_by(Some(server.id));
+    let patience = server.proxied().connect_timeout.unwrap_or(tally.port.settings.timeouts.connect);
     let mut stream = connect(client, address, begun, patience).await?;
     announce(client, &tally.port, &mut stream).await?;
+    let stream = secure(client, link, stream).await?;
     let now = Instant::now();
     tally.record(Phase::Connect, begun, now);
     client.log_connected(now.saturating_duration_since(begun));

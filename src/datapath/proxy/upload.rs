@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 
 use crate::message::codec::{write_chunk, write_last_chunk};
 use crate::message::{Body, RequestFacts, clean_trailers};
 use crate::model::Timeouts;
 
 use super::client::{Client, Wait};
+use super::request_body::{BadBody, RequestBody};
 use super::tally::Tally;
 use super::upstream::SharedLine;
 
@@ -32,7 +32,7 @@ pub(super) struct Upload {
     /// The last look found nothing to send: it is the client that we wait for.
     starved: Cell<bool>,
     gate: Cell<Gate>,
-    incoming: RefCell<Option<Incoming>>,
+    incoming: RefCell<Option<RequestBody>>,
     target: RefCell<Option<Target>>,
     /// The first frame, until a byte of it went to a server: a line that was dead already has not cost it.
     first: RefCell<Option<Frame<Bytes>>>,
@@ -105,7 +105,7 @@ impl Upload {
         facts: &RequestFacts,
         timeouts: &Timeouts,
         keep: Keep,
-        incoming: Incoming,
+        incoming: RequestBody,
     ) -> Option<Rc<Self>> {
         let is_chunked = match facts.body() {
             Body::None => return None,
@@ -202,7 +202,7 @@ impl Upload {
 
     /// What the client sends, if nobody has begun to send it. To ask for a body that its client holds back would tell
     /// the client to send it.
-    pub fn take_untouched(&self) -> Option<Incoming> {
+    pub fn take_untouched(&self) -> Option<RequestBody> {
         let is_untouched = self.progress.get() == Progress::Untouched && self.gate.get() == Gate::None;
         if is_untouched { self.incoming.borrow_mut().take() } else { None }
     }
@@ -246,7 +246,7 @@ impl Upload {
         self.progress.get() == Progress::Untouched && self.gate.get() == Gate::None && !self.has_waited.get()
     }
 
-    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
         if let Some(first) = self.first.borrow_mut().take() {
             return Poll::Ready(Some(Ok(first)));
         }
@@ -273,7 +273,7 @@ impl Upload {
     }
 
     /// Hands the next of the body to the line.
-    fn pass(&self, target: &Target, next: Option<Result<Frame<Bytes>, hyper::Error>>) {
+    fn pass(&self, target: &Target, next: Option<Result<Frame<Bytes>, BadBody>>) {
         match next {
             None => self.end(target, None),
             Some(Err(_)) => self.progress.set(Progress::Broken),
@@ -299,7 +299,7 @@ impl Upload {
         self.progress.set(Progress::Moving);
         self.client.arm(Wait::Body, Instant::now(), self.patience);
         let is_last = self.kept.again.borrow().is_empty()
-            && self.incoming.borrow().as_ref().is_some_and(hyper::body::Body::is_end_stream);
+            && self.incoming.borrow().as_ref().is_some_and(http_body::Body::is_end_stream);
         if !bytes.is_empty() {
             let mut line = target.line.borrow_mut();
             if self.is_chunked {

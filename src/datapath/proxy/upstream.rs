@@ -3,21 +3,25 @@
 use std::cell::{RefCell, RefMut};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use crate::model::ServerId;
+use crate::tls::ServerLink;
 
 use super::client::Client;
 use super::line::Line;
+use super::stream::Stream;
 
 /// One connection to a server. Dropping it closes it, whatever it is in the middle of.
 pub(super) struct Upstream {
     pub server: ServerId,
     pub address: SocketAddr,
     pub born: Instant,
+    /// How its server is spoken to inside TLS; `None`: plainly.
+    link: Option<Arc<ServerLink>>,
     /// The one client connection that it is for, because it began with that client's PROXY header. `None`: for anybody.
     owner: Option<Weak<Client>>,
     line: SharedLine,
@@ -26,16 +30,22 @@ pub(super) struct Upstream {
 /// Shared by the exchange and its upload, for as long as both run.
 pub(super) type SharedLine = Rc<RefCell<Line>>;
 
-/// A socket and what was read from it already.
+/// A connection and what was read from it already.
 pub(super) struct Rest {
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub read: Bytes,
 }
 
 impl Upstream {
-    pub fn new(server: ServerId, address: SocketAddr, stream: TcpStream, owner: Option<&Rc<Client>>) -> Self {
+    pub fn new(
+        server: ServerId,
+        address: SocketAddr,
+        stream: Stream,
+        link: Option<&Arc<ServerLink>>,
+        owner: Option<&Rc<Client>>,
+    ) -> Self {
         let line = Rc::new(RefCell::new(Line::new(stream)));
-        Self { server, address, born: Instant::now(), owner: owner.map(Rc::downgrade), line }
+        Self { server, address, born: Instant::now(), link: link.cloned(), owner: owner.map(Rc::downgrade), line }
     }
 
     pub fn line(&self) -> RefMut<'_, Line> {
@@ -51,6 +61,15 @@ impl Upstream {
         match (&self.owner, client) {
             (None, None) => true,
             (Some(owner), Some(client)) => std::ptr::eq(owner.as_ptr(), Rc::as_ptr(client)),
+            _ => false,
+        }
+    }
+
+    /// Whether the server is still spoken to in this way.
+    pub fn is_by(&self, link: Option<&Arc<ServerLink>>) -> bool {
+        match (&self.link, link) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.is_same(other),
             _ => false,
         }
     }

@@ -3,13 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::front::FrontState;
+use super::stream::Stream;
 
 /// Up to so many bytes are copied together and written plainly, which costs the kernel less than gathering them itself.
 const TOGETHER: usize = 4 * 1024;
@@ -25,9 +25,9 @@ fn gather<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8]) -> &'a [u8] {
     room.get(..len).unwrap_or_default()
 }
 
-/// The client's socket. hyper never closes it: that is done here, when the last bytes are out.
+/// The client's connection. hyper never closes it: that is done here, when the last bytes are out.
 pub(super) struct Wire {
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// Read before hyper came, and given to it first.
     pub early: Bytes,
     pub state: Rc<FrontState>,
@@ -37,14 +37,15 @@ impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.early.is_empty() {
             let now = self.early.len().min(buf.remaining());
-            buf.put_slice(&self.early.split_to(now));
-            self.state.hear();
+            let early = self.early.split_to(now);
+            self.state.hear(early.first());
+            buf.put_slice(&early);
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.state.hear();
+        if let Some(first) = buf.filled().get(before) {
+            self.state.hear(Some(first));
         }
         polled
     }
@@ -70,7 +71,8 @@ impl AsyncWrite for Wire {
             return Poll::Ready(Ok(len));
         }
         let Self { stream, state, .. } = &mut *self;
-        if len > TOGETHER || slices.len() < 2 {
+        // TLS gathers them itself.
+        if len > TOGETHER || slices.len() < 2 || stream.is_tls() {
             return Pin::new(stream).poll_write_vectored(cx, slices);
         }
         let mut scratch = state.client.local.scratch.borrow_mut();
@@ -82,7 +84,8 @@ impl AsyncWrite for Wire {
     }
 
     /// hyper comes here when all that it had is written.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.state.flushed();
         Poll::Ready(Ok(()))
     }

@@ -117,6 +117,7 @@ impl Look<'_> {
             | Command::ExecutorStart
             | Command::ExecutorStop
             | Command::LogReopen
+            | Command::CertificateReload
             | Command::FileSave { .. }
             | Command::FileNewload { .. }
             | Command::FileAppendload { .. }

@@ -151,7 +151,7 @@ impl Pretend {
     fn adopt(&mut self, plan: Plan) {
         let pages = plan.needs.sorry.iter();
         let sorry = pages.map(|page| (page.clone(), Arc::new(self.read_page(page)))).collect();
-        self.heart.adopt(plan, &Resources { sorry }, self.now);
+        self.heart.adopt(plan, &Resources { sorry, ..Resources::default() }, self.now);
         self.act();
     }
 

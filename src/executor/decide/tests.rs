@@ -112,6 +112,7 @@ fn build(
         health: Health::Unknown,
         standing: state.standing,
         counters: &state.counters,
+        tls: None,
     });
     PortTable::new(PortPlan {
         id: PortId(0),
@@ -122,6 +123,7 @@ fn build(
         affinity_group: PortId(0),
         affinity,
         sorry: &Arc::new(SorrySite::built_in(&port.sorry).unwrap()),
+        tls: None,
         accesslog: None,
         counters,
         cookie_key: &CookieKey::new(&[7; 32]),
@@ -146,47 +148,7 @@ fn server(name: char) -> Server {
 }
 
 fn port(servers: Vec<Server>) -> Port {
-    let second = Duration::from_secs(1);
-    Port {
-        number: PortNumber::new(80).unwrap(),
-        method: ForwardingMethod::Http,
-        stickytime: Duration::ZERO,
-        stickymask: StickyMask::DEFAULT,
-        crossport: PortNumber::new(80).unwrap(),
-        weightbound: WeightBound::DEFAULT,
-        all_down: AllDown::Refuse,
-        ondown: OnDown::Keep,
-        timeouts: Timeouts {
-            head: second,
-            idle: second,
-            park: second,
-            body: second,
-            connect: second,
-            server: second,
-            stale: second,
-            pool: second,
-        },
-        policy: Policy::preset(),
-        maxconnections: 0,
-        sorry: SorryPage { path: None, errors: None, status: 503, retry_after: 30, cache_control: String::new() },
-        trusted: Vec::new(),
-        proxyprotocol: false,
-        sendproxy: None,
-        forwarded: ForwardedHeaders::XForwarded,
-        upgrade: Vec::new(),
-        accesslog: None,
-        poolsize: 1,
-        packets: PacketSettings::DEFAULT,
-        excluded_methods: Vec::new(),
-        request_edits: Vec::new(),
-        response_edits: Vec::new(),
-        follows: None,
-        monitor: false,
-        groups: Vec::new(),
-        routes: Vec::new(),
-        servers,
-        rules: Vec::new(),
-    }
+    Port { servers, ..Port::preset(PortNumber::new(80).unwrap(), ForwardingMethod::Http) }
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn ambiguous_and_malformed_requests_are_refused_and_the_connection_ends() {
         ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method-trace"),
         ("POST / HTTP/1.1\r\nHost: a\r\nExpect: cake\r\nContent-Length: 1\r\n\r\n", 417, "bad-expectation"),
         ("GET / HTTP/9.9\r\nHost: a\r\n\r\n", 400, "bad-request"),
-        ("\u{16}\u{3}\u{1} hello over TLS \r\n\r\n", 400, "bad-request"),
+        ("\u{16}\u{3}\u{1} hello over TLS \r\n\r\n", 400, "tls-on-plain-port"),
         ("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri-too-long"),
     ];
     for (request, status, reason) in cases {

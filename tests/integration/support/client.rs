@@ -4,11 +4,53 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use rustls::{ClientConnection, StreamOwned};
+
 use super::site::PATIENCE;
 
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream,
     buffer: VecDeque<u8>,
+}
+
+/// As it is, or inside TLS.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 /// One response.
@@ -51,20 +93,36 @@ impl Client {
     }
 
     pub fn over(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        Self::of(Stream::Plain(stream))
+    }
+
+    pub fn inside(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        Self::of(Stream::Tls(Box::new(stream)))
+    }
+
+    fn of(stream: Stream) -> Self {
+        stream.tcp().set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.tcp().set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.tcp().set_nodelay(true).unwrap();
         Self { stream, buffer: VecDeque::new() }
+    }
+
+    /// What TLS agreed on.
+    pub fn session(&mut self) -> &mut ClientConnection {
+        match &mut self.stream {
+            Stream::Plain(_) => panic!("there is no TLS"),
+            Stream::Tls(stream) => &mut stream.conn,
+        }
     }
 
     /// Its own address.
     pub fn address(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
+        self.stream.tcp().local_addr().unwrap()
     }
 
     /// The same connection once more, to send and receive at the same time.
     pub fn twin(&self) -> Self {
-        Self { stream: self.stream.try_clone().unwrap(), buffer: VecDeque::new() }
+        Self { stream: Stream::Plain(self.stream.tcp().try_clone().unwrap()), buffer: VecDeque::new() }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
@@ -78,7 +136,11 @@ impl Client {
     }
 
     pub fn finish(&mut self) -> &mut Self {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        if let Stream::Tls(stream) = &mut self.stream {
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+        }
+        self.stream.tcp().shutdown(Shutdown::Write).unwrap();
         self
     }
 

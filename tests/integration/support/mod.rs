@@ -1,7 +1,9 @@
 //! What the tests of the data path are made of.
 
 pub mod client;
+pub mod http2;
 pub mod origin;
+pub mod secure;
 pub mod site;
 
 pub use client::Client;

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use socket2::SockRef;
 
@@ -50,9 +51,13 @@ impl Origin {
                 if shared.closed.load(Ordering::SeqCst) {
                     return;
                 }
-                let stream = stream.unwrap();
+                // Where file descriptors are used up on purpose, the next one may be well.
+                let Ok((stream, twin)) = stream.and_then(|stream| Ok((stream.try_clone()?, stream))) else {
+                    std::thread::sleep(Duration::from_millis(5));
+                    continue;
+                };
                 let number = shared.connections.fetch_add(1, Ordering::SeqCst);
-                shared.streams.lock().unwrap().push(stream.try_clone().unwrap());
+                shared.streams.lock().unwrap().push(twin);
                 let (script, state) = (Arc::clone(&script), Arc::clone(&shared));
                 std::thread::spawn(move || {
                     stream.set_nodelay(true).unwrap();

@@ -14,6 +14,9 @@ use tsuji::executor::{
 use tsuji::message::{ErrorReason, SorrySite};
 use tsuji::model::*;
 
+use tsuji::tls::{ServerLink, TlsFront};
+
+use super::secure::Front;
 use super::{Client, Origin};
 
 /// What a site is made from.
@@ -25,6 +28,10 @@ pub struct Setup {
     pub workers: usize,
     /// Where it listens.
     pub listen: IpAddr,
+    /// What it speaks TLS with.
+    pub tls: Option<Arc<TlsFront>>,
+    /// What its servers are spoken to with inside TLS.
+    pub links: Vec<Option<Arc<ServerLink>>>,
 }
 
 impl Setup {
@@ -40,8 +47,17 @@ impl Setup {
     pub fn with_addresses(method: ForwardingMethod, addresses: Vec<SocketAddr>) -> Self {
         let servers = (b'a'..).zip(&addresses).map(|(name, address)| server(char::from(name), *address)).collect();
         let standings = addresses.iter().map(|_| Standing::Usable).collect();
-        let listen = Ipv4Addr::LOCALHOST.into();
-        Self { port: port(method, servers), addresses, standings, sorry: None, workers: 1, listen }
+        let links = addresses.iter().map(|_| None).collect();
+        Self {
+            port: port(method, servers),
+            addresses,
+            standings,
+            sorry: None,
+            workers: 1,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            tls: None,
+            links,
+        }
     }
 
     pub fn change(mut self, change: impl FnOnce(&mut Port)) -> Self {
@@ -70,6 +86,13 @@ impl Setup {
 
     pub fn sorry(mut self, sorry: impl FnOnce(&SorryPage) -> SorrySite) -> Self {
         self.sorry = Some(sorry(&self.port.sorry));
+        self
+    }
+
+    /// Clients speak TLS.
+    pub fn tls(mut self, front: &Front) -> Self {
+        self.port.tls = Some(front.settings.clone());
+        self.tls = Some(front.build());
         self
     }
 
@@ -253,6 +276,7 @@ impl Site {
             health: Health::Unknown,
             standing: setup.standings[id as usize],
             counters: &self.server_counters[id as usize],
+            tls: setup.links[id as usize].clone(),
         });
         PortTable::new(PortPlan {
             id: PORT,
@@ -263,6 +287,7 @@ impl Site {
             affinity_group: PORT,
             affinity: &self.affinity,
             sorry: &Arc::new(sorry),
+            tls: setup.tls.clone(),
             accesslog: settings.accesslog.as_ref().map(|_| AccessLogId(7)),
             counters: &self.port_counters,
             cookie_key: &CookieKey::new(&[7; 32]),
@@ -300,52 +325,6 @@ fn server(name: char, address: SocketAddr) -> Server {
 }
 
 fn port(method: ForwardingMethod, servers: Vec<Server>) -> Port {
-    let long = Duration::from_secs(60);
-    let number = PortNumber::new(80).unwrap();
-    Port {
-        number,
-        method,
-        stickytime: Duration::ZERO,
-        stickymask: StickyMask::DEFAULT,
-        crossport: number,
-        weightbound: WeightBound::DEFAULT,
-        all_down: AllDown::Refuse,
-        ondown: OnDown::Keep,
-        timeouts: Timeouts {
-            head: long,
-            idle: long,
-            park: long,
-            body: long,
-            connect: long,
-            server: long,
-            stale: long,
-            pool: long,
-        },
-        policy: Policy::preset(),
-        maxconnections: 0,
-        sorry: SorryPage {
-            path: None,
-            errors: None,
-            status: 503,
-            retry_after: 30,
-            cache_control: "no-store".to_owned(),
-        },
-        trusted: Vec::new(),
-        proxyprotocol: false,
-        sendproxy: None,
-        forwarded: ForwardedHeaders::XForwarded,
-        upgrade: vec!["websocket".to_owned()],
-        accesslog: None,
-        poolsize: 64,
-        packets: PacketSettings::DEFAULT,
-        excluded_methods: Vec::new(),
-        request_edits: Vec::new(),
-        response_edits: Vec::new(),
-        follows: None,
-        monitor: false,
-        groups: Vec::new(),
-        routes: Vec::new(),
-        servers,
-        rules: Vec::new(),
-    }
+    let timeouts = Timeouts::all(Duration::from_secs(60));
+    Port { servers, timeouts, ..Port::preset(PortNumber::new(80).unwrap(), method) }
 }

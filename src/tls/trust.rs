@@ -10,12 +10,12 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 /// Takes every certificate, whoever issued it and whatever name it bears, but only from a server that has its key: the
 /// handshake's signature is checked, so a server with a mixed-up key is found before its clients find it.
 #[derive(Debug)]
-pub(super) struct AcceptAll {
+pub struct AcceptAll {
     provider: Arc<CryptoProvider>,
 }
 
 impl AcceptAll {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
+    pub fn new(provider: Arc<CryptoProvider>) -> Self {
         Self { provider }
     }
 }

@@ -1,0 +1,45 @@
+//! Certificates that are read again, by command or because their files changed.
+
+use crate::config::Refusal;
+use crate::control::Reply;
+use crate::dispatcher::Needs;
+
+use super::super::chain;
+use super::{Desk, more};
+
+impl Desk {
+    /// Reads them again because somebody says so.
+    pub(super) async fn reload_certificates(&self) -> Result<Reply, Refusal> {
+        let changed = self.read_again().await.map_err(Refusal::Refused)?;
+        Ok(Reply::done(match changed {
+            0 => "certificates are as they were".to_owned(),
+            1 => "certificates of one port are new".to_owned(),
+            many => format!("certificates of {many} ports are new"),
+        }))
+    }
+
+    /// Reads them again because their files changed. What cannot be used leaves in force what is.
+    pub async fn renew_certificates(&self) {
+        if let Err(fault) = self.read_again().await {
+            tracing::error!(target: "tsuji::state", "certificates: {fault}");
+        }
+    }
+
+    async fn read_again(&self) -> Result<usize, String> {
+        let _turn = self.heart.begin_change().await;
+        let (fronts, backs) = self.heart.read(|dispatcher| dispatcher.tls_settings());
+        let needs = Needs { fronts, backs, ..Needs::default() };
+        let fetched = self.heart.fetcher().fetch(&needs).await;
+        let resources = fetched.map_err(|error| self.not_renewed(&error))?;
+        if let Some(fault) = self.heart.worsened(&resources) {
+            return Err(self.not_renewed(&fault));
+        }
+        more(&self.tally.certificates_read);
+        Ok(self.heart.renew(&resources))
+    }
+
+    fn not_renewed(&self, fault: &dyn std::error::Error) -> String {
+        more(&self.tally.certificates_refused);
+        format!("those in force stay: {}", chain(fault))
+    }
+}

@@ -1,0 +1,278 @@
+//! Which frames a peer sends, and whether it sends more of a kind than anybody needs.
+//!
+//! Frames without data cost their sender next to nothing and us a look, an answer or a place in memory: pings, settings,
+//! windows, resets, priorities, continuations (CVE-2019-9512, -9515, -9518, CVE-2023-44487, CVE-2024-27316). The crate `h2`
+//! bounds some of what follows from them; how many come is counted here, over the bytes as they come in.
+
+use std::time::{Duration, Instant};
+
+/// Why a peer is not heard any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in super::super) enum Flood {
+    Resets,
+    Pings,
+    Settings,
+    Windows,
+    Priorities,
+    Continuations,
+    EmptyData,
+}
+
+/// Frames of each kind that may come within [`SPAN`].
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Allowance {
+    pub resets: u32,
+    pub pings: u32,
+    pub settings: u32,
+    pub priorities: u32,
+    pub empty_data: u32,
+    /// Beyond one for each KiB that we sent.
+    pub windows: u32,
+    /// Of one block of fields, not of a span.
+    pub continuations: u32,
+}
+
+/// Over which frames are counted.
+const SPAN: Duration = Duration::from_secs(10);
+
+/// A frame's head: length, type, flags, stream (RFC 9113 4.1).
+const HEAD: usize = 9;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// The preface that a client begins with (RFC 9113 3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Where in the peer's bytes we are, and what came so far.
+#[derive(Debug)]
+pub(super) struct Meter {
+    allowance: Allowance,
+    /// Bytes that are not looked at: of the preface, or of a frame.
+    skip: usize,
+    head: [u8; HEAD],
+    /// How much of a head is here.
+    filled: usize,
+    /// A block of fields has begun and is not at its end.
+    in_block: bool,
+    continuations: u32,
+    counts: Counts,
+    since: Option<Instant>,
+    /// KiB sent that no window has paid for yet.
+    credit: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    resets: u32,
+    pings: u32,
+    settings: u32,
+    priorities: u32,
+    empty_data: u32,
+    windows: u32,
+}
+
+impl Meter {
+    pub fn new(allowance: Allowance) -> Self {
+        Self {
+            allowance,
+            skip: PREFACE.len(),
+            head: [0; HEAD],
+            filled: 0,
+            in_block: false,
+            continuations: 0,
+            counts: Counts::default(),
+            since: None,
+            credit: 0,
+        }
+    }
+
+    /// Whether the peer is in the middle of a frame or of a block of fields.
+    pub fn is_midway(&self) -> bool {
+        self.skip > 0 || self.filled > 0 || self.in_block
+    }
+
+    /// So much went to the peer.
+    pub fn sent(&mut self, bytes: usize) {
+        self.credit = self.credit.saturating_add(bytes as u64);
+    }
+
+    /// These bytes came. The time is asked for only when a frame is counted.
+    pub fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let here = self.skip.min(bytes.len());
+                self.skip -= here;
+                bytes = bytes.get(here..).unwrap_or_default();
+                continue;
+            }
+            let here = (HEAD - self.filled).min(bytes.len());
+            let (start, rest) = bytes.split_at(here);
+            if let Some(room) = self.head.get_mut(self.filled..self.filled + here) {
+                room.copy_from_slice(start);
+            }
+            self.filled += here;
+            bytes = rest;
+            if self.filled == HEAD {
+                self.filled = 0;
+                self.frame(&now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A head is complete.
+    fn frame(&mut self, now: &impl Fn() -> Instant) -> Result<(), Flood> {
+        let [high, mid, low, kind, flags, ..] = self.head;
+        let length = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
+        self.skip = length;
+        match kind {
+            HEADERS => self.block(flags, 0),
+            CONTINUATION => self.block(flags, 1),
+            DATA if length == 0 && flags & END_STREAM == 0 => {
+                self.count(now, |counts| &mut counts.empty_data, self.allowance.empty_data, Flood::EmptyData)
+            }
+            RST_STREAM => self.count(now, |counts| &mut counts.resets, self.allowance.resets, Flood::Resets),
+            PING if flags & ACK == 0 => self.count(now, |counts| &mut counts.pings, self.allowance.pings, Flood::Pings),
+            SETTINGS if flags & ACK == 0 => {
+                self.count(now, |counts| &mut counts.settings, self.allowance.settings, Flood::Settings)
+            }
+            PRIORITY => self.count(now, |counts| &mut counts.priorities, self.allowance.priorities, Flood::Priorities),
+            WINDOW_UPDATE => self.window(now),
+            _ => Ok(()),
+        }
+    }
+
+    fn block(&mut self, flags: u8, continuations: u32) -> Result<(), Flood> {
+        self.in_block = flags & END_HEADERS == 0;
+        self.continuations = if continuations == 0 { 0 } else { self.continuations + 1 };
+        if self.continuations > self.allowance.continuations { Err(Flood::Continuations) } else { Ok(()) }
+    }
+
+    /// Who takes much opens its windows often; who opens them and takes nothing only keeps us busy.
+    fn window(&mut self, now: &impl Fn() -> Instant) -> Result<(), Flood> {
+        const PAID: u64 = 1024;
+        if self.credit >= PAID {
+            self.credit -= PAID;
+            return Ok(());
+        }
+        self.count(now, |counts| &mut counts.windows, self.allowance.windows, Flood::Windows)
+    }
+
+    fn count(
+        &mut self,
+        now: &impl Fn() -> Instant,
+        which: impl Fn(&mut Counts) -> &mut u32,
+        most: u32,
+        flood: Flood,
+    ) -> Result<(), Flood> {
+        let now = now();
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= SPAN) {
+            self.since = Some(now);
+            self.counts = Counts::default();
+        }
+        let count = which(&mut self.counts);
+        *count += 1;
+        if *count > most { Err(flood) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEW: Allowance =
+        Allowance { resets: 3, pings: 3, settings: 3, priorities: 3, empty_data: 3, windows: 3, continuations: 2 };
+
+    fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0, (length >> 8) as u8, length as u8, kind, flags, 0, 0, 0, 1];
+        bytes.extend(std::iter::repeat_n(0xFF, length));
+        bytes
+    }
+
+    fn meter() -> Meter {
+        let mut meter = Meter::new(FEW);
+        meter.read(PREFACE, Instant::now).unwrap();
+        meter
+    }
+
+    #[test]
+    fn more_of_a_kind_than_anybody_needs_is_a_flood() {
+        let cases = [
+            (frame(RST_STREAM, 0, 4), Flood::Resets),
+            (frame(PING, 0, 8), Flood::Pings),
+            (frame(SETTINGS, 0, 6), Flood::Settings),
+            (frame(PRIORITY, 0, 5), Flood::Priorities),
+            (frame(WINDOW_UPDATE, 0, 4), Flood::Windows),
+            (frame(DATA, 0, 0), Flood::EmptyData),
+        ];
+        for (bytes, flood) in cases {
+            let (mut meter, start) = (meter(), Instant::now());
+            for _ in 0..3 {
+                assert_eq!(meter.read(&bytes, || start), Ok(()), "{flood:?}");
+            }
+            assert_eq!(meter.read(&bytes, || start), Err(flood));
+            assert_eq!(meter.read(&bytes, || start + SPAN), Ok(()), "{flood:?}: later");
+        }
+    }
+
+    #[test]
+    fn what_an_honest_peer_sends_is_none() {
+        let mut meter = meter();
+        let start = Instant::now();
+        for _ in 0..1000 {
+            for bytes in [
+                frame(HEADERS, END_HEADERS, 40),
+                frame(DATA, 0, 900),
+                frame(DATA, END_STREAM, 0),
+                frame(PING, ACK, 8),
+                frame(SETTINGS, ACK, 0),
+            ] {
+                assert_eq!(meter.read(&bytes, || start), Ok(()));
+            }
+            meter.sent(2048);
+            assert_eq!(meter.read(&frame(WINDOW_UPDATE, 0, 4), || start), Ok(()), "it has taken something");
+        }
+        assert!(!meter.is_midway());
+    }
+
+    #[test]
+    fn continuations_belong_to_one_block() {
+        let mut meter = meter();
+        let start = Instant::now();
+        for _ in 0..10 {
+            for bytes in [frame(HEADERS, 0, 9), frame(CONTINUATION, 0, 9), frame(CONTINUATION, END_HEADERS, 9)] {
+                assert_eq!(meter.read(&bytes, || start), Ok(()));
+            }
+        }
+        assert!(!meter.is_midway());
+        for bytes in [frame(HEADERS, 0, 9), frame(CONTINUATION, 0, 0), frame(CONTINUATION, 0, 0)] {
+            assert_eq!(meter.read(&bytes, || start), Ok(()));
+            assert!(meter.is_midway());
+        }
+        assert_eq!(meter.read(&frame(CONTINUATION, 0, 0), || start), Err(Flood::Continuations));
+    }
+
+    /// However the bytes are cut.
+    #[test]
+    fn pieces_do_not_matter() {
+        let bytes: Vec<u8> = [PREFACE.to_vec(), frame(PING, 0, 8), frame(DATA, 0, 300), frame(PING, 0, 8)].concat();
+        for size in 1..20 {
+            let mut meter = Meter::new(FEW);
+            for piece in bytes.chunks(size) {
+                assert_eq!(meter.read(piece, Instant::now), Ok(()));
+            }
+            assert_eq!((meter.counts.pings, meter.is_midway()), (2, false), "{size}");
+        }
+    }
+}

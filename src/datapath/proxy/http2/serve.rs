@@ -1,0 +1,367 @@
+//! One client's connection.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection};
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::message::{ConnectionFacts, ErrorReason};
+
+use super::super::client::{Client, Registered, Wait};
+use super::super::ending::reset;
+use super::super::local::PortRef;
+use super::super::shared::Event;
+use super::super::stream::Stream;
+use super::super::upstream::Rest;
+use super::meter::{Allowance, Flood, Meter, PREFACE};
+use super::stream;
+
+/// What the streams of a connection share.
+pub(super) struct Trunk {
+    pub client: Rc<Client>,
+    pub port: PortRef,
+    pub facts: Rc<ConnectionFacts>,
+    /// Requests in progress.
+    streams: Cell<u32>,
+    /// Clients of streams that are over, for the next ones: each has its place in the registry and in the timers.
+    spare: RefCell<Vec<(Rc<Client>, Registered)>>,
+    meter: RefCell<Meter>,
+    flood: Cell<Option<Flood>>,
+}
+
+/// Requests of one client at a time. Browsers open at most about a hundred.
+const MOST_STREAMS: u32 = 128;
+
+/// Bytes of a request's fields, with 32 for each (RFC 9113 6.5.2). A client is told before it sends any.
+const MOST_FIELDS: u32 = 32 * 1024;
+
+/// Resets by the client before its request was looked at, and resets that it makes us send.
+const PENDING_RESETS: usize = 20;
+const CAUSED_RESETS: usize = 256;
+
+/// What a client may send of one request, and of all together, before a server has taken it.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const WINDOW: u32 = 512 * 1024;
+
+/// Of one response, between its server and the client's socket.
+const SEND_BUFFER: usize = 64 * 1024;
+
+const ALLOWANCE: Allowance = Allowance {
+    resets: 100,
+    pings: 100,
+    settings: 50,
+    priorities: 200,
+    empty_data: 100,
+    windows: 1000,
+    continuations: 8,
+};
+
+/// A request's guard in the count of its connection.
+pub(super) struct Counted(pub Rc<Trunk>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let trunk = &self.0;
+        trunk.streams.set(trunk.streams.get() - 1);
+        if trunk.streams.get() == 0 {
+            // The connection's own wait begins.
+            trunk.client.wake();
+        }
+    }
+}
+
+impl Trunk {
+    /// A client for one more stream.
+    pub fn branch(&self) -> (Rc<Client>, Registered) {
+        let spare = self.spare.borrow_mut().pop();
+        let branch = spare.unwrap_or_else(|| self.client.branch());
+        branch.0.begin_again(&self.client);
+        branch
+    }
+
+    /// The stream is over.
+    pub fn take_back(&self, branch: (Rc<Client>, Registered)) {
+        self.client.learn_from(&branch.0);
+        self.spare.borrow_mut().push(branch);
+    }
+}
+
+/// Whether bytes are the beginning of HTTP/2, as far as they are here.
+pub(super) fn is_preface(bytes: &[u8]) -> bool {
+    // No method begins with these.
+    const ENOUGH: usize = 4;
+    bytes.len() >= ENOUGH && (PREFACE.starts_with(bytes) || bytes.starts_with(PREFACE))
+}
+
+/// Serves one client until its connection ends.
+pub(in super::super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option<Rest>) {
+    let Some(rest) = rest.take() else { return };
+    let facts = ConnectionFacts::new(client.peer().ip(), client.destination(port), client.proto());
+    let trunk = Rc::new(Trunk {
+        client: Rc::clone(client),
+        port: port.clone(),
+        facts: Rc::new(facts),
+        streams: Cell::new(0),
+        spare: RefCell::default(),
+        meter: RefCell::new(Meter::new(ALLOWANCE)),
+        flood: Cell::new(None),
+    });
+    client.arm(Wait::Head, Instant::now(), port.settings.timeouts.head);
+    let wire = Wire { stream: rest.stream, early: rest.read, trunk: Rc::clone(&trunk), is_deaf: false };
+    let mut greeting = Box::pin(builder().handshake::<_, Bytes>(wire));
+    let greeted = poll_fn(|cx| {
+        client.listen(cx);
+        match greeting.as_mut().poll(cx) {
+            Poll::Pending if client.take_expired() => Poll::Ready(None),
+            polled => polled.map(Some),
+        }
+    })
+    .await;
+    drop(greeting);
+    match greeted {
+        Some(Ok(mut connection)) => drive(&trunk, &mut connection).await,
+        Some(Err(error)) => failed(&trunk, &error),
+        None => count(&trunk, ErrorReason::HeadTimeout),
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(MOST_FIELDS)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(Some(CAUSED_RESETS))
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
+type Front = Connection<Wire, Bytes>;
+
+/// How a connection ends.
+enum End {
+    Closed,
+    Failed(h2::Error),
+    /// The client does not take its last frames.
+    Late,
+}
+
+async fn drive(trunk: &Rc<Trunk>, connection: &mut Front) {
+    let mut driver = Driver { trunk, is_leaving: false, is_cut: false, is_resting: false };
+    let end = poll_fn(|cx| driver.poll(connection, cx)).await;
+    match end {
+        End::Closed | End::Late => {}
+        End::Failed(error) => failed(trunk, &error),
+    }
+}
+
+struct Driver<'a> {
+    trunk: &'a Rc<Trunk>,
+    /// The client was told that its connection ends.
+    is_leaving: bool,
+    /// And that nothing of what is in progress comes to its end.
+    is_cut: bool,
+    /// Nothing is in progress, and the time for that runs.
+    is_resting: bool,
+}
+
+impl Driver<'_> {
+    fn poll(&mut self, connection: &mut Front, cx: &mut Context<'_>) -> Poll<End> {
+        let client = &self.trunk.client;
+        client.listen(cx);
+        loop {
+            match connection.poll_accept(cx) {
+                Poll::Ready(None) => return Poll::Ready(End::Closed),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Failed(error)),
+                Poll::Ready(Some(Ok((request, respond)))) => self.accept(request, respond),
+                Poll::Pending if self.is_late() => return Poll::Ready(End::Late),
+                Poll::Pending if self.leaves(connection) => {}
+                Poll::Pending => break,
+            }
+        }
+        self.rest();
+        Poll::Pending
+    }
+
+    fn accept(&mut self, request: Request<RecvStream>, respond: h2::server::SendResponse<Bytes>) {
+        let trunk = self.trunk;
+        trunk.streams.set(trunk.streams.get() + 1);
+        self.is_resting = false;
+        tokio::task::spawn_local(stream::serve(Counted(Rc::clone(trunk)), request, respond));
+    }
+
+    /// Whether a client that was told of the end has not taken that in time.
+    fn is_late(&self) -> bool {
+        let client = &self.trunk.client;
+        client.wait() == Wait::Linger && client.take_expired()
+    }
+
+    /// Ends the connection, where there is a reason: what is in progress comes to its end, unless the client floods us.
+    fn leaves(&mut self, connection: &mut Front) -> bool {
+        let trunk = self.trunk;
+        if let Some(flood) = trunk.flood.take() {
+            count(trunk, reason_of(flood));
+            tracing::debug!(peer = %trunk.client.peer(), port = %trunk.port.key, ?flood, "too many frames");
+            (self.is_leaving, self.is_cut) = (true, true);
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            return true;
+        }
+        let is_late = trunk.client.take_expired();
+        if is_late && trunk.client.wait() == Wait::Head {
+            count(trunk, ErrorReason::HeadTimeout);
+            (self.is_leaving, self.is_cut) = (true, true);
+            connection.abrupt_shutdown(Reason::NO_ERROR);
+            return true;
+        }
+        let is_over = is_late && trunk.streams.get() == 0;
+        if self.is_leaving || !(is_over || trunk.client.local.draining.get()) {
+            return false;
+        }
+        if is_over {
+            trunk.client.local.count(Event::IdleClosed);
+        }
+        self.is_leaving = true;
+        connection.graceful_shutdown();
+        true
+    }
+
+    /// Starts the clock for what the connection waits for: the rest of a head, or the next request.
+    fn rest(&mut self) {
+        let (client, timeouts) = (&self.trunk.client, &self.trunk.port.settings.timeouts);
+        if self.is_leaving && (self.trunk.streams.get() == 0 || self.is_cut) {
+            if client.wait() != Wait::Linger {
+                client.arm(Wait::Linger, Instant::now(), LINGER);
+            }
+        } else if self.trunk.meter.borrow().is_midway() {
+            if client.wait() != Wait::Head {
+                // Absolute: who sends a byte now and then does not move it.
+                client.arm(Wait::Head, Instant::now(), timeouts.head);
+            }
+            self.is_resting = false;
+        } else if self.trunk.streams.get() > 0 {
+            client.arm(Wait::Streams, Instant::now(), FOREVER);
+            self.is_resting = false;
+        } else if !std::mem::replace(&mut self.is_resting, true) {
+            client.arm(Wait::Idle, Instant::now(), timeouts.idle);
+        }
+    }
+}
+
+/// For the client to take what it is told at the end.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Each stream has a wait of its own.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+fn failed(trunk: &Trunk, error: &h2::Error) {
+    tracing::debug!(peer = %trunk.client.peer(), port = %trunk.port.key, %error, "connection broke");
+    // What we found wrong; a client that goes away has not done anything wrong.
+    if error.is_library() && !error.is_io() {
+        count(trunk, ErrorReason::Http2Protocol);
+    }
+}
+
+fn count(trunk: &Trunk, reason: ErrorReason) {
+    trunk.port.counters.count_reason(trunk.client.local.lane, reason.index());
+}
+
+fn reason_of(flood: Flood) -> ErrorReason {
+    match flood {
+        Flood::Resets => ErrorReason::Http2Resets,
+        Flood::Pings => ErrorReason::Http2Pings,
+        Flood::Settings => ErrorReason::Http2Settings,
+        Flood::Windows => ErrorReason::Http2Windows,
+        Flood::Priorities => ErrorReason::Http2Priorities,
+        Flood::Continuations => ErrorReason::Http2Continuations,
+        Flood::EmptyData => ErrorReason::Http2EmptyData,
+    }
+}
+
+/// The client's connection as `h2` sees it.
+struct Wire {
+    stream: Stream,
+    /// Read before, and given to it first.
+    early: Bytes,
+    trunk: Rc<Trunk>,
+    /// The client has flooded us: nothing of it is heard any more.
+    is_deaf: bool,
+}
+
+impl Wire {
+    /// Looks at what came. `false`: the rest is not for `h2`.
+    fn meter(&mut self, bytes: &[u8]) -> bool {
+        if let Err(flood) = self.trunk.meter.borrow_mut().read(bytes, Instant::now) {
+            self.trunk.flood.set(Some(flood));
+            self.trunk.client.wake();
+            self.is_deaf = true;
+        }
+        !self.is_deaf
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_deaf {
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        if self.early.is_empty() {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        } else {
+            let now = self.early.len().min(buf.remaining());
+            let early = self.early.split_to(now);
+            buf.put_slice(&early);
+        }
+        let heard = self.meter(buf.filled().get(before..).unwrap_or_default());
+        if !heard {
+            buf.set_filled(before);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.trunk.meter.borrow_mut().sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
+        self.trunk.meter.borrow_mut().sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_deaf {
+            // What it still sends is nobody's business, and must not hold the socket.
+            reset(&self.stream);
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
