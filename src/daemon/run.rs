@@ -116,7 +116,7 @@ async fn drain(heart: &Heart, end: &mut End) {
 }
 
 fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError> {
-    let standard = || default_socket(|name| std::env::var_os(name), own_uid().unwrap_or(0));
+    let standard = || default_socket(|name| std::env::var_os(name), own_uid());
     Ok(SocketOptions {
         path: settings.socket.clone().unwrap_or_else(standard),
         mode: settings.mode,
