@@ -21,6 +21,16 @@ pub struct Resources {
     pub sorry: HashMap<SorryPage, Arc<SorrySite>>,
 }
 
+impl Resources {
+    /// These, and those too.
+    pub fn and(mut self, others: Self) -> Self {
+        // Named one by one, so that what is added to it is thought of here.
+        let Self { sorry } = others;
+        self.sorry.extend(sorry);
+        self
+    }
+}
+
 /// What a plan changed.
 #[derive(Debug, Default)]
 struct Adoption {
