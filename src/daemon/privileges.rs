@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{self, AccessFlags, Gid, Group, Uid, User};
@@ -53,6 +54,11 @@ pub enum PrivilegeError {
     Directory { path: PathBuf, user: String, source: io::Error },
     #[error("`{user}` may not write to the state directory {path}: `chown -R {user} {path}` would be right", path = .path.display())]
     State { path: PathBuf, user: String },
+    #[error(
+        "`{user}` may not make its control socket in {path}: a directory of its own for it would be right, by `chown {user}` or \
+         another `[control] socket`"
+    )]
+    Socket { path: PathBuf, user: String },
     #[error("cannot give the pins of mac ports to `{user}`")]
     Pins { user: String, source: PinError },
 }
@@ -137,21 +143,37 @@ impl Identity {
         Ok(outcome)
     }
 
-    /// Makes directories of the daemon's own that are not there, as the user where that is allowed, and else as root, to give
-    /// them to the user. What is there is left as it is.
-    pub fn make_directories(&self, paths: &[&Path]) -> Result<(), PrivilegeError> {
-        let Self::Becomes(service) = self else { return Ok(()) };
-        for path in paths.iter().filter(|path| !path.as_os_str().is_empty()) {
-            let made_as_user = self.at_files(|| fs::create_dir_all(path))?;
-            if made_as_user.is_err() && !path.exists() {
-                make_for(path, &service.account).map_err(|source| PrivilegeError::Directory {
-                    path: (*path).to_owned(),
-                    user: service.account.name.clone(),
-                    source,
-                })?;
-            }
+    /// The directories where the user will write: those that are not there are made, as the user where that is allowed, and else
+    /// as root, to give them to the user. What is there is left as it is, and looked at.
+    pub fn prepare_directories(&self, state: &Path, socket: &Path) -> Result<(), PrivilegeError> {
+        let Self::Becomes(Service { account, .. }) = self else { return Ok(()) };
+        let (path, user) = (|path: &Path| path.to_owned(), || account.name.clone());
+        self.make_directory(state, account)?;
+        if !self.may_write(state)? {
+            return Err(PrivilegeError::State { path: path(state), user: user() });
+        }
+        let beside = directory_of(socket);
+        self.make_directory(beside, account)?;
+        if !self.may_write(beside)? {
+            return Err(PrivilegeError::Socket { path: path(beside), user: user() });
         }
         Ok(())
+    }
+
+    fn make_directory(&self, path: &Path, account: &Account) -> Result<(), PrivilegeError> {
+        if self.at_files(|| fs::create_dir_all(path))?.is_ok() || path.exists() {
+            return Ok(());
+        }
+        let failed = |source| PrivilegeError::Directory { path: path.to_owned(), user: account.name.clone(), source };
+        make_for(path, account).map_err(failed)
+    }
+
+    /// A disk that is read-only for the day must not keep clients from servers; a wrong owner is a mistake to be mended now.
+    fn may_write(&self, path: &Path) -> Result<bool, PrivilegeError> {
+        // By the rights that this thread has at files now; `access` and `eaccess` ask by the process's user, who is still root.
+        let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
+        let denied = self.at_files(|| unistd::faccessat(AT_FDCWD, path, wanted, AtFlags::AT_EACCESS))?;
+        Ok(denied != Err(nix::errno::Errno::EACCES))
     }
 
     /// What an earlier life as root pinned becomes the user's.
@@ -199,29 +221,24 @@ impl Identity {
         rest.map(drop).map_err(|source| PrivilegeError::Step { step: "give up capabilities", source })
     }
 
-    /// Whether the user can do what he will have to: keep the state, and read the configuration at a reload.
-    pub fn look_around(&self, boot: &Boot, configuration: &[PathBuf]) -> Result<(), PrivilegeError> {
-        let Self::Becomes(Service { account, .. }) = self else { return Ok(()) };
-        let (name, state) = (&account.name, &boot.paths().state);
-        let may = |path: &Path, what| unistd::access(path, what);
-        // A disk that is read-only for the day must not keep clients from servers; a wrong owner is a mistake to be mended now.
-        if may(state, AccessFlags::W_OK | AccessFlags::X_OK) == Err(nix::errno::Errno::EACCES) {
-            return Err(PrivilegeError::State { path: state.clone(), user: name.clone() });
-        }
+    /// Tells what is wrong with the configuration's own files: the user should be able to read them at a reload, and not to
+    /// write them.
+    pub fn look_at(&self, configuration: &[PathBuf]) {
+        let Self::Becomes(Service { account, .. }) = self else { return };
+        let name = &account.name;
+        let may = |path: &Path, what| unistd::access(path, what).is_ok();
         for file in configuration {
             let path = file.display();
-            if may(file, AccessFlags::R_OK).is_err() {
+            if !may(file, AccessFlags::R_OK) {
                 tracing::warn!("`{name}` may not read {path}: it cannot be loaded again before a restart");
             }
-            let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            if may(file, AccessFlags::W_OK).is_ok() || may(beside, AccessFlags::W_OK).is_ok() {
+            if may(file, AccessFlags::W_OK) || may(directory_of(file), AccessFlags::W_OK) {
                 tracing::warn!(
                     "`{name}` may write to {path} or its directory, and so decide whom root runs the daemon as next time: \
                      root alone should"
                 );
             }
         }
-        Ok(())
     }
 
     fn service(&self) -> Option<&Service> {
@@ -322,6 +339,10 @@ fn judge_last_good(directory: &Path, wanted: Option<&Account>) -> Result<(), Pri
         return Ok(());
     }
     Err(PrivilegeError::LastGood { directory: directory.to_owned(), writer: about.uid() })
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A directory that was not there. Only what was made in this moment is given away, by its descriptor: what somebody put in

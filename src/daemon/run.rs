@@ -74,7 +74,7 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     raise_file_limit();
     end_with_the_heart();
     let options = socket_options(&boot.settings().control)?;
-    identity.make_directories(&[&boot.paths().state, options.path.parent().unwrap_or(Path::new(""))])?;
+    identity.prepare_directories(&boot.paths().state, &options.path)?;
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
     let socket = identity.at_files(|| ControlSocket::bind(&options))??;
     let dispatcher = identity.at_files(|| awaken(&boot))?;
@@ -86,7 +86,7 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     // Now, and not after the sockets: by the right to low ports that is kept for a reload it binds at the start too, and no
     // thread that meets a client was ever root's.
     identity.take_on()?;
-    identity.look_around(&boot, &configuration.files)?;
+    identity.look_at(&configuration.files);
     let (rest, more) = fetch_or_stand_in(&plan.needs.clone().without(&roots)).await?;
     let resources = resources.and(rest);
     stand_ins.extend(more);

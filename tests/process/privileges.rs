@@ -270,6 +270,11 @@ fn what_cannot_work_is_told_at_the_start() {
     let said = refused(&site);
     assert!(said.contains(&format!("`chown -R {USER} {}` would be right", site.path("state").display())), "{said}");
     fs::remove_dir(site.path("state")).unwrap();
+    fs::create_dir(site.path("run")).unwrap();
+    let said = refused(&site);
+    let run = site.path("run");
+    assert!(said.contains(&format!("may not make its control socket in {}", run.display())), "{said}");
+    fs::remove_dir(run).unwrap();
 
     // Whoever may write the configuration decides as whom root starts it.
     fs::set_permissions(site.path("tsuji.toml"), fs::Permissions::from_mode(0o666)).unwrap();
