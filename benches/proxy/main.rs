@@ -126,9 +126,11 @@ impl Present {
             plan.contenders.iter().cloned().partition(|one| one.version().is_some());
         let line = |one: &Contender| format!("{} is left out: {} cannot be run", one.name, one.binary.display());
         let mut notes: Vec<String> = missing.iter().map(line).collect();
-        let syscalls = plan.syscalls && machine::version("strace", "-V").is_some();
+        // Only root may trace a proxy that leaves no core dumps.
+        let traced = nix::unistd::Uid::effective().is_root() && machine::version("strace", "-V").is_some();
+        let syscalls = plan.syscalls && traced;
         if plan.syscalls && !syscalls {
-            notes.push("system calls are left out: strace cannot be run".to_owned());
+            notes.push("system calls are left out: strace cannot be run, or this is not root".to_owned());
         }
         notes.iter().for_each(|note| eprintln!("{note}"));
         if contenders.is_empty() || machine::version("wrk", "-v").is_none() {

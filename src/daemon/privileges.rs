@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::prctl;
@@ -189,8 +190,8 @@ impl Identity {
         }
     }
 
-    /// Becomes the user for good. Threads that are there already lose all capabilities with their user; this one, and so those that it starts, keeps
-    /// the few that are needed.
+    /// Becomes the user for good. Threads that are there already lose all capabilities with their user; this one, and so
+    /// those that it starts, keeps the few that are needed.
     pub fn take_on(&self) -> Result<(), PrivilegeError> {
         let Some(Service { account, keeps }) = self.service() else { return Ok(()) };
         if self.changes() {
@@ -264,11 +265,13 @@ pub fn forbid_core_dumps() -> io::Result<()> {
     Ok(())
 }
 
-/// For threads that read and write files, ask name servers or carry traffic, none of which takes a right of root's: they begin with
-/// this.
+/// For threads that read and write files, ask name servers or carry traffic, none of which takes a right of root's: they
+/// begin with this.
 pub fn without_rights() {
+    // Threads come and go; a filter of system calls that is in the way is told once.
+    static TOLD: Once = Once::new();
     if let Err(error) = rights::keep_none_but_roots() {
-        tracing::warn!("a thread that needs no capability keeps those it has: {error}");
+        TOLD.call_once(|| tracing::warn!("threads that need no capability keep those they have: {error}"));
     }
 }
 
@@ -334,7 +337,8 @@ fn account(user: &str, settings: &ExecutorSettings) -> Result<Account, Privilege
 /// Who may write the last good configuration may have root run it as himself, and as nobody else.
 fn judge_last_good(directory: &Path, wanted: Option<&Account>) -> Result<(), PrivilegeError> {
     let Ok(about) = fs::metadata(directory) else { return Ok(()) };
-    let is_roots_alone = about.uid() == 0 && about.mode() & 0o022 == 0;
+    let others = if about.gid() == 0 { 0o002 } else { 0o022 };
+    let is_roots_alone = about.uid() == 0 && about.mode() & others == 0;
     if is_roots_alone || wanted.is_some_and(|account| account.uid.as_raw() == about.uid()) {
         return Ok(());
     }
@@ -419,8 +423,15 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let of = |uid: u32| Account { name: "x".to_owned(), uid: Uid::from_raw(uid), gid: Gid::from_raw(uid) };
         assert!(judge_last_good(state.path(), None).is_ok(), "root's alone");
-        fs::set_permissions(state.path(), fs::Permissions::from_mode(0o775)).unwrap();
-        assert!(judge_last_good(state.path(), None).is_err(), "a group may write there");
+        let set_mode = |mode| fs::set_permissions(state.path(), fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(0o775);
+        assert!(judge_last_good(state.path(), None).is_ok(), "root's group is root");
+        chown(state.path(), None, Some(4_000_001)).unwrap();
+        assert!(judge_last_good(state.path(), None).is_err(), "another group may write there");
+        set_mode(0o755);
+        assert!(judge_last_good(state.path(), None).is_ok());
+        set_mode(0o777);
+        assert!(judge_last_good(state.path(), None).is_err(), "everybody may write there");
         chown(state.path(), Some(4_000_001), None).unwrap();
         assert!(judge_last_good(state.path(), Some(&of(4_000_001))).is_ok());
         for wanted in [None, Some(of(4_000_002)), Some(of(0))] {

@@ -354,3 +354,17 @@ fn nobody_gets_a_core_dump() {
     let site = Site::new(&format!("{PORT}{}", origin.server()));
     assert_no_core_dumps(&site.start());
 }
+
+/// A daemon that the service manager starts as somebody else than root is asked where root's would be.
+#[test]
+fn the_socket_is_in_the_directory_that_a_service_manager_made() {
+    let site = Site::new(PORT);
+    let named = format!("socket = \"{}\"\n", site.path("control.sock").display());
+    change(&site, &named, "");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tsuji"));
+    command.args(["run", "--config", "tsuji.toml"]).current_dir(site.directory.path());
+    let directories = format!("{}:/nowhere", site.directory.path().display());
+    command.env("RUNTIME_DIRECTORY", directories);
+    let daemon = Daemon::of(command, site.directory.path());
+    daemon.wait_until("it answers", |daemon| daemon.dscontrol("status").code == 0);
+}
