@@ -129,8 +129,8 @@ pub fn socket_to_ask(variable: impl Fn(&str) -> Option<OsString>, uid: u32, exis
 }
 
 /// The user that this process acts as.
-pub fn own_uid() -> Option<u32> {
-    std::fs::metadata("/proc/self").ok().map(|metadata| metadata.uid())
+pub fn own_uid() -> u32 {
+    nix::unistd::Uid::effective().as_raw()
 }
 
 /// A clause about the socket's owner, as far as it can be seen.

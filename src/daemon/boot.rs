@@ -1,18 +1,20 @@
 //! What to start from: the configuration file, or the last good one when the file is broken, and what operators
 //! changed in an earlier life.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Document, Faults, Overrides};
-use crate::dispatcher::{Dispatcher, Notice, Plan, Severity};
+use crate::dispatcher::{Dispatcher, Needs, Notice, Plan, Severity};
 use crate::model::ControlSettings;
 
 use super::files::{self, LoadError};
 use super::log;
 use super::paths::Paths;
+use super::privileges::PrivilegeError;
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,8 @@ pub enum BootError {
     Configuration(LoadError),
     #[error("the configuration cannot be put in force:\n{0}")]
     Plan(#[from] Faults),
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
     #[error("cannot start the worker threads")]
     Workers { source: io::Error },
     #[error("`[control] owner`: there is no user `{0}`")]
@@ -116,6 +120,19 @@ impl Boot {
         plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(plan)
     }
+
+    /// What of the plan's needs was named by the files that the daemon was started with. The rest comes from the state
+    /// directory, where a daemon that is not root may write.
+    pub fn needs_of_files(&self, dispatcher: &Dispatcher, plan: &Plan) -> Needs {
+        if self.broken.is_some() {
+            return Needs::default();
+        }
+        if self.overrides.is_empty() {
+            return plan.needs.clone();
+        }
+        let alone = dispatcher.plan_layers(self.file.clone(), &Overrides::default(), &self.name);
+        alone.map(|plan| plan.needs).unwrap_or_default()
+    }
 }
 
 fn understand(files: &[PathBuf]) -> Result<(Document, Config), LoadError> {
@@ -143,9 +160,17 @@ fn default_control() -> ControlSettings {
     ControlSettings { socket: None, mode: 0o660, owner: None, group: None, operators: Vec::new(), statedir: None }
 }
 
+/// Not through a link: the daemon makes none here, and who is not root might have one put for root to follow.
+fn read_own(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    file.take(files::MAX_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn read_overrides(paths: &Paths, notices: &mut Vec<Notice>) -> Overrides {
     let path = paths.overrides();
-    let text = match fs::read_to_string(&path) {
+    let text = match read_own(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Overrides::default(),
         Err(error) => {
@@ -167,6 +192,8 @@ fn read_overrides(paths: &Paths, notices: &mut Vec<Notice>) -> Overrides {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

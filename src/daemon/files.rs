@@ -8,7 +8,7 @@ use std::string::FromUtf8Error;
 use crate::config::{Document, Faults, import};
 
 /// A configuration of the size limits of the model, fully written out, is about 30 MB; anything larger is a mistake.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
+pub const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

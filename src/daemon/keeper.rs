@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::privileges::without_rights;
+
 /// Files that wait for the disk. Changes come at the pace of people; if this many wait, the disk hangs and the next
 /// one is refused at once.
 const WAITING: usize = 64;
@@ -42,7 +44,10 @@ impl Keeper {
     /// Starts the thread; it ends when the last keeper is dropped.
     pub fn start() -> io::Result<Self> {
         let (sender, jobs) = sync_channel(WAITING);
-        thread::Builder::new().name("tsuji-keeper".to_owned()).spawn(move || work(jobs))?;
+        thread::Builder::new().name("tsuji-keeper".to_owned()).spawn(move || {
+            without_rights();
+            work(jobs);
+        })?;
         Ok(Self(sender))
     }
 

@@ -1,5 +1,6 @@
 //! Diagnostics: one line per event on standard error, as text or JSON, never waiting for a slow reader.
 
+use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -11,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::dispatcher::{Notice, Severity};
 use crate::model::{LogFormat, LogSettings};
+use crate::sys::rights;
 
 /// Lines that wait for standard error. At a hundred bytes each this is under a megabyte; beyond it lines are given up
 /// and counted, because a terminal that was stopped must not stop traffic.
@@ -30,7 +32,7 @@ pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGua
 /// Starts the log. A second start in one process (tests) keeps the first one.
 pub fn start(settings: LogSettings) -> LogGuard {
     let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(std::io::stderr());
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(Stderr { is_new: true });
     let text = tracing_subscriber::fmt::layer().with_writer(writer.clone()).with_ansi(false).with_target(false);
     let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer.clone());
     let subscriber = tracing_subscriber::registry()
@@ -41,6 +43,25 @@ pub fn start(settings: LogSettings) -> LogGuard {
     }
     change(settings);
     LogGuard(guard)
+}
+
+/// Standard error, to which the log's own thread writes: with its first line it gives up what it does not need.
+struct Stderr {
+    is_new: bool,
+}
+
+impl io::Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if std::mem::take(&mut self.is_new) {
+            // Whom should it be told? Every other thread tells that it cannot.
+            let _ = rights::keep_none_but_roots();
+        }
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Takes new settings, at once.

@@ -25,6 +25,7 @@ mod packets;
 mod page;
 mod paths;
 mod plugin_watch;
+mod privileges;
 pub mod probe;
 mod readings;
 mod run;

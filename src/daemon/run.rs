@@ -23,6 +23,7 @@ use super::fetch::{Fetched, Fetcher, out_of_date};
 use super::heart::Heart;
 use super::keeper::Keeper;
 use super::page;
+use super::privileges::{Identity, forbid_core_dumps, without_rights};
 use super::scripts::Scripts;
 use super::workers::Workers;
 use super::{certificate_watch, chain, clock, cookie_key, log, plugin_watch, readings};
@@ -38,7 +39,11 @@ pub struct ConfigurationFiles {
 
 /// Runs until SIGTERM or SIGINT. `ready` is called once everything listens.
 pub fn run(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    if let Err(error) = forbid_core_dumps() {
+        eprintln!("tsuji: cannot forbid core dumps: {error}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_start(without_rights).build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
@@ -60,6 +65,9 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     // Before it is read: what is written after that shows at the first look.
     let watched = configuration.watched.as_deref().map(plugin_watch::Watch::new);
     let boot = Boot::read(&configuration.files)?;
+    let identity = Identity::asked(&boot)?;
+    // Before there is another thread: each has rights of its own.
+    identity.narrow()?;
     let _log = log::start(boot.settings().log);
     boot.report();
     // From here on a signal is a request and no longer the end.
@@ -67,13 +75,28 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     let mut turn_over = signal(SignalKind::user_defined1())?;
     raise_file_limit();
     end_with_the_heart();
+    let options = socket_options(&boot.settings().control)?;
+    identity.prepare_directories(&boot.paths().state, &options.path)?;
     // Before anything else that others could notice: a second daemon with the same socket must not disturb the first.
-    let socket = ControlSocket::bind(&socket_options(&boot.settings().control)?)?;
-    let heart = awaken(&boot, socket.path(), Fetcher::new()?)?;
-    let plan = heart.read(|dispatcher| boot.plan(dispatcher))?;
-    let Fetched { resources, told: mut stand_ins } = heart.fetcher().fetch_or_stand_in(&plan.needs).await?;
+    let socket = identity.at_files(|| ControlSocket::bind(&options))??;
+    let dispatcher = identity.at_files(|| awaken(&boot))?;
+    let plan = boot.plan(&dispatcher)?;
+    let fetcher = Fetcher::new()?;
+    // As root, where it is root: keys are often for root alone.
+    let roots = boot.needs_of_files(&dispatcher, &plan);
+    let Fetched { resources, told: mut stand_ins } = fetcher.fetch_or_stand_in(&roots).await?;
+    identity.hand_pins_over(&boot.settings().executor.packets)?;
+    // Now, and not after the sockets: by the right to low ports that is kept for a reload it binds at the start too, and no
+    // thread that meets a client was ever root's.
+    identity.take_on()?;
+    identity.look_at(&configuration.files);
+    let rest = fetcher.fetch_or_stand_in(&plan.needs.clone().without(&roots)).await?;
+    let resources = resources.and(rest.resources);
+    stand_ins.extend(rest.told);
     stand_ins
         .extend(out_of_date(&resources).into_iter().map(|(path, what)| TlsFault::OutOfDate { path, what }.to_string()));
+    let heart = start(&boot, dispatcher, socket.path(), fetcher)?;
+    identity.leave_scripts_their_rights()?;
     heart.bind_for(&plan)?;
     let page = match plan.config().metrics.listen {
         Some(address) => Some(page::bind(address).await.map_err(|source| BootError::Metrics { address, source })?),
@@ -122,7 +145,7 @@ async fn drain(heart: &Heart, end: &mut End) {
 }
 
 fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError> {
-    let standard = || default_socket(|name| std::env::var_os(name), own_uid().unwrap_or(0));
+    let standard = || services_socket().unwrap_or_else(|| default_socket(|name| std::env::var_os(name), own_uid()));
     Ok(SocketOptions {
         path: settings.socket.clone().unwrap_or_else(standard),
         mode: settings.mode,
@@ -130,6 +153,13 @@ fn socket_options(settings: &ControlSettings) -> Result<SocketOptions, BootError
         gid: settings.group.as_deref().map(group).transpose()?,
         operators: settings.operators.iter().map(|name| user(name)).collect::<Result<_, _>>()?,
     })
+}
+
+/// In the directory that the service manager made for it, whoever it runs as there. Of several it is the first.
+fn services_socket() -> Option<PathBuf> {
+    let directories = std::env::var_os("RUNTIME_DIRECTORY").filter(|_| std::env::var_os("TSUJI_SOCKET").is_none())?;
+    let first = std::env::split_paths(&directories).next()?;
+    Some(first.join("control.sock"))
 }
 
 fn user(name: &str) -> Result<u32, BootError> {
@@ -142,16 +172,24 @@ fn group(name: &str) -> Result<u32, BootError> {
     found.map(|group| group.gid.as_raw()).ok_or_else(|| BootError::NoSuchGroup(name.to_owned()))
 }
 
-fn awaken(boot: &Boot, socket: &Path, fetcher: Fetcher) -> Result<Rc<Heart>, BootError> {
-    let workers = match boot.settings().executor.workers {
+fn awaken(boot: &Boot) -> Dispatcher {
+    let key = cookie_key::load(&boot.paths().state);
+    Dispatcher::new(lanes(boot), u64::from(std::process::id()), key, Instant::now())
+}
+
+/// One for each worker.
+fn lanes(boot: &Boot) -> usize {
+    match boot.settings().executor.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => usize::from(given),
-    };
-    let started = Workers::start(workers).map_err(|source| BootError::Workers { source })?;
+    }
+}
+
+/// Starts the threads.
+fn start(boot: &Boot, dispatcher: Dispatcher, socket: &Path, fetcher: Fetcher) -> Result<Rc<Heart>, BootError> {
+    let started = Workers::start(lanes(boot)).map_err(|source| BootError::Workers { source })?;
     let logs = AccessLogs::start(started.shared().records()).map_err(|source| BootError::Workers { source })?;
     let scripts = Scripts::start(socket).map_err(|source| BootError::Workers { source })?;
-    let key = cookie_key::load(&boot.paths().state);
-    let dispatcher = Dispatcher::new(workers, u64::from(std::process::id()), key, Instant::now());
     Ok(Heart::new(dispatcher, started, logs, scripts, fetcher))
 }
 

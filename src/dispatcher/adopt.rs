@@ -27,6 +27,18 @@ pub struct Resources {
     pub backs: HashMap<ServerTls, Arc<TlsBack>>,
 }
 
+impl Resources {
+    /// These, and those too.
+    pub fn and(mut self, others: Self) -> Self {
+        // Named one by one, so that what is added to it is thought of here.
+        let Self { sorry, fronts, backs } = others;
+        self.sorry.extend(sorry);
+        self.fronts.extend(fronts);
+        self.backs.extend(backs);
+        self
+    }
+}
+
 /// What a plan changed.
 #[derive(Debug, Default)]
 struct Adoption {

@@ -55,6 +55,20 @@ pub struct Needs {
     pub access_logs: HashSet<PathBuf>,
 }
 
+impl Needs {
+    /// What of it is not among those.
+    pub fn without(self, others: &Self) -> Self {
+        // Named one by one, so that what is added to it is thought of here.
+        let Self { mut listeners, mut sorry, mut fronts, mut backs, mut access_logs } = self;
+        listeners.retain(|listener| !others.listeners.contains(listener));
+        sorry.retain(|page| !others.sorry.contains(page));
+        fronts.retain(|front| !others.fronts.contains(front));
+        backs.retain(|back| !others.backs.contains(back));
+        access_logs.retain(|path| !others.access_logs.contains(path));
+        Self { listeners, sorry, fronts, backs, access_logs }
+    }
+}
+
 /// Whether another port of ours listens on an address and is about to give it up (a cluster that was renamed).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Occupancy {

@@ -15,6 +15,10 @@ pub struct ExecutorSettings {
     pub maxaffinity: u32,
     /// How long running exchanges may take to end after SIGTERM.
     pub draintime: Duration,
+    /// Whom the daemon becomes when root starts it. Set when the daemon starts.
+    pub user: Option<String>,
+    /// Another group than that user's own.
+    pub group: Option<String>,
     pub packets: EngineSettings,
 }
 
@@ -109,8 +113,8 @@ pub struct AlertSettings {
     pub directory: Option<PathBuf>,
     /// How long one may run.
     pub timeout: Duration,
-    /// As whom they run where the daemon is root.
-    pub user: String,
+    /// As whom they run, where the daemon may choose; `None`: nobody where it is root, else its own user.
+    pub user: Option<String>,
 }
 
 /// IBM's levels: 0 none, 1 minimal, 2 basic, 3 moderate, 4 advanced, 5 verbose. Here 0 is off, 1 shows changes of state,

@@ -1,6 +1,7 @@
 //! A bridge with hosts, each in a network namespace of its own.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,6 +39,8 @@ impl Lab {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("tsuji-{}-{}-", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let scratch = tempfile::tempdir().unwrap();
+        // For a daemon that becomes somebody else.
+        std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let bpffs = scratch.path().join("bpf");
         std::fs::create_dir(&bpffs).unwrap();
         let lab = Self { prefix, scratch, bpffs };
@@ -176,7 +179,7 @@ impl Lab {
 
     fn daemon(&self, name: &str, through: &[&str], configuration: &str) -> (Command, PathBuf) {
         let file = self.scratch.path().join(format!("{name}.toml"));
-        let socket = self.scratch.path().join(format!("{name}.sock"));
+        let socket = self.scratch.path().join(format!("{name}.run/control.sock"));
         let head = format!(
             "[control]\nsocket = \"{}\"\nstatedir = \"{}\"\n[metrics]\nlisten = \"\"\n[log]\nloglevel = 3\n",
             socket.display(),
@@ -188,6 +191,13 @@ impl Lab {
         let mut command = self.command("lb", words[0]);
         command.args(&words[1..]).args(["run", "--config"]).arg(&file).stdin(Stdio::null());
         (command, socket)
+    }
+
+    /// A daemon that is another user from its next start on has nothing of before but its pins.
+    pub fn forget_files(&self) {
+        for place in ["tsuji.run", "tsuji.state"] {
+            std::fs::remove_dir_all(self.scratch.path().join(place)).unwrap();
+        }
     }
 
     /// Takes one of the daemon's pinned tables away.

@@ -44,3 +44,30 @@ fn the_units_capabilities_are_enough_and_a_missing_one_is_named() {
     daemon.wait_until("it is served", || daemon.said().contains("MAC 02:00:00:00:77:77): packets are forwarded by"));
     settle(&lab, &daemon);
 }
+
+#[test]
+fn a_daemon_that_becomes_another_user_takes_roots_pins_over_and_forwards() {
+    let Some(lab) = lab() else { return };
+    let daemon = lab.start(&site("native", ""));
+    settle(&lab, &daemon);
+    daemon.kill();
+    lab.forget_files();
+    for (mode, rights) in [("native", "CAP_NET_RAW CAP_PERFMON CAP_BPF"), ("packet_socket", "CAP_NET_RAW")] {
+        let site = site(mode, "").replace("[executor]\n", "[executor]\nuser = \"nobody\"\n");
+        let daemon = lab.start(&site);
+        settle(&lab, &daemon);
+        let kept = format!("with CAP_NET_BIND_SERVICE CAP_NET_ADMIN {rights}\n");
+        assert!(daemon.said().contains(&kept), "{}", daemon.said());
+        // Loaded again while it runs, too.
+        let address = format!("02:00:00:00:77:{:02x}", mode.len());
+        lab.sh("lb", &format!("ip link set eth0 address {address}"));
+        daemon.wait_until("it is served", || {
+            daemon.said().contains(&format!("MAC {address}): packets are forwarded by"))
+        });
+        settle(&lab, &daemon);
+        daemon.kill();
+        // Packet sockets would see nothing behind the program; they pin nothing themselves.
+        let detached = lab.tsuji(&["datapath", "detach"]);
+        assert_eq!(detached.status.success(), mode == "native", "{detached:?}");
+    }
+}

@@ -14,6 +14,7 @@ mod commands;
 mod import;
 mod load;
 mod outage;
+mod privileges;
 mod prompt;
 mod proxy_protocol;
 mod reload;

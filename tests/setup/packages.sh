@@ -8,10 +8,10 @@
 set -euo pipefail
 
 # promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would; haproxy and nginx stand
-# before and behind it with the PROXY protocol. ip and ethtool build the networks of tests/netns, arping asks there, nft
+# before and behind it with the PROXY protocol. ip and ethtool build the networks of tests/netns, arping and ping ask there, nft
 # loses packets. Two instances of Tomcat are application servers with jvmRoutes.
 [ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl haproxy:haproxy nginx:nginx \
-  ip:iproute2 ethtool:ethtool arping:arping nft:nftables \
+  ip:iproute2 ethtool:ethtool arping:arping ping:iputils-ping nft:nftables \
   java:default-jre-headless tomcat10-instance-create:tomcat10-user
 who=$1
 wanted=("${@:2}")

@@ -44,7 +44,7 @@ impl Document {
         let mut check = Check { faults: Collector::default(), warnings: Collector::default() };
         let view = View::root(&self.root);
         let config = Config {
-            executor: settings::executor(view.single(Kind::Executor)),
+            executor: check.executor(view.single(Kind::Executor)),
             manager: settings::manager(view.single(Kind::Manager)),
             control: check.control(view.single(Kind::Control)),
             metrics: settings::metrics(view.single(Kind::Metrics)),

@@ -8,16 +8,6 @@ use crate::model::{
     ManagerSettings, MetricsSettings, XdpMode,
 };
 
-pub(super) fn executor(view: View<'_>) -> ExecutorSettings {
-    ExecutorSettings {
-        workers: u16::try_from(view.whole("workers")).unwrap_or(u16::MAX),
-        maxconnections: view.count("maxconnections"),
-        maxaffinity: view.count("maxaffinity"),
-        draintime: view.seconds("draintime"),
-        packets: packets(view),
-    }
-}
-
 fn packets(view: View<'_>) -> EngineSettings {
     EngineSettings {
         interfaces: view.list("interfaces").into_iter().map(str::to_owned).collect(),
@@ -67,11 +57,28 @@ pub(super) fn alerts(view: View<'_>) -> AlertSettings {
     AlertSettings {
         directory: (!directory.is_empty()).then(|| PathBuf::from(directory)),
         timeout: view.seconds("timeout"),
-        user: Some(view.text("user")).filter(|user| !user.is_empty()).unwrap_or(NOBODY).to_owned(),
+        user: given(view.text("user")),
     }
 }
 
 impl Check {
+    pub(super) fn executor(&mut self, view: View<'_>) -> ExecutorSettings {
+        let (user, group) = (given(view.text("user")), given(view.text("group")));
+        if user.is_none() && group.is_some() {
+            let message = "`group` is for a daemon that changes its user; `user` beside it would be right".to_owned();
+            self.fault(view.place_at("group"), message);
+        }
+        ExecutorSettings {
+            workers: u16::try_from(view.whole("workers")).unwrap_or(u16::MAX),
+            maxconnections: view.count("maxconnections"),
+            maxaffinity: view.count("maxaffinity"),
+            draintime: view.seconds("draintime"),
+            user,
+            group,
+            packets: packets(view),
+        }
+    }
+
     pub(super) fn control(&mut self, view: View<'_>) -> ControlSettings {
         let socket = view.text("socket");
         if socket.len() > MAX_SOCKET_PATH {
@@ -79,7 +86,6 @@ impl Check {
                 format!("`socket` is a path of at most {MAX_SOCKET_PATH} bytes, this one has {}", socket.len());
             self.fault(view.place_at("socket"), message);
         }
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         ControlSettings {
             socket: given(socket).map(PathBuf::from),
             mode: u32::from_str_radix(view.text("mode"), 8).unwrap_or(DEFAULT_MODE),
@@ -106,8 +112,10 @@ impl Check {
     }
 }
 
-/// Who has the fewest rights, for those who name nobody.
-const NOBODY: &str = "nobody";
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 const MIB: u64 = 1024 * 1024;
 /// What the kernel's `sockaddr_un` holds, without its closing zero.
 const MAX_SOCKET_PATH: usize = 107;

@@ -33,6 +33,14 @@ pub(super) static EXECUTOR: ObjectSchema = ObjectSchema {
             Seconds(30),
             "how long running exchanges may take to end when the daemon stops",
         ),
+        // Empty: the service manager may have changed the user already, and who tries things out is not root.
+        Keyword::new(
+            "user",
+            ValueKind::Account,
+            Text(""),
+            "whom a daemon that root starts becomes, once it has read what root alone can read; empty: it stays who it is",
+        ),
+        Keyword::new("group", ValueKind::Account, Told("the user's own group"), "with that `user`: another group"),
         Keyword::new(
             "interfaces",
             ValueKind::Interfaces,
@@ -209,8 +217,8 @@ pub(super) static ALERTS: ObjectSchema = ObjectSchema {
         Keyword::new(
             "user",
             ValueKind::Account,
-            Text("nobody"),
-            "as whom scripts run where the daemon is root; else they run as the daemon's own user",
+            Told("nobody where the daemon is root, else the daemon's own user"),
+            "as whom scripts run where the daemon is root, or was root when it started",
         ),
     ],
     children: &[],

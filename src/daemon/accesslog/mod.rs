@@ -20,6 +20,7 @@ use crate::datapath::record_queue::RecordQueue;
 use crate::dispatcher::AccessLogReading;
 use crate::model::{AccessLogId, LogSettings};
 
+use super::privileges::without_rights;
 pub use file::{OpenError, look_at};
 
 /// How long the last lines may take to get to the disk when the daemon ends.
@@ -64,7 +65,10 @@ impl AccessLogs {
     pub fn start(records: &Arc<RecordQueue>) -> io::Result<Self> {
         let (orders, figures) = (Arc::<Mutex<Vec<Order>>>::default(), Arc::<Figures>::default());
         let writer = writer::Writer::new(Arc::clone(records), Arc::clone(&orders), Arc::clone(&figures));
-        let thread = std::thread::Builder::new().name("tsuji-accesslog".to_owned()).spawn(move || writer.work())?;
+        let thread = std::thread::Builder::new().name("tsuji-accesslog".to_owned()).spawn(move || {
+            without_rights();
+            writer.work();
+        })?;
         Ok(Self {
             records: Arc::clone(records),
             orders,

@@ -13,7 +13,8 @@ impl Desk {
     /// The settings, and what would become of each script if it were due: better read now than on the day of the alert.
     pub(super) async fn alerts_status(&self) -> Reply {
         let settings = self.heart.read(|dispatcher| dispatcher.config().alerts.clone());
-        let scripts = off_thread(move || scripts::survey(&settings)).await;
+        let as_others = self.heart.scripts().run_as_others();
+        let scripts = off_thread(move || scripts::survey(&settings, as_others)).await;
         let outside = Outside { scripts, ..self.outside() };
         self.heart.read(|dispatcher| dispatcher.answer(&Command::AlertsStatus, &outside, Instant::now()))
     }

@@ -265,6 +265,10 @@ impl Desk {
 fn waits_for_restart(now: &Config, next: &Config) -> Vec<String> {
     let changed = [
         ("executor workers", now.executor.workers != next.executor.workers),
+        (
+            "executor user and group",
+            (&now.executor.user, &now.executor.group) != (&next.executor.user, &next.executor.group),
+        ),
         ("the control socket", now.control != next.control),
         ("the address of the metrics page", now.metrics != next.metrics),
     ];

@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use crate::control::reply::AlertScript;
 use crate::dispatcher::{Alert, AlertEvent};
 use crate::model::AlertSettings;
-use crate::sys::rights::drop_ambient_capabilities;
+use crate::sys::rights::{self, Capabilities};
 
 use super::chain;
 use child::{Account, End, Order, Output};
@@ -53,6 +53,8 @@ struct Shared {
     tally: Tally,
     /// Where scripts find dscontrol's way in.
     socket: PathBuf,
+    /// Whether they may run as another user than the daemon's.
+    as_others: bool,
 }
 
 #[derive(Debug)]
@@ -64,15 +66,16 @@ struct Desk {
 }
 
 impl Scripts {
-    /// Starts the thread. Nothing is run before there are settings.
+    /// Starts the thread, with the rights that the calling one has. Nothing is run before there are settings.
     pub fn start(socket: &Path) -> io::Result<Self> {
-        let none = AlertSettings { directory: None, timeout: Duration::ZERO, user: String::new() };
+        let none = AlertSettings { directory: None, timeout: Duration::ZERO, user: None };
         let shared = Arc::new(Shared {
             desk: Mutex::new(Desk { settings: none, waiting: VecDeque::new(), given_up: 0 }),
             call: Condvar::new(),
             stopping: AtomicBool::new(false),
             tally: Tally::default(),
             socket: socket.to_owned(),
+            as_others: is_root() || rights::effective()?.has(AS_OTHERS),
         });
         let ours = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("tsuji-scripts".to_owned()).spawn(move || ours.work())?;
@@ -102,6 +105,11 @@ impl Scripts {
         desk.waiting.push_back((alert, SystemTime::now()));
         drop(desk);
         self.shared.call.notify_one();
+    }
+
+    /// Whether scripts may run as another user than the daemon's.
+    pub fn run_as_others(&self) -> bool {
+        self.shared.as_others
     }
 
     /// How scripts ended, by event: what was done, failed and so on.
@@ -136,7 +144,9 @@ impl Shared {
     }
 
     fn work(&self) {
-        if let Err(error) = drop_ambient_capabilities() {
+        let without_others = || rights::keep(AS_OTHERS).map(drop);
+        let outcome = if is_root() { rights::drop_ambient_capabilities() } else { without_others() };
+        if let Err(error) = outcome {
             tracing::warn!("scripts inherit the daemon's capabilities: {error}");
         }
         while let Some((alert, at, settings)) = self.next() {
@@ -192,7 +202,7 @@ impl Shared {
             program: &program,
             arguments: &arguments(alert),
             environment: &environment(alert, at, &self.socket),
-            account: account(&settings.user)?,
+            account: account(settings.user.as_deref(), self.as_others)?,
             timeout: settings.timeout,
         };
         tracing::debug!("{}: begins", line(alert));
@@ -203,13 +213,14 @@ impl Shared {
 
 /// What would become of each script if it were due, for operators to read. Looks at files, so it is not for the control
 /// thread.
-pub fn survey(settings: &AlertSettings) -> Vec<AlertScript> {
+pub fn survey(settings: &AlertSettings, as_others: bool) -> Vec<AlertScript> {
     let Some(directory) = &settings.directory else { return Vec::new() };
+    let account = || account(settings.user.as_deref(), as_others);
     let found = |event: AlertEvent| {
         let file = trust::find(&directory.join(event.script()), Own::of_this_process()).map_err(NotRun::from);
         match file {
             Ok(None) => "is not there".to_owned(),
-            Ok(Some(_)) => account(&settings.user).map_or_else(|fault| refused(&fault), |_| "runs".to_owned()),
+            Ok(Some(_)) => account().map_or_else(|fault| refused(&fault), |_| "runs".to_owned()),
             Err(fault) => refused(&fault),
         }
     };
@@ -227,17 +238,36 @@ enum NotRun {
     Distrust(#[from] Distrust),
     #[error("there is no user `{0}` to run it as; `alerts set user` names another")]
     NoSuchUser(String),
+    #[error("a daemon that is no longer root runs nothing as root; `alerts set user` names another")]
+    NoLongerRoot,
     #[error("cannot start {}", .path.display())]
     Start { path: PathBuf, source: io::Error },
 }
 
-/// Root's scripts run as somebody with fewer rights; who is not root can be nobody else.
-fn account(user: &str) -> Result<Option<Account>, NotRun> {
-    if !nix::unistd::Uid::effective().is_root() {
-        return Ok(None);
+/// What a daemon that is not root needs to run scripts as somebody else, and to end them.
+pub const AS_OTHERS: Capabilities = Capabilities::SETUID.and(Capabilities::SETGID).and(Capabilities::KILL);
+
+/// Who has the fewest rights that every system has a name for.
+const NOBODY: &str = "nobody";
+
+fn is_root() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
+/// Root's scripts run as somebody with fewer rights; who is not root can be nobody else, unless it kept the right to.
+fn account(user: Option<&str>, as_others: bool) -> Result<Option<Account>, NotRun> {
+    let name = match user {
+        _ if !as_others => return Ok(None),
+        Some(user) => user,
+        None if is_root() => NOBODY,
+        None => return Ok(None),
+    };
+    let found = nix::unistd::User::from_name(name).ok().flatten();
+    let found = found.ok_or_else(|| NotRun::NoSuchUser(name.to_owned()))?;
+    // The daemon's own user may write its scripts: what it may not do itself it must not be able to have done.
+    if found.uid.is_root() && !is_root() {
+        return Err(NotRun::NoLongerRoot);
     }
-    let found = nix::unistd::User::from_name(user).ok().flatten();
-    let found = found.ok_or_else(|| NotRun::NoSuchUser(user.to_owned()))?;
     Ok(Some(Account { uid: found.uid.as_raw(), gid: found.gid.as_raw() }))
 }
 

@@ -34,7 +34,7 @@ impl Desk {
         // Others may look, so that scripts can run as somebody else.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let scripts = Scripts::start(Path::new("/run/tsuji/control.sock")).unwrap();
-        let user = user.to_owned();
+        let user = Some(user.to_owned());
         scripts.configure(&AlertSettings { directory: Some(directory.path().to_owned()), timeout, user });
         Self { directory, scripts }
     }

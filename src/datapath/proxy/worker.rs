@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::executor::Lane;
 use crate::model::{MAX_PORTS, PortId, ServerId};
+use crate::sys::rights;
 
 use super::accept::accept;
 use super::intake::{Handed, take_in};
@@ -59,6 +60,10 @@ impl Worker {
         let intake = shared.floor.open_intake(lane);
         let name = format!("tsuji-worker-{}", lane.0);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
+            // Who speaks with clients needs no right of root's, and sockets to listen on come from elsewhere.
+            if let Err(error) = rights::keep_none_but_roots() {
+                tracing::warn!("a worker keeps capabilities that it does not need: {error}");
+            }
             let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
             match runtime {
                 Ok(runtime) => {

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use aya::maps::{Map, MapData};
@@ -61,6 +62,20 @@ impl Pins {
         let directory = bpffs.join(HOUSE).join(format!("s{SCHEMA}"));
         fs::create_dir_all(&directory).map_err(|source| PinError::Files { path: directory.clone(), source })?;
         Ok(Self { directory, schema: SCHEMA })
+    }
+
+    /// Root makes the directory of all versions this user's, with what an earlier life as root pinned there.
+    pub fn hand_over(bpffs: &Path, uid: u32, gid: u32) -> Result<(), PinError> {
+        Self::at(bpffs)?;
+        let house = bpffs.join(HOUSE);
+        // What belongs to somebody else already was made by him, links included, and is not for root to follow.
+        let about = fs::symlink_metadata(&house).map_err(at(&house))?;
+        if about.uid() == 0 && about.is_dir() && about.mode() & 0o022 == 0 {
+            give(&house, uid, gid)?;
+        }
+        // systemd mounts it for root alone. Others may go through it now, and still see nothing there.
+        let mode = fs::metadata(bpffs).map_err(at(bpffs))?.mode();
+        fs::set_permissions(bpffs, fs::Permissions::from_mode(mode | 0o111)).map_err(at(bpffs))
     }
 
     /// The pins of all versions, the oldest first; makes nothing.
@@ -142,6 +157,19 @@ impl Pins {
         let _ = fs::remove_dir(bpffs.join(HOUSE));
         Ok(removed)
     }
+}
+
+/// What is in it first: nobody but root may change anything there before all is given.
+fn give(path: &Path, uid: u32, gid: u32) -> Result<(), PinError> {
+    if fs::symlink_metadata(path).map_err(at(path))?.is_dir() {
+        entries(path)?.iter().try_for_each(|entry| give(entry, uid, gid))?;
+    }
+    lchown(path, Some(uid), Some(gid)).map_err(at(path))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> PinError {
+    let path = path.to_owned();
+    move |source| PinError::Files { path, source }
 }
 
 /// The directory of all versions, in the BPF file system.

@@ -123,7 +123,7 @@ impl Look<'_> {
         AlertsStatus {
             directory: settings.directory.as_ref().map(|path| path.display().to_string()),
             timeout_seconds: settings.timeout.as_secs_f64(),
-            user: settings.user.clone(),
+            user: settings.user.clone().unwrap_or_else(|| "nobody".to_owned()),
             scripts: self.outside.scripts.clone(),
             overrides: self.changes().to_only("alerts"),
         }

@@ -94,15 +94,15 @@ pub struct Output {
 
 impl Daemon {
     pub fn start(directory: &Path, words: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tsuji"))
-            .args(words)
-            .current_dir(directory)
-            .env_remove("TSUJI_SOCKET")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tsuji"));
+        command.args(words).current_dir(directory);
+        Self::of(command, directory)
+    }
+
+    /// Started by this command, with its control socket in that directory.
+    pub fn of(mut command: Command, directory: &Path) -> Self {
+        command.env_remove("TSUJI_SOCKET").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let errors = Arc::new(Mutex::new(String::new()));
         let (said, stderr) = (Arc::clone(&errors), child.stderr.take().unwrap());
         thread::spawn(move || {
