@@ -38,7 +38,7 @@ bench: ## measure; BENCH=decide measures one
 # Debian keeps both peers where only root's PATH looks.
 bench-proxy: export PATH := $(PATH):/usr/sbin
 bench-proxy: ## Tsuji beside HAProxy and nginx, a quarter of an hour; QUICK=1: a minute; ARGS="--cells list" and more
-	@tests/setup/packages.sh bench haproxy:haproxy nginx:nginx wrk:wrk strace:strace
+	@tests/setup/packages.sh bench haproxy:haproxy nginx:nginx wrk:wrk strace:strace h2load:nghttp2-client
 	cargo bench --bench proxy -- $(if $(QUICK),--quick,--publish) $(ARGS)
 
 bpf: ## compile the XDP program (needs clang-19 and llvm-19); its object is committed

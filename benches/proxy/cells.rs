@@ -3,6 +3,8 @@
 use super::configuration::Setup;
 use super::figures::measure::Measure;
 use super::figures::report::Buffers;
+use super::load::h2load::Http2;
+use super::load::handshake::Handshake;
 use super::load::wrk::{Http, Kind};
 
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +23,10 @@ pub struct Cell {
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
     Http(Http),
+    /// Several requests at once on each connection.
+    Http2(Http2),
+    /// A TLS session for each request.
+    Handshake(Handshake),
     /// Messages over WebSocket.
     Echo,
     /// Clients who stay and say nothing.
@@ -39,8 +45,15 @@ pub struct Variant {
     pub tsuji_only: bool,
 }
 
-const PLAIN: Setup =
-    Setup { workers: 1, sticky: true, clone_ids: false, access_log: false, parking: true, buffers: Buffers::Default };
+const PLAIN: Setup = Setup {
+    workers: 1,
+    sticky: true,
+    clone_ids: false,
+    access_log: false,
+    parking: true,
+    tls: false,
+    buffers: Buffers::Default,
+};
 
 const ALONE: Variant = Variant { suffix: "", setup: PLAIN, pinned: true, tsuji_only: false };
 
@@ -80,8 +93,18 @@ const fn http(name: &'static str, title: &'static str, connections: usize, targe
 const fn kind(cell: Cell, kind: Kind) -> Cell {
     match cell.load {
         Load::Http(http) => Cell { load: Load::Http(Http { kind, ..http }), ..cell },
-        Load::Echo | Load::Crowd => cell,
+        Load::Http2(_) | Load::Handshake(_) | Load::Echo | Load::Crowd => cell,
     }
+}
+
+const SECURE: Variant = Variant { setup: Setup { tls: true, ..PLAIN }, ..ALONE };
+
+const fn secure(cell: Cell) -> Cell {
+    Cell { variants: &[SECURE], ..cell }
+}
+
+const fn load(cell: Cell, load: Load) -> Cell {
+    Cell { load, ..cell }
 }
 
 const fn quick(cell: Cell) -> Cell {
@@ -89,7 +112,7 @@ const fn quick(cell: Cell) -> Cell {
 }
 
 /// All cells, in the order in which they are measured and shown.
-pub const CELLS: [Cell; 12] = [
+pub const CELLS: [Cell; 18] = [
     quick(http("small64", "100 bytes, 64 connections", 64, "/small")),
     http("small512", "100 bytes, 512 connections", 512, "/small"),
     quick(http("16k", "16 KiB, 64 connections", 64, "/16k")),
@@ -117,5 +140,24 @@ pub const CELLS: [Cell; 12] = [
         precise: true,
         ..http("sessions", "Affinity by clone id, 100 bytes, 64 connections", 64, "/small")
     },
+    quick(secure(http("tls64", "TLS, 100 bytes, 64 connections", 64, "/small"))),
+    secure(http("tls16k", "TLS, 16 KiB, 64 connections", 64, "/16k")),
+    quick(secure(load(
+        http("handshake", "A TLS session made anew for each request, 16 at a time", 0, "/small"),
+        Load::Handshake(Handshake::Full),
+    ))),
+    quick(secure(load(
+        http("resume", "A TLS session that goes on for each request, 16 at a time", 0, "/small"),
+        Load::Handshake(Handshake::Resumed),
+    ))),
+    quick(secure(load(
+        http("http2", "HTTP/2 inside TLS, 100 bytes, 8 connections of 16 streams", 0, "/small"),
+        Load::Http2(Http2 { connections: 8, streams: 16, target: "/small" }),
+    ))),
+    secure(Cell {
+        load: Load::Crowd,
+        headline: Measure::IdleClient,
+        ..http("tlsidle", "Memory per idle client inside TLS, 5,000 clients", 0, "/small")
+    }),
     Cell { variants: &WORKERS, ..http("workers", "One worker and two on all CPUs, 64 connections", 64, "/small") },
 ];

@@ -20,6 +20,8 @@ pub struct Setup {
     pub access_log: bool,
     /// Whether a silent client's buffers are given up, as Tsuji does unless told otherwise.
     pub parking: bool,
+    /// Clients speak TLS, and HTTP/2 where they ask for it.
+    pub tls: bool,
     /// Of the peers.
     pub buffers: Buffers,
 }
@@ -31,12 +33,14 @@ pub struct Site<'a> {
     pub metrics: u16,
     pub servers: [u16; 2],
     pub descriptors: u64,
+    /// A chain and its key, in one file.
+    pub certificate: &'a Path,
     /// Whether we are root.
     pub root: bool,
 }
 
 pub fn tsuji(setup: Setup, site: &Site) -> String {
-    let Setup { workers, sticky, clone_ids, access_log, parking, .. } = setup;
+    let Setup { workers, sticky, clone_ids, access_log, parking, tls, .. } = setup;
     let directory = site.directory.display();
     let stickytime = if sticky { 300 } else { 0 };
     let mut text = format!(
@@ -47,6 +51,9 @@ pub fn tsuji(setup: Setup, site: &Site) -> String {
          [[cluster.port]]\nnumber = {}\nmethod = \"http\"\nstickytime = {stickytime}\npoolsize = {KEPT}\n",
         site.metrics, site.port,
     );
+    if tls {
+        let _ = writeln!(text, "certificates = [\"{}\"]", site.certificate.display());
+    }
     if !parking {
         text += "parktime = 0\n";
     }
@@ -81,14 +88,18 @@ pub fn haproxy(setup: Setup, site: &Site) -> String {
         Buffers::Default => "",
         Buffers::Tuned => "    tune.bufsize 32768\n",
     };
+    let (security, proto) = match setup.tls {
+        true => (format!(" ssl crt {} alpn h2,http/1.1 curves X25519", site.certificate.display()), "https"),
+        false => (String::new(), "http"),
+    };
     let connections = 20_000.min(site.descriptors.saturating_sub(500) / 2);
     let [first, second] = site.servers;
     format!(
         "global\n    nbthread {}\n{buffers}    maxconn {connections}\n{log}\n\
          defaults\n    mode http\n{format}    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n    \
          timeout http-request 10s\n    timeout http-keep-alive 60s\n    timeout tunnel 300s\n    option forwardfor\n\n\
-         frontend shop\n    bind 127.0.0.1:{}\n    maxconn {connections}\n    \
-         http-request set-header X-Forwarded-Proto http\n    \
+         frontend shop\n    bind 127.0.0.1:{}{security}\n    maxconn {connections}\n    \
+         http-request set-header X-Forwarded-Proto {proto}\n    \
          http-request set-header X-Forwarded-Host %[req.hdr(Host)]\n    \
          http-request set-header X-Forwarded-Port %[dst_port]\n    default_backend servers\n\n\
          backend servers\n    balance roundrobin\n{affinity}    \
@@ -111,6 +122,18 @@ pub fn nginx(setup: Setup, site: &Site) -> String {
     let user = if site.root { "user root;\n" } else { "" };
     let (bodies, answers) = nginx_buffers(setup.buffers);
     let [first, second] = site.servers;
+    let certificate = site.certificate.display();
+    let (security, files) = match setup.tls {
+        true => (
+            " ssl http2",
+            format!(
+                "    ssl_certificate {certificate};\n    ssl_certificate_key {certificate};\n    \
+                 ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_ecdh_curve X25519;\n    ssl_session_cache shared:s:10m;\n    \
+                 ssl_session_tickets on;\n"
+            ),
+        ),
+        false => ("", String::new()),
+    };
     let mut text = format!(
         "{user}daemon off;\nworker_processes {};\nworker_rlimit_nofile {};\npid {directory}/nginx.pid;\n\
          events {{ worker_connections 16384; }}\n\
@@ -125,7 +148,7 @@ pub fn nginx(setup: Setup, site: &Site) -> String {
         "  upstream servers {{\n    server 127.0.0.1:{first};\n    server 127.0.0.1:{second};\n    keepalive {KEPT};\n    \
          keepalive_requests 1000000000;\n  }}\n  \
          map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}\n  \
-         server {{\n    listen 127.0.0.1:{};\n    location / {{\n      proxy_pass http://servers;\n      \
+         server {{\n    listen 127.0.0.1:{}{security};\n{files}    location / {{\n      proxy_pass http://servers;\n      \
          proxy_http_version 1.1;\n      proxy_set_header Connection $connection_upgrade;\n      \
          proxy_set_header Upgrade $http_upgrade;\n      proxy_set_header Host $http_host;\n      \
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n      \

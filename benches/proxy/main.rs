@@ -19,7 +19,7 @@ mod run;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -88,6 +88,7 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
     let descriptors = machine::raise_descriptors()?;
     let Present { contenders, syscalls, notes } = Present::of(plan)?;
     let versions = contenders.iter().filter_map(|one| Some((one.name.clone(), one.version()?))).collect();
+    let certificate = certificate(directory)?;
     let mut bench = Bench {
         plan,
         contenders: &contenders,
@@ -95,6 +96,7 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
         origins: Origins::start()?,
         household,
         directory,
+        certificate,
         descriptors,
         syscalls,
         random: fastrand::Rng::with_seed(plan.seed),
@@ -112,6 +114,15 @@ fn bench(plan: &Plan, household: Arc<Household>, directory: &Path) -> Result<(),
     write(plan, &report)
 }
 
+/// A certificate for the site with its key, in one file.
+fn certificate(directory: &Path) -> Result<PathBuf, Failure> {
+    let names = ["shop.example.com", "127.0.0.1"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names)?;
+    let path = directory.join("site.pem");
+    fs::write(&path, made.cert.pem() + &made.signing_key.serialize_pem())?;
+    Ok(path)
+}
+
 /// What of the plan this machine has the programs for.
 struct Present {
     contenders: Vec<Contender>,
@@ -126,9 +137,11 @@ impl Present {
             plan.contenders.iter().cloned().partition(|one| one.version().is_some());
         let line = |one: &Contender| format!("{} is left out: {} cannot be run", one.name, one.binary.display());
         let mut notes: Vec<String> = missing.iter().map(line).collect();
-        let syscalls = plan.syscalls && machine::version("strace", "-V").is_some();
+        // Only root may trace a proxy that leaves no core dumps.
+        let traced = nix::unistd::Uid::effective().is_root() && machine::version("strace", "-V").is_some();
+        let syscalls = plan.syscalls && traced;
         if plan.syscalls && !syscalls {
-            notes.push("system calls are left out: strace cannot be run".to_owned());
+            notes.push("system calls are left out: strace cannot be run, or this is not root".to_owned());
         }
         notes.iter().for_each(|note| eprintln!("{note}"));
         if contenders.is_empty() || machine::version("wrk", "-v").is_none() {

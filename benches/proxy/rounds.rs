@@ -1,7 +1,7 @@
 //! Rounds: each contender of a cell once per round, in an order that changes, each time as a fresh process. What a
 //! process happens to get at its start (addresses, seeds of hashes) so becomes part of the spread.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cells::{Cell, Load, Variant};
@@ -25,6 +25,8 @@ pub struct Bench<'a> {
     pub origins: Origins,
     pub household: Arc<Household>,
     pub directory: &'a Path,
+    /// For proxies whose clients speak TLS: ECDSA on P-256.
+    pub certificate: PathBuf,
     pub descriptors: u64,
     pub syscalls: bool,
     pub random: fastrand::Rng,
@@ -53,7 +55,7 @@ impl<'a> Bench<'a> {
         let mut entries = self.entries(cell);
         let rounds = match cell.load {
             Load::Crowd => self.plan.rounds.min(ROUNDS_OF_CROWDS),
-            Load::Http(_) | Load::Echo => self.plan.rounds_of(cell),
+            Load::Http(_) | Load::Http2(_) | Load::Handshake(_) | Load::Echo => self.plan.rounds_of(cell),
         };
         for round in 1..=rounds {
             if entries.is_empty() {

@@ -1,6 +1,7 @@
 //! One run of one contender: start, warm up, measure, end.
 
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -29,11 +30,11 @@ const REST: Duration = Duration::from_secs(5);
 pub fn measure(bench: &Bench, cell: &Cell, contender: &Contender, variant: Variant) -> Result<Sample, Failure> {
     let proxy = Proxy::start(bench, contender, variant)?;
     if matches!(cell.load, Load::Crowd) {
-        return crowd(&proxy);
+        return crowd(&proxy, variant.setup.tls.then_some(&bench.certificate));
     }
-    warm_up(bench, cell, &proxy)?;
+    warm_up(bench, cell, variant, &proxy)?;
     let (before, requests, workers) = (Usage::of(proxy.id()), bench.origins.requests(), workers(&proxy));
-    let run = load(bench, cell, &proxy, bench.plan.seconds_of(cell))?;
+    let run = load(bench, cell, variant, &proxy, bench.plan.seconds_of(cell))?;
     let used = Usage::of(proxy.id()).since(before);
     if run.requests == 0 {
         return Err("no request was answered".into());
@@ -71,26 +72,34 @@ fn workers(proxy: &Proxy) -> Vec<u64> {
     threads.iter().map(|thread| thread.user_ticks + thread.system_ticks).collect()
 }
 
-fn warm_up(bench: &Bench, cell: &Cell, proxy: &Proxy) -> Result<(), Failure> {
+fn scheme(variant: Variant) -> &'static str {
+    if variant.setup.tls { "https" } else { "http" }
+}
+
+fn warm_up(bench: &Bench, cell: &Cell, variant: Variant, proxy: &Proxy) -> Result<(), Failure> {
     match cell.load {
-        Load::Http(http) => http.warm_up(&bench.household, &proxy.directory(), proxy.port, WARM_UP),
+        Load::Http(http) => http.warm_up(&bench.household, &proxy.directory(), scheme(variant), proxy.port, WARM_UP),
+        Load::Http2(http2) => http2.warm_up(&bench.household, &proxy.directory(), proxy.port, WARM_UP),
+        Load::Handshake(handshake) => handshake.run(proxy.port, &bench.certificate, WARM_UP).map(drop),
         Load::Echo => echo::run(proxy.port, WARM_UP).map(drop),
         Load::Crowd => Ok(()),
     }
 }
 
-fn load(bench: &Bench, cell: &Cell, proxy: &Proxy, seconds: u64) -> Result<Run, Failure> {
+fn load(bench: &Bench, cell: &Cell, variant: Variant, proxy: &Proxy, seconds: u64) -> Result<Run, Failure> {
     match cell.load {
-        Load::Http(http) => http.run(&bench.household, &proxy.directory(), proxy.port, seconds),
+        Load::Http(http) => http.run(&bench.household, &proxy.directory(), scheme(variant), proxy.port, seconds),
+        Load::Http2(http2) => http2.run(&bench.household, &proxy.directory(), proxy.port, seconds),
+        Load::Handshake(handshake) => handshake.run(proxy.port, &bench.certificate, Duration::from_secs(seconds)),
         Load::Echo => echo::run(proxy.port, Duration::from_secs(seconds)),
         Load::Crowd => Err("idle clients make no requests".into()),
     }
 }
 
-fn crowd(proxy: &Proxy) -> Result<Sample, Failure> {
+fn crowd(proxy: &Proxy, certificate: Option<&PathBuf>) -> Result<Sample, Failure> {
     let clients = CLIENTS as f64;
     let before = proc::resident(proxy.id());
-    let crowd = Crowd::gather(proxy.port)?;
+    let mut crowd = Crowd::gather(proxy.port, certificate.map(PathBuf::as_path))?;
     thread::sleep(REST);
     let first = proc::resident(proxy.id());
     crowd.ask_again()?;
@@ -114,7 +123,7 @@ pub fn system_calls(
         return Ok(Vec::new());
     }
     let proxy = Proxy::start(bench, contender, variant)?;
-    warm_up(bench, cell, &proxy)?;
+    warm_up(bench, cell, variant, &proxy)?;
     let summary = proxy.directory().join("strace.txt");
     let mut command = program("strace");
     command.args(["-f", "-c", "-o"]).arg(&summary);
@@ -124,7 +133,7 @@ pub fn system_calls(
     let strace = bench.household.start(command, &bench.places.load, &proxy.directory().join("strace.log"))?;
     // It has nothing to say once it has attached to every thread, so it is given a moment.
     thread::sleep(WARM_UP);
-    let run = load(bench, cell, &proxy, 1);
+    let run = load(bench, cell, variant, &proxy, 1);
     strace.signal(Signal::SIGINT);
     strace.wait()?;
     let requests = run?.requests.max(1) as f64;

@@ -9,8 +9,15 @@ use super::tools::{assert_content, run};
 
 type Configuration = fn(Setup, &Site) -> String;
 
-const PLAIN: Setup =
-    Setup { workers: 1, sticky: true, clone_ids: false, access_log: false, parking: true, buffers: Buffers::Default };
+const PLAIN: Setup = Setup {
+    workers: 1,
+    sticky: true,
+    clone_ids: false,
+    access_log: false,
+    parking: true,
+    tls: false,
+    buffers: Buffers::Default,
+};
 
 /// Has a program judge the configuration of each set-up, in a directory of its own.
 fn judged(configuration: Configuration, program: &str, arguments: &[&str]) {
@@ -20,13 +27,18 @@ fn judged(configuration: Configuration, program: &str, arguments: &[&str]) {
         Setup { clone_ids: true, ..PLAIN },
         Setup { workers: 2, sticky: false, ..PLAIN },
         Setup { parking: false, ..PLAIN },
+        Setup { tls: true, ..PLAIN },
         Setup { buffers: Buffers::Tuned, ..PLAIN },
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
         let servers = [9081, 9082];
         // Of the descriptors, as many as any machine has.
-        let site = Site { directory: path, port: 8081, metrics: 9150, servers, descriptors: 1000, root: false };
+        let certificate = &path.join("site.pem");
+        let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()]).expect("a certificate");
+        fs::write(certificate, made.cert.pem() + &made.signing_key.serialize_pem()).expect("a file");
+        let site =
+            Site { directory: path, port: 8081, metrics: 9150, servers, descriptors: 1000, certificate, root: false };
         let file = path.join("configuration.toml");
         fs::write(&file, configuration(setup, &site)).expect("a file");
         let (file, path) = (file.to_str().expect("plain"), path.to_str().expect("plain"));
@@ -64,9 +76,14 @@ fn a_choice_is_written_where_it_belongs() {
         metrics: 9150,
         servers: [9081, 9082],
         descriptors: 1000,
+        certificate: Path::new("/nowhere/site.pem"),
         root: false,
     };
-    let cases: [(Configuration, Setup, &str); 9] = [
+    let secure = Setup { tls: true, ..PLAIN };
+    let cases: [(Configuration, Setup, &str); 12] = [
+        (tsuji, secure, "certificates = [\"/nowhere/site.pem\"]"),
+        (haproxy, secure, "ssl crt /nowhere/site.pem"),
+        (nginx, secure, "ssl_certificate_key /nowhere/site.pem;"),
         (tsuji, Setup { parking: false, ..PLAIN }, "parktime = 0"),
         (tsuji, logged, "accesslog = \"/nowhere/access.log\""),
         (haproxy, tuned, "tune.bufsize"),

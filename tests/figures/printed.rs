@@ -1,8 +1,8 @@
 //! What programs and the kernel print.
 
 use super::figures::stat::{Stat, descendants, processor, resident_kib};
-use super::figures::strace;
 use super::figures::wrk::{Run, microseconds};
+use super::figures::{h2load, strace};
 
 const WRK: &str = "\
 Running 30s test @ http://127.0.0.1:8080/
@@ -19,6 +19,22 @@ Running 30s test @ http://127.0.0.1:8080/
 Requests/sec: 748868.53
 Transfer/sec:    606.33MB
 ";
+
+const H2LOAD: &str = "\
+starting benchmark...
+finished in 5.02s, 36213.40 req/s, 1.18MB/s
+requests: 181067 total, 181195 started, 181067 done, 181060 succeeded, 7 failed, 1 errored, 0 timeout
+status codes: 181058 2xx, 0 3xx, 2 4xx, 3 5xx
+traffic: 5.91MB (6198432) total, 1.73MB (1811234) headers (space savings 92.58%), 17.27MB (18106700) data
+";
+
+#[test]
+fn h2load_is_understood() {
+    let log: String = (1..=100).map(|time| format!("1795760000000000\t200\t{}\n", time * 10)).collect();
+    let run = Run { requests: 181_067, seconds: 5.02, p50_us: 510.0, p99_us: 1000.0, failures: 13 };
+    assert_eq!(h2load::run(H2LOAD, &log), Some(run));
+    assert_eq!(h2load::run("could not connect", &log), None);
+}
 
 #[test]
 fn wrk_is_understood() {

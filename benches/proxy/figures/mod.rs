@@ -2,6 +2,7 @@
 //! report becomes a table and a chart. Tested in `tests/figures`.
 
 pub mod chart;
+pub mod h2load;
 pub mod measure;
 pub mod order;
 pub mod report;

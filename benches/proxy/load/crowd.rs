@@ -2,8 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+
+use super::handshake::config;
 use super::wrk::FIELDS;
 use crate::Failure;
 
@@ -14,32 +20,56 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Clients who have been answered once and keep their connection.
 pub struct Crowd {
-    clients: Vec<TcpStream>,
+    clients: Vec<Client>,
     request: String,
+}
+
+enum Client {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Client {
+    fn exchange(&mut self, request: &str) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => exchange(stream, request),
+            Self::Tls(stream) => exchange(stream.as_mut(), request),
+        }
+    }
 }
 
 impl Crowd {
     /// One after the other, so that no queue of connections overflows and no proxy needs room for a rush.
-    pub fn gather(port: u16) -> Result<Self, Failure> {
+    /// With a certificate, inside TLS.
+    pub fn gather(port: u16, certificate: Option<&Path>) -> Result<Self, Failure> {
+        let config = certificate.map(config).transpose()?.map(Arc::new);
         let fields = FIELDS.join("\r\n");
         let mut crowd =
             Self { clients: Vec::with_capacity(CLIENTS), request: format!("GET /small HTTP/1.1\r\n{fields}\r\n\r\n") };
         for _ in 0..CLIENTS {
             let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
             client.set_read_timeout(Some(PATIENCE))?;
-            exchange(&client, &crowd.request)?;
+            let mut client = match &config {
+                None => Client::Plain(client),
+                Some(config) => {
+                    let name = ServerName::try_from("shop.example.com")?;
+                    let session = ClientConnection::new(Arc::clone(config), name)?;
+                    Client::Tls(Box::new(StreamOwned::new(session, client)))
+                }
+            };
+            client.exchange(&crowd.request)?;
             crowd.clients.push(client);
         }
         Ok(crowd)
     }
 
     /// Each asks once more.
-    pub fn ask_again(&self) -> Result<(), Failure> {
-        Ok(self.clients.iter().try_for_each(|client| exchange(client, &self.request))?)
+    pub fn ask_again(&mut self) -> Result<(), Failure> {
+        Ok(self.clients.iter_mut().try_for_each(|client| client.exchange(&self.request))?)
     }
 }
 
-fn exchange(mut client: &TcpStream, request: &str) -> io::Result<()> {
+fn exchange(client: &mut (impl Read + Write), request: &str) -> io::Result<()> {
     client.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut bytes = [0; 4096];

@@ -49,7 +49,7 @@ pub fn run(port: u16, time: Duration) -> Result<Run, Failure> {
     })
 }
 
-fn summary(mut latencies: Vec<u32>, time: Duration, failures: u64) -> Run {
+pub fn summary(mut latencies: Vec<u32>, time: Duration, failures: u64) -> Run {
     latencies.sort_unstable();
     let at =
         |percent: usize| latencies.get(latencies.len() * percent / 100).map_or(f64::NAN, |ns| f64::from(*ns) / 1e3);

@@ -2,4 +2,6 @@
 
 pub mod crowd;
 pub mod echo;
+pub mod h2load;
+pub mod handshake;
 pub mod wrk;

@@ -46,8 +46,15 @@ const SCRIPT: &str = "wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", 16384)
                       wrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n";
 
 impl Http {
-    pub fn run(self, household: &Arc<Household>, directory: &Path, port: u16, seconds: u64) -> Result<Run, Failure> {
-        let output = household.output(self.command(directory, port, seconds)?)?;
+    pub fn run(
+        self,
+        household: &Arc<Household>,
+        directory: &Path,
+        scheme: &str,
+        port: u16,
+        seconds: u64,
+    ) -> Result<Run, Failure> {
+        let output = household.output(self.command(directory, scheme, port, seconds)?)?;
         Run::parse(&output).ok_or_else(|| format!("wrk said something unexpected:\n{output}").into())
     }
 
@@ -56,16 +63,17 @@ impl Http {
         self,
         household: &Arc<Household>,
         directory: &Path,
+        scheme: &str,
         port: u16,
         time: Duration,
     ) -> Result<(), Failure> {
-        let command = self.command(directory, port, time.as_secs() + 2)?;
+        let command = self.command(directory, scheme, port, time.as_secs() + 2)?;
         let _wrk = household.start_here(command, &directory.join("wrk.log"))?;
         thread::sleep(time);
         Ok(())
     }
 
-    fn command(self, directory: &Path, port: u16, seconds: u64) -> Result<Command, Failure> {
+    fn command(self, directory: &Path, scheme: &str, port: u16, seconds: u64) -> Result<Command, Failure> {
         let mut command = program("wrk");
         command.args(["--threads", "1", "--latency", "--timeout", "10s"]);
         command.args(["--connections", &self.connections.to_string(), "--duration", &format!("{seconds}s")]);
@@ -83,7 +91,7 @@ impl Http {
                 command.arg("--script").arg(script);
             }
         }
-        command.arg(format!("http://127.0.0.1:{port}{}", self.target));
+        command.arg(format!("{scheme}://127.0.0.1:{port}{}", self.target));
         Ok(command)
     }
 }
