@@ -174,7 +174,7 @@ impl Translation<'_> {
         // Each answer of the plug-in's took the time of the server's answer, however long.
         self.out.number("idletimeout", 60);
         if let (Some(&ttl), 1) = (ttls.first(), ttls.len()) {
-            self.out.number("pooltime", ttl);
+            self.out.number("pooltime", ttl.min(86_400));
         } else if ttls.len() > 1 {
             self.remark(
                 with_ttl,
