@@ -4,7 +4,7 @@ use super::Refusal;
 use super::parse::Line;
 use crate::config::fault::{nearest, quoted};
 use crate::config::object::{Field, Fields};
-use crate::config::schema::{Keyword, Kind, Later, NotFound, Usage, later_words, unabbreviate};
+use crate::config::schema::{Keyword, Kind, Later, NotFound, Usage, full_word, later_words, unabbreviate};
 use crate::config::value::Value;
 
 /// In which command keywords are read.
@@ -120,7 +120,14 @@ fn read_later(line: &mut Line<'_>, position: usize, later: &Later) {
 
 /// After an unknown word, on to the next known one: what is between was probably its value.
 fn skip(line: &mut Line<'_>, context: Context) {
-    while line.peek().is_some_and(|word| known(word, context).is_err()) {
+    let spoken: Vec<&'static str> = context.kind.schema().keywords.iter().map(Keyword::spoken).collect();
+    let later: Vec<&'static str> = later_words(context.kind).map(|later| later.word).collect();
+    // What `known` says of a word, without looking for what may have been meant: a line may have ten thousand words.
+    let is_known = |word: &str| match full_word(word, &spoken) {
+        Ok(full) => usable(full, context).is_ok(),
+        Err(begun) => begun.is_empty() && full_word(word, &later).is_ok(),
+    };
+    while line.peek().is_some_and(|word| !is_known(word)) {
         line.next();
     }
 }

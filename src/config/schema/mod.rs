@@ -22,5 +22,6 @@ pub use inherited::INHERITED;
 pub use keyword::{Keyword, Only, Preset, Usage};
 pub use kind::{Kind, OBJECTS, ObjectSchema};
 pub use later::{Later, later, later_object, later_words};
+pub(in crate::config) use look_up::full_word;
 pub use look_up::{NotFound, find, unabbreviate};
 pub use value_kind::ValueKind;

@@ -58,6 +58,10 @@ fn have_places(faults: &Faults, text: &str) {
 fn reads_back(document: &Document) {
     let read = |printed: &str, file| Document::parse(printed, file).unwrap_or_else(|faults| refused(&faults, printed));
     let toml = document.to_toml();
+    // Lists of names multiply. One such document takes as long as a thousand others, and is like them.
+    if toml.len() > 4 * super::MOST {
+        return;
+    }
     let again = read(&toml, "x.toml");
     assert_eq!(&again, document, "{toml}");
     assert_eq!(again.to_toml(), toml);
