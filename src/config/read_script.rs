@@ -21,10 +21,14 @@ pub(super) fn read(text: &str, file: &str, draft: &mut Draft) {
             return draft.faults.add(Some(&place(1)), "the rest of the file was not read");
         }
         if touched > MAX_TOUCHED {
-            let message = format!("commands up to here touch more than {MAX_TOUCHED} objects; the rest was not read");
-            return draft.faults.add(Some(&place(1)), message);
+            return draft.faults.add(Some(&place(1)), touches_too_much());
         }
     }
+}
+
+/// What is said of the line where reading ended, because commands mean too many objects.
+pub(super) fn touches_too_much() -> String {
+    format!("commands up to here touch more than {MAX_TOUCHED} objects; the rest was not read")
 }
 
 /// Objects that all commands of a script add and change, counted each time. One line may mean all servers there are, so a few

@@ -1,6 +1,7 @@
 //! dscontrol scripts as TOML: all lines that can be kept.
 
 use super::{Imported, Remark};
+use crate::config::read_script::touches_too_much;
 use crate::config::{Document, Fault, Faults};
 
 /// Rounds in which faulty lines are left out; each round finds those that depended on the ones before.
@@ -25,6 +26,11 @@ pub fn import_script(text: &str, file: &str) -> Result<Imported, Faults> {
             left_out |= !line.is_empty();
             *line = "";
             remarks.push(Remark { line: place.line, text: format!("left out: {}", fault.message) });
+        }
+        // Without this line the next would be the one too many, and so on through all rounds.
+        let too_much = faults.iter().find(|fault| fault.message == touches_too_much());
+        if let Some(place) = too_much.and_then(|fault| fault.place.as_ref()) {
+            lines.truncate((place.line as usize).saturating_sub(1));
         }
         if !left_out || lines.iter().all(|line| line.trim().is_empty()) {
             return Err(faults);

@@ -320,6 +320,20 @@ fn lines_that_make_no_sense_together_are_left_out_too() {
     assert!([1, 2].iter().all(|line| lines.contains(line)), "{:#?}", imported.remarks);
 }
 
+/// Each round of leaving lines out met the next line that was too much, and took as long as all before.
+#[test]
+fn a_script_that_means_too_many_objects_is_kept_up_to_there() {
+    let names: Vec<String> = (1..=1000).map(|number| format!("w{number}")).collect();
+    let servers = format!(
+        "cluster add c address 192.0.2.1\nport add c:80 method http\nserver add c:80:{} address ::1\n",
+        names.join("+")
+    );
+    let imported = import_script(&format!("{servers}{}", "server set :: weight 5\n".repeat(1000)), "default.cfg");
+    let imported = imported.unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config(&imported.toml).clusters[0].ports[0].servers.len(), 1000);
+    assert!(imported.remarks.iter().any(|remark| remark.line == 265 && remark.text.contains("the rest was not read")));
+}
+
 /// Names of elements and attributes reached the terminal as they were, in messages of ours and of the XML reader.
 #[test]
 fn control_characters_in_names_are_shown_as_such() {
