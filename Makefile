@@ -3,17 +3,17 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 # Where cargo puts its work.
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILD := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt check-format lint bench bench-proxy bench-xdp bench-dsr bpf
+.PHONY: help demo test fmt check-format lint fuzz bench bench-proxy bench-xdp bench-dsr bpf
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, then run three little servers behind a proxy on 127.0.0.1:8080; Ctrl-C ends it
 	@cargo build --release
-	@exec $(TARGET)/release/tsuji demo
+	@exec $(BUILD)/release/tsuji demo
 
 # The runner comes last, so that its summary is the last thing to be read.
 test: ## install what tests need, check the format, lint, run every test
@@ -31,6 +31,9 @@ check-format: ## say what is not formatted
 
 lint: ## clippy on everything, warnings are errors
 	cargo clippy --all-targets -- -D warnings
+
+fuzz: ## look for inputs that break a parser (needs nightly and cargo-fuzz); TARGET=requests: one; SECONDS=600 for each, else 60
+	@tests/setup/fuzz.sh $(or $(SECONDS),60) $(TARGET)
 
 bench: ## measure; BENCH=decide measures one
 	cargo bench $(if $(BENCH),--bench $(BENCH),--benches) -- --noplot

@@ -163,11 +163,16 @@ impl Collector {
 /// A piece of the operator's text within a message: in back quotes, cut at a readable length, and without
 /// control characters, which could forge lines of a log or drive a terminal.
 pub(super) fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_QUOTED).flat_map(visible).collect();
-    if text.chars().nth(MAX_QUOTED).is_some() {
+    format!("`{}`", shown(text, MAX_QUOTED))
+}
+
+/// At most so many characters of the text, and none that is a control character.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).flat_map(visible).collect();
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
-    format!("`{shown}`")
+    shown
 }
 
 fn visible(c: char) -> impl Iterator<Item = char> {

@@ -1,6 +1,9 @@
 //! Operands of commands: `C:P:S` with lists, wildcards and IPv6 addresses.
 
 use std::fmt;
+use std::hash::Hash;
+
+use indexmap::IndexSet;
 
 use super::Refusal;
 use super::fault::quoted;
@@ -160,21 +163,19 @@ fn names(text: &str) -> Result<Part<Name>, Refusal> {
     })
 }
 
-fn part<T: PartialEq>(text: &str, read: impl Fn(&str) -> Result<T, Refusal>) -> Result<Part<T>, Refusal> {
+fn part<T: Eq + Hash>(text: &str, read: impl Fn(&str) -> Result<T, Refusal>) -> Result<Part<T>, Refusal> {
     if text.is_empty() {
         return Ok(Part::Any);
     }
-    let mut items = Vec::new();
+    let mut items = IndexSet::new();
     for item in text.split('+') {
         let item = read(item)?;
         if items.len() == MAX_ITEMS {
             return Err(Refusal::misuse(format!("a list has at most {MAX_ITEMS} items")));
         }
-        if !items.contains(&item) {
-            items.push(item);
-        }
+        items.insert(item);
     }
-    Ok(Part::These(items))
+    Ok(Part::These(items.into_iter().collect()))
 }
 
 fn split(text: &str, depth: usize) -> Result<Vec<&str>, Refusal> {

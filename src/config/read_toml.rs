@@ -93,7 +93,7 @@ impl Reader<'_> {
             (None, Some(sentence)) => format!("{} belongs to a later version: {sentence}", quoted(word)),
             (None, None) => {
                 let known = OBJECTS.iter().map(|schema| schema.word).filter(|word| root_kind(word).is_some());
-                format!("unknown key {}{}", quoted(word), proposal(word, known))
+                format!("unknown key {}{}", quoted(word), self.proposal(word, known))
             }
         };
         self.fault(key.span().start, message);
@@ -213,9 +213,14 @@ impl Reader<'_> {
             None => {
                 let keywords = kind.schema().keywords.iter().map(|keyword| keyword.word);
                 let words = keywords.chain(kind.schema().children.iter().map(|child| child.word()));
-                self.fault_at(&place, format!("unknown key {}{}", quoted(word), proposal(word, words)));
+                self.fault_at(&place, format!("unknown key {}{}", quoted(word), self.proposal(word, words)));
             }
         }
+    }
+
+    /// What may have been meant, as long as faults are told and not only counted: looking for it takes the time of a hundred keys.
+    fn proposal<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+        if self.draft.faults.is_full() { String::new() } else { proposal(word, candidates) }
     }
 
     fn fault(&mut self, offset: usize, message: String) {

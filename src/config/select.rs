@@ -21,12 +21,20 @@ pub(super) fn vacant(root: &Object, operand: &Operand, kind: Kind) -> Result<Vec
         )));
     };
     let parents = descend(root, above)?;
+    let count = parents.len().saturating_mul(keys.len());
+    if count > MAX_AT_ONCE {
+        return Err(Refusal::refused(format!("this would add {count} of them; {MAX_AT_ONCE} at once are the most")));
+    }
     let paths: Vec<Path> = parents.iter().flat_map(|parent| keys.iter().map(|key| parent.join(key.clone()))).collect();
     match paths.iter().find(|path| root.at(path).is_some()) {
         Some(taken) => Err(Refusal::refused(format!("{} {taken} is already there", kind.word()))),
         None => Ok(paths),
     }
 }
+
+/// Objects that one command adds: as many as there may be servers. A line of lists multiplies: some thousand names of servers
+/// on some thousand ports would be more than fits into memory, before anything could say that they are too many.
+const MAX_AT_ONCE: usize = crate::model::MAX_SERVERS;
 
 type Level = (Kind, Option<Vec<Key>>);
 

@@ -5,9 +5,13 @@
 //! refuses what is ambiguous and remembers which of the fields that matter are there; the later steps ([`hop`],
 //! [`forwarded`], [`upgrade`]) touch only those. Of other rooms it knows three settings in `model`. The room chooses no
 //! server, reads no clock and does no I/O; bodies pass elsewhere.
+//!
+//! What may come before a head is read here too: PROXY headers ([`proxy_protocol`]) and the ClientHello of a TLS connection
+//! ([`client_hello`]).
 
 mod authority;
 mod client_address;
+pub mod client_hello;
 pub mod codec;
 mod date;
 mod edit;

@@ -40,5 +40,13 @@ pub fn origin_form(uri: Uri) -> Uri {
     if uri.authority().is_none() {
         return uri;
     }
-    uri.into_parts().path_and_query.unwrap_or(PathAndQuery::from_static("/")).into()
+    let target = uri.into_parts().path_and_query.unwrap_or(ROOT);
+    if target.as_str().starts_with('/') {
+        return target.into();
+    }
+    // RFC 9112 3.2.1: "If the target URI's path component is empty, the client MUST send "/" as the path". `http://host?query`
+    // has none; what `http` keeps of it is the query alone.
+    PathAndQuery::try_from(format!("/{}", target.as_str())).unwrap_or(ROOT).into()
 }
+
+const ROOT: PathAndQuery = PathAndQuery::from_static("/");

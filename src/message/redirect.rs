@@ -12,6 +12,10 @@ use crate::model::{Redirect, Route, UriPattern};
 /// path in place of the whole. The query stays.
 pub fn rewrite_path(route: &Route, uri: &Uri) -> Option<Uri> {
     let new = route.rewrite.as_deref()?;
+    // `OPTIONS *` asks about the server and not about a path: there is none that a prefix could be put before.
+    if !uri.path().starts_with('/') {
+        return None;
+    }
     let rest = rest_of(route, uri);
     let mut target = match rest {
         Some(rest) => format!("{}{rest}", new.strip_suffix('/').unwrap_or(new)),
@@ -131,6 +135,12 @@ mod tests {
             let rewritten = rewrite_path(&route(uri, rewrite), &target.parse().unwrap()).unwrap();
             assert_eq!(rewritten.to_string(), expected, "{target}");
         }
+    }
+
+    /// `*` matches `/*` as what is left of a path would, and became `/new*`, which is not below the new prefix.
+    #[test]
+    fn what_is_no_path_has_no_prefix() {
+        assert_eq!(rewrite_path(&route("/*", "/new"), &Uri::from_static("*")), None);
     }
 
     #[test]

@@ -203,7 +203,9 @@ fn targets_become_origin_form_and_old_clients_get_a_host() {
     for (head, target, host) in cases {
         let mut parts = request(head);
         port.prepare(CLIENT, &mut parts).expect(head);
-        assert_eq!((parts.uri.to_string().as_str(), parts.version), (target, http::Version::HTTP_11), "{head}");
+        // As it is written; the text of a `Uri` adds a slash that is not there.
+        let written = parts.uri.path_and_query().expect("a target").as_str();
+        assert_eq!((written, parts.version), (target, http::Version::HTTP_11), "{head}");
         assert_eq!(parts.headers["host"], host, "{head}");
     }
 }

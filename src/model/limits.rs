@@ -7,6 +7,9 @@ pub const MAX_CLUSTERS: usize = 4096;
 pub const MAX_PORTS: usize = 4096;
 /// Servers of one port (IBM's default was 32). A ring of this many at weight 100 has 102,400 places.
 pub const MAX_SERVERS_PER_PORT: usize = 1024;
+/// Servers of one dispatcher over all ports: a thousand ports with IBM's 32 each. Twice as many, with no word more than they
+/// need, would not fit into a file of 4 MiB, so what was saved could not be loaded.
+pub const MAX_SERVERS: usize = 32_768;
 /// Ranges of ports of one cluster address, port 0 included. A packet whose port has no object of its own is held against
 /// each of them, and the kernel's verifier follows every step.
 pub const MAX_PORT_RANGES: usize = 16;

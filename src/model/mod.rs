@@ -28,7 +28,7 @@ pub use header_edit::{HeaderEdit, HeaderEditFault};
 pub use id::{AccessLogId, PortId, ServerId};
 pub use limits::{
     MAX_CLUSTERS, MAX_GROUPS_PER_PORT, MAX_NAME, MAX_PORT_RANGES, MAX_PORTS, MAX_ROUTE_PATTERNS, MAX_ROUTES_PER_PORT,
-    MAX_RULES_PER_PORT, MAX_SERVERS_PER_PORT,
+    MAX_RULES_PER_PORT, MAX_SERVERS, MAX_SERVERS_PER_PORT,
 };
 pub use name::{Name, NameFault};
 pub use policy::{Compat, CookieAffinity, Group, Policy};

@@ -1,5 +1,7 @@
 //! Carrying a change out: first everything is looked up, then everything is done, so a refusal leaves no trace.
 
+use indexmap::IndexSet;
+
 use super::{Change, Deed, Steering, Target};
 use crate::config::edit;
 use crate::config::fault::{Place, nearest, quoted};
@@ -126,8 +128,8 @@ fn with_servers(root: &Object, rule: &Path, servers: &[Name]) -> Result<Value, R
         let near = nearest(missing.as_str(), known).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         return Err(Refusal::refused(format!("port {port} has no server {}{near}", quoted(missing.as_str()))));
     }
-    let mut names = rule_list(root, rule);
-    names.extend(servers.iter().map(Name::as_str).filter(|name| !rule_list(root, rule).contains(name)));
+    let mut names: IndexSet<&str> = rule_list(root, rule).into_iter().collect();
+    names.extend(servers.iter().map(Name::as_str));
     Ok(Value::list(names))
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Remark;
 use super::xml::Element;
+use crate::config::schema::Kind;
 
 /// The file, as far as it means something here.
 #[derive(Debug, Default)]
@@ -272,18 +273,21 @@ impl PluginConfig {
         self.remark_attributes(element);
         self.children_are(element, "Uri");
         let Some(name) = self.name_of(element) else { return };
-        let uri = |uri: &Element| {
-            Some(Uri {
-                line: uri.line,
-                name: uri.get("Name")?.to_owned(),
-                cookie: uri.get("AffinityCookie").unwrap_or("JSESSIONID").to_owned(),
-                identifier: uri.get("AffinityURLIdentifier").unwrap_or("jsessionid").to_owned(),
-            })
-        };
-        let uris: Vec<Uri> = element.all("Uri").filter_map(uri).collect();
+        let uris: Vec<Uri> = element.all("Uri").filter_map(|uri| self.uri(uri)).collect();
         if self.uris.insert(name.clone(), uris).is_some() {
             self.fault(element, format!("there is a UriGroup `{name}` already"));
         }
+    }
+
+    fn uri(&mut self, element: &Element) -> Option<Uri> {
+        let cookie = self.fitting(element, "AffinityCookie", (Kind::Route, "cookiename"));
+        let identifier = self.fitting(element, "AffinityURLIdentifier", (Kind::Route, "urlidentifier"));
+        Some(Uri {
+            line: element.line,
+            name: element.get("Name")?.to_owned(),
+            cookie: cookie.unwrap_or_else(|| "JSESSIONID".to_owned()),
+            identifier: identifier.unwrap_or_else(|| "jsessionid".to_owned()),
+        })
     }
 
     fn route(&mut self, element: &Element) {
@@ -371,7 +375,7 @@ impl PluginConfig {
         }
         Some(PluginServer {
             line: element.line,
-            clone_id: element.get("CloneID").map(str::to_owned).filter(|id| !id.is_empty()),
+            clone_id: self.fitting(element, "CloneID", (Kind::Server, "cloneid")),
             weight: self.count(element, "LoadBalanceWeight", DEFAULT_WEIGHT),
             role: Role::Primary,
             connect_timeout,
@@ -410,12 +414,15 @@ impl PluginConfig {
             self.fault(element, format!("server `{name}` has no <Transport>"));
         }
         let transport = plain.and_then(|plain| {
-            let host = plain.get("Hostname")?.to_owned();
+            let host = self.fitting(plain, "Hostname", (Kind::Server, "address"));
+            if plain.get("Hostname").is_none_or(str::is_empty) {
+                self.fault(plain, format!("the transport of server `{name}` has no Hostname"));
+            }
             let port = plain.get("Port").and_then(|port| port.trim().parse::<u16>().ok()).filter(|port| *port > 0);
             if port.is_none() {
                 self.fault(plain, format!("the transport of server `{name}` has no port from 1 to 65535"));
             }
-            Some((host, port?))
+            Some((host?, port?))
         });
         let ttl = plain.and_then(|plain| plain.get("ConnectionTTL")).and_then(|ttl| ttl.trim().parse().ok());
         (transport, ttl)
@@ -427,6 +434,18 @@ impl PluginConfig {
             self.fault(element, format!("<{}> has no Name", element.name));
         }
         name
+    }
+
+    /// An attribute that goes into a keyword of ours as it is. What the keyword does not take is at fault here, where it has
+    /// its line, and not only in the configuration that is made of it.
+    fn fitting(&mut self, element: &Element, attribute: &str, (kind, word): (Kind, &str)) -> Option<String> {
+        let text = element.get(attribute).filter(|text| !text.is_empty())?;
+        let keyword = kind.keyword(word)?;
+        if let Err(refusal) = keyword.value.read(text) {
+            self.fault(element, format!("{attribute} of <{}> is {}", element.name, refusal.message()));
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     fn count(&mut self, element: &Element, word: &str, default: u64) -> u64 {

@@ -132,6 +132,36 @@ fn with(text: &str) -> String {
     )
 }
 
+/// What a keyword of ours does not take came out all the same, and showed as a fault of the configuration that nobody had written.
+#[test]
+fn values_that_no_keyword_takes_are_faults_of_the_file() {
+    let server = |attributes: &str, transport: &str| {
+        format!(
+            "<Config>\n<ServerCluster Name=\"a\">\n<Server Name=\"s\" {attributes}><Transport {transport} Port=\"1\"/></Server></ServerCluster></Config>"
+        )
+    };
+    let host = "Hostname=\"h\"";
+    let cases = [
+        (server("", "Hostname=\"a b\""), "line 3: Hostname of <Transport> is an IP address or a host name, not `a b`"),
+        (server("", ""), "line 3: the transport of server `s` has no Hostname"),
+        (server("CloneID=\"a b\"", host), "line 3: CloneID of <Server> is "),
+        (
+            with("<UriGroup Name=\"u\"><Uri Name=\"/*\" AffinityCookie=\"a;b\"/></UriGroup>"),
+            "line 2: AffinityCookie of <Uri> is ",
+        ),
+        (
+            with("<UriGroup Name=\"u\"><Uri Name=\"/*\" AffinityURLIdentifier=\"a=b\"/></UriGroup>"),
+            "line 2: AffinityURLIdentifier of <Uri> is ",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = faults(&text);
+        assert!(found.iter().any(|fault| fault.starts_with(expected)), "{text}\n{found:#?}");
+    }
+    let long = imported(&server("", "Hostname=\"h\" ConnectionTTL=\"9999999\""));
+    assert_eq!(config(&long.toml).clusters[0].ports[0].timeouts.pool, Duration::from_secs(86_400));
+}
+
 #[test]
 fn a_route_whose_group_is_empty_does_not_match_everything() {
     let cases = [
@@ -277,6 +307,43 @@ fn a_script_keeps_all_lines_that_can_be_kept() {
     let lines: Vec<u32> = imported.remarks.iter().map(|remark| remark.line).collect();
     assert!([5, 6, 7].iter().all(|line| lines.contains(line)), "{:#?}", imported.remarks);
     assert!(import_script("frobnicate\n", "default.cfg").is_err(), "nothing is left");
+}
+
+/// A cluster whose name is no address needs one. That shows only when the whole is looked at, and the import came out with a
+/// configuration that could not be loaded.
+#[test]
+fn lines_that_make_no_sense_together_are_left_out_too() {
+    let script = "cluster add shop\nport add shop:80 method http\ncluster add b address 192.0.2.1\n";
+    let imported = import_script(script, "default.cfg").unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config(&imported.toml).clusters.len(), 1);
+    let lines: Vec<u32> = imported.remarks.iter().map(|remark| remark.line).collect();
+    assert!([1, 2].iter().all(|line| lines.contains(line)), "{:#?}", imported.remarks);
+}
+
+/// Each round of leaving lines out met the next line that was too much, and took as long as all before.
+#[test]
+fn a_script_that_means_too_many_objects_is_kept_up_to_there() {
+    let names: Vec<String> = (1..=1000).map(|number| format!("w{number}")).collect();
+    let servers = format!(
+        "cluster add c address 192.0.2.1\nport add c:80 method http\nserver add c:80:{} address ::1\n",
+        names.join("+")
+    );
+    let imported = import_script(&format!("{servers}{}", "server set :: weight 5\n".repeat(1000)), "default.cfg");
+    let imported = imported.unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config(&imported.toml).clusters[0].ports[0].servers.len(), 1000);
+    assert!(imported.remarks.iter().any(|remark| remark.line == 265 && remark.text.contains("the rest was not read")));
+}
+
+/// Names of elements and attributes reached the terminal as they were, in messages of ours and of the XML reader.
+#[test]
+fn control_characters_in_names_are_shown_as_such() {
+    for text in
+        ["<Con\u{1b}[2Jfig/>", "<Config \u{9b}2J=\"x\"/>", "<Config><Con\u{1b}[2J></Config>", "<Config a\u{7}/>"]
+    {
+        let faults = import_plugin(text, "x", &Front::default()).expect_err(text);
+        let told = faults.to_string();
+        assert!(!told.chars().any(char::is_control) && told.len() < 500, "{told:?}");
+    }
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use super::plugin::{Host, PluginConfig, PluginRoute, PluginServer, Role, ServerC
 use super::toml_text::TomlText;
 use super::xml::{self, XmlFault};
 use super::{Front, Imported, Remark};
-use crate::config::{Fault, Faults, Place};
+use crate::config::{Document, Fault, Faults, Place};
 use crate::model::{HostPattern, Name, Network, UriPattern};
 
 /// Translates a plugin-cfg.xml. `Err`: it cannot be read, or what it says does not fit together; each fault has its line.
@@ -28,11 +28,20 @@ pub fn import_plugin(text: &str, file: &str, front: &Front) -> Result<Imported, 
     };
     translation.site(front);
     let Translation { out, mut remarks, .. } = translation;
+    let toml = out.finish();
+    loadable(&toml).map_err(|messages| faults_of(file, messages))?;
     remarks.extend(config.remarks.iter().cloned());
     remarks.sort();
     remarks.dedup();
     let refresh = u64::try_from(config.refresh).ok().map(|seconds| Duration::from_secs(seconds.max(1)));
-    Ok(Imported { toml: out.finish(), remarks, refresh })
+    Ok(Imported { toml, remarks, refresh })
+}
+
+/// More servers, groups or routes than a port holds show only when all is counted; where that was in the file nobody can say.
+fn loadable(toml: &str) -> Result<(), Vec<Remark>> {
+    let resolved = Document::parse(toml, "plugin.toml").and_then(|document| document.resolve());
+    let message = |fault: &Fault| Remark { line: 1, text: fault.message.clone() };
+    resolved.map(drop).map_err(|faults| faults.iter().map(message).collect())
 }
 
 fn unread(fault: &XmlFault) -> Remark {
@@ -174,7 +183,7 @@ impl Translation<'_> {
         // Each answer of the plug-in's took the time of the server's answer, however long.
         self.out.number("idletimeout", 60);
         if let (Some(&ttl), 1) = (ttls.first(), ttls.len()) {
-            self.out.number("pooltime", ttl);
+            self.out.number("pooltime", ttl.min(86_400));
         } else if ttls.len() > 1 {
             self.remark(
                 with_ttl,

@@ -3,6 +3,8 @@
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
+use crate::config::fault;
+
 /// Bytes of a file. A plug-in for a thousand applications has 2 MiB.
 pub const MAX_XML: usize = 16 << 20;
 /// Elements within each other; a plugin-cfg.xml has 5.
@@ -100,10 +102,23 @@ pub fn read(text: &str) -> Result<Element, XmlFault> {
             Ok(_) => {}
             Err(error) => {
                 let line = tree.lines.of(reader.error_position() as usize);
-                return Err(XmlFault::Syntax { line, what: error.to_string() });
+                return Err(XmlFault::Syntax { line, what: shown(&error.to_string()) });
             }
         }
     }
+}
+
+/// Names of the file, and the reader's words that repeat them: a terminal shall not obey them, and nobody reads 64 KiB.
+fn shown(what: &str) -> String {
+    fault::shown(what, MOST_SHOWN)
+}
+
+/// Characters of a message.
+const MOST_SHOWN: usize = 300;
+
+/// Names go into comments, messages and terminals: a line break by number would begin a line of its own there.
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 /// The five entities of XML itself, and characters by number.
@@ -157,12 +172,17 @@ impl Tree<'_> {
             return Err(XmlFault::Syntax { line, what: "a second root element".to_owned() });
         }
         let mut element = Element { name: start.name().0.to_owned(), line, ..Element::default() };
+        if !is_plain(&element.name) {
+            let what = format!("the name of <{}> has control characters in it", shown(&element.name));
+            return Err(XmlFault::Syntax { line, what });
+        }
         for attribute in start.attributes() {
             let syntax = |what: String| XmlFault::Syntax { line, what };
-            let attribute = attribute.map_err(|error| syntax(error.to_string()))?;
+            let attribute = attribute.map_err(|error| syntax(shown(&error.to_string())))?;
             // Only the five entities of XML itself and characters by number are known: nothing can grow.
-            let value =
-                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| syntax(error.to_string()))?;
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|error| syntax(shown(&error.to_string())))?;
             self.attributes += 1;
             if value.len() > MAX_VALUE || self.attributes > MAX_ATTRIBUTES {
                 return Err(XmlFault::Bound {
@@ -171,9 +191,8 @@ impl Tree<'_> {
                 });
             }
             let key = attribute.key.0;
-            // Names go into comments, messages and terminals: a line break by number would begin a line of its own there.
-            if value.chars().any(char::is_control) {
-                return Err(syntax(format!("{key} of <{}> has control characters in it", element.name)));
+            if !is_plain(key) || !is_plain(&value) {
+                return Err(syntax(format!("{} of <{}> has control characters in it", shown(key), element.name)));
             }
             element.attributes.push((key.to_owned(), value.into_owned()));
         }

@@ -8,7 +8,7 @@ use crate::config::object::{Key, Label, Path};
 use crate::config::schema::Kind;
 use crate::config::value::Value;
 use crate::model::{
-    Claim, Cluster, MAX_CLUSTERS, MAX_PORTS, Name, PacketSettings, Port, PortNumber, Proportions, Unserved,
+    Claim, Cluster, MAX_CLUSTERS, MAX_PORTS, MAX_SERVERS, Name, PacketSettings, Port, PortNumber, Proportions, Unserved,
 };
 
 impl Check {
@@ -18,14 +18,22 @@ impl Check {
         root.named(Kind::Cluster).filter_map(|(name, view)| self.cluster(name, view)).collect()
     }
 
+    /// Each place is that of the first one too many.
     fn bounds(&mut self, root: View<'_>) {
-        let clusters = root.children(Kind::Cluster).count();
-        let ports: usize = root.children(Kind::Cluster).map(|(_, cluster)| cluster.children(Kind::Port).count()).sum();
-        if clusters > MAX_CLUSTERS {
-            self.fault(None, format!("there are {clusters} clusters; {MAX_CLUSTERS} is the most"));
+        let clusters = || root.children(Kind::Cluster).map(|(_, cluster)| cluster);
+        let ports = || clusters().flat_map(|cluster| cluster.children(Kind::Port).map(|(_, port)| port));
+        let servers = || ports().flat_map(|port| port.children(Kind::Server).map(|(_, server)| server));
+        if let Some(first) = clusters().nth(MAX_CLUSTERS) {
+            let count = clusters().count();
+            self.fault(first.place(), format!("there are {count} clusters; {MAX_CLUSTERS} is the most"));
         }
-        if ports > MAX_PORTS {
-            self.fault(None, format!("there are {ports} ports; {MAX_PORTS} is the most over all clusters"));
+        if let Some(first) = ports().nth(MAX_PORTS) {
+            let count = ports().count();
+            self.fault(first.place(), format!("there are {count} ports; {MAX_PORTS} is the most over all clusters"));
+        }
+        if let Some(first) = servers().nth(MAX_SERVERS) {
+            let count = servers().count();
+            self.fault(first.place(), format!("there are {count} servers; {MAX_SERVERS} is the most over all ports"));
         }
     }
 

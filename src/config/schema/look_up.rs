@@ -33,18 +33,26 @@ impl fmt::Display for NotFound {
 
 /// The candidate that equals `word` or, alone, begins with it. Letters may be of either case.
 pub fn unabbreviate(word: &str, candidates: &[&'static str]) -> Result<&'static str, NotFound> {
+    full_word(word, candidates).map_err(|begun| match begun.is_empty() {
+        true => NotFound::Unknown {
+            word: word.to_owned(),
+            nearest: nearest(word, candidates.iter().copied()),
+            candidates: candidates.to_vec(),
+        },
+        false => NotFound::Ambiguous { word: word.to_owned(), candidates: begun },
+    })
+}
+
+/// [`unabbreviate`] where nobody is told why: `Err` has the candidates that begin so. It compares beginnings only, and so may be
+/// asked of each word of a long line.
+fn full_word(word: &str, candidates: &[&'static str]) -> Result<&'static str, Vec<&'static str>> {
     if let Some(exact) = candidates.iter().find(|candidate| candidate.eq_ignore_ascii_case(word)) {
         return Ok(exact);
     }
     let begun: Vec<&'static str> = candidates.iter().copied().filter(|candidate| begins(candidate, word)).collect();
     match begun.as_slice() {
         [only] => Ok(only),
-        [] => Err(NotFound::Unknown {
-            word: word.to_owned(),
-            nearest: nearest(word, candidates.iter().copied()),
-            candidates: candidates.to_vec(),
-        }),
-        _ => Err(NotFound::Ambiguous { word: word.to_owned(), candidates: begun }),
+        _ => Err(begun),
     }
 }
 

@@ -96,3 +96,23 @@ fn bounds() {
     let flood = Document::parse(&"=\n".repeat(100_000), "a.toml").expect_err("garbage");
     assert!(flood.iter().count() < 210);
 }
+
+/// Twenty kilobytes of names made two hundred million servers, and the process was gone before anybody could count them.
+#[test]
+fn lists_that_multiply_are_refused_before_they_are_made() {
+    let list = |letter: &str, count: usize| {
+        (1..=count).map(|number| format!("{letter}{number}")).collect::<Vec<_>>().join("+")
+    };
+    let sites = format!("cluster add {} address 192.0.2.1\nport add :{}\n", list("c", 8), list("", 100));
+    let found = faults(&format!("{sites}server add ::{} address 192.0.2.9\n", list("w", 50)), "x.cfg");
+    let refused = "3:12: this would add 40000 of them; 32768 at once are the most";
+    assert!(found.iter().any(|fault| fault == refused), "{found:#?}");
+
+    let few = format!(
+        "cluster add c address 192.0.2.1\nport add c:80\nserver add c:80:{} address 192.0.2.9\n",
+        list("w", 1000)
+    );
+    let found = faults(&format!("{few}{}", "server set :: weight 5\n".repeat(1000)), "x.cfg");
+    let refused = "265:1: commands up to here touch more than 262144 objects; the rest was not read";
+    assert_eq!(found, [refused]);
+}

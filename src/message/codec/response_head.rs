@@ -60,7 +60,12 @@ pub fn parse_response(bytes: &Bytes, fields: &mut HeaderMap) -> Result<Option<Re
         let value = value.map_err(|_| BadHead::Malformed(httparse::Error::HeaderValue))?;
         headers.try_append(name, value).map_err(|_| BadHead::Malformed(httparse::Error::TooManyHeaders))?;
     }
-    let reason = parsed.reason.filter(|reason| !reason.is_empty() && Some(*reason) != status.canonical_reason());
+    // Nothing said is the usual of a status that has a name. Of one that has none it has to be kept: hyper would say `<none>`.
+    let is_other = |reason: &&str| match status.canonical_reason() {
+        Some(usual) => !reason.is_empty() && *reason != usual,
+        None => true,
+    };
+    let reason = parsed.reason.filter(is_other);
     let reason = reason.map(|reason| bytes.slice_ref(reason.as_bytes()));
     let (mut head, ()) = Response::new(()).into_parts();
     head.status = status;
@@ -91,6 +96,11 @@ mod tests {
     fn other_words_than_the_usual_are_kept() {
         let reason = |line: &str| parse(&format!("{line}\r\n\r\n")).unwrap().unwrap().reason;
         assert_eq!(reason("HTTP/1.1 200 Fine").as_deref(), Some(&b"Fine"[..]));
+        assert_eq!(reason("HTTP/1.1 299 Fine").as_deref(), Some(&b"Fine"[..]));
+        // Clients were told `299 <none>`.
+        for line in ["HTTP/1.1 299", "HTTP/1.1 299 "] {
+            assert_eq!(reason(line).as_deref(), Some(&b""[..]), "{line}");
+        }
         for line in ["HTTP/1.1 404 Not Found", "HTTP/1.1 200", "HTTP/1.1 200 "] {
             assert_eq!(reason(line), None, "{line}");
         }
