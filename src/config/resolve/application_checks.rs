@@ -3,7 +3,7 @@
 use super::{Check, Config, View, called};
 use crate::config::object::{Key, Path};
 use crate::config::schema::Kind;
-use crate::model::{Balance, Cluster, CookieAffinity, ForwardingMethod, Port, RuleType};
+use crate::model::{Balance, Cluster, CookieAffinity, Destination, ForwardingMethod, Port, RuleType};
 
 impl Check {
     pub(super) fn applications(&mut self, config: &Config, root: View<'_>) {
@@ -12,17 +12,45 @@ impl Check {
                 let path = path_of(cluster, port);
                 self.balance_suits(port, &path, root);
                 self.rules_suit(port, &path, root);
-                if port.method == ForwardingMethod::Http {
-                    self.warn_of_routes(port, &path, root);
-                    self.warn_of_sessions(port, &path, root);
-                } else if !(port.groups.is_empty() && port.routes.is_empty()) {
-                    let message = format!(
-                        "{}: groups and routes belong to method http, not {}",
-                        called(&path),
-                        port.method.word()
-                    );
-                    self.fault(root.at(&path, Kind::Port).place_at("method"), message);
+                match port.method {
+                    ForwardingMethod::Http => {
+                        self.warn_of_routes(port, &path, root);
+                        self.warn_of_sessions(port, &path, root);
+                    }
+                    ForwardingMethod::Tcp => {
+                        self.warn_of_routes(port, &path, root);
+                        self.routes_by_name(port, &path, root);
+                    }
+                    ForwardingMethod::Mac if port.groups.is_empty() && port.routes.is_empty() => {}
+                    ForwardingMethod::Mac => {
+                        let message =
+                            format!("{}: groups and routes belong to methods http and tcp, not mac", called(&path));
+                        self.fault(root.at(&path, Kind::Port).place_at("method"), message);
+                    }
                 }
+            }
+        }
+    }
+
+    /// Of a `tcp` port's client nothing is known but the host that its TLS asks for.
+    fn routes_by_name(&mut self, port: &Port, path: &Path, root: View<'_>) {
+        for route in &port.routes {
+            let route_path = path.join(Key::named(Kind::Route, route.name.clone()));
+            let view = root.at(&route_path, Kind::Route);
+            let redirects = matches!(route.to, Destination::Redirect(_)).then_some("redirect");
+            let heeded = [
+                (!route.uris.is_empty()).then_some("uris"),
+                route.rewrite.is_some().then_some("rewrite"),
+                (!route.request_edits.is_empty()).then_some("requestheaders"),
+                (!route.response_edits.is_empty()).then_some("responseheaders"),
+                redirects,
+            ];
+            if let Some(word) = heeded.into_iter().flatten().next() {
+                let message = format!(
+                    "{}: `{word}` needs method http; a tcp port knows only the host that its clients' TLS asks for (`hosts`)",
+                    called(&route_path)
+                );
+                self.fault(view.place_at(word), message);
             }
         }
     }

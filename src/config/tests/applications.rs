@@ -128,6 +128,22 @@ fn what_is_wrong_is_named_with_its_place() {
             "7:1: port shop:80: follows 81: the ports would wait for each other, as 80 follows in its turn",
         ),
         (
+            "[[cluster.port]]\nnumber = 81\nmethod = \"tcp\"\n[[cluster.port.route]]\nname = \"r\"\nuris = [\"/x\"]\n".to_owned(),
+            "12:1: route shop:81:r: `uris` needs method http; a tcp port knows only the host that its clients' TLS asks for (`hosts`)",
+        ),
+        (
+            "[[cluster.port]]\nnumber = 81\nmethod = \"mac\"\n[[cluster.port.route]]\nname = \"r\"\n".to_owned(),
+            "9:1: port shop:81: groups and routes belong to methods http and tcp, not mac",
+        ),
+        (
+            "clientcertificates = \"required\"\n".to_owned(),
+            "7:1: port shop:80: `clientcertificates` is required, and no `clientca` says who issues them; a file of issuers would be right",
+        ),
+        (
+            "clientca = \"/etc/ca.pem\"\n".to_owned(),
+            "7:1: port shop:80: `clientca` is said without `certificates`, so clients would speak plainly; the port's own certificate would be right",
+        ),
+        (
             "[[cluster.port]]\nnumber = 81\nmethod = \"tcp\"\nbalance = \"urihash\"\n".to_owned(),
             "10:1: port shop:81: balance urihash does not go with method tcp; one of roundrobin, hash, random, leastconnections, twochoices, leasttime, traffic would be right",
         ),

@@ -19,7 +19,7 @@ pub(super) struct Asker<'a> {
     /// Of the client itself, behind the proxies that we trust.
     pub address: IpAddr,
     pub now: Instant,
-    /// Of method `http`: the request, and the port that its `Host` means when it names none.
+    /// The request, and the port that its `Host` means when it names none; of method `tcp` a stand-in where there are routes.
     pub request: Option<(RequestView<'a>, u16)>,
 }
 

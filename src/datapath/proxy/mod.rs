@@ -49,6 +49,7 @@ mod journal;
 mod ledger;
 mod line;
 mod local;
+mod named;
 mod offer;
 mod pace;
 mod pipes;

@@ -14,6 +14,7 @@ use super::choice::{Asker, choose, why};
 use super::client::Client;
 use super::ending::reset;
 use super::local::PortRef;
+use super::named::{Named, name};
 use super::offer::{NoConnection, connect};
 use super::relay::relay;
 use super::secure_server::{link_of, secure};
@@ -24,9 +25,13 @@ use super::upstream::Rest;
 
 /// Carries one tcp client's connection until it ends.
 pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option<Rest>) {
-    let Some(front) = rest.take() else { return };
+    let Some(mut front) = rest.take() else { return };
     client.log_connection(port, Instant::now());
-    match reach(client, port.clone()).await {
+    let reached = match name(client, port, &mut front).await {
+        Ok(named) => reach(client, port.clone(), named.as_ref()).await,
+        Err(reason) => Err(reason),
+    };
+    match reached {
         Ok((tally, server)) => {
             let back = Rest { stream: server, read: Bytes::new() };
             relay(client, &tally, front, back).await;
@@ -46,12 +51,13 @@ const NOTHING_SENT: Situation =
 
 /// A connection to one of the port's servers. Nothing was sent to any of them yet, so each failure may move on to the
 /// next.
-async fn reach(client: &Rc<Client>, mut port: PortRef) -> Result<(Tally, Stream), ErrorReason> {
+async fn reach(client: &Rc<Client>, mut port: PortRef, named: Option<&Named>) -> Result<(Tally, Stream), ErrorReason> {
     let mut tried = Vec::new();
     let mut last = None;
     loop {
         let begun = Instant::now();
-        let asker = Asker { client, address: client.peer().ip(), now: begun, request: None };
+        let request = named.map(|named| (named.view(), port.settings.number.get()));
+        let asker = Asker { client, address: client.peer().ip(), now: begun, request };
         let chosen = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
         let tally = match Tally::begin(&port, chosen, client.local.lane) {
             Ok(tally) => tally,

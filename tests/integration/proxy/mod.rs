@@ -22,5 +22,6 @@ mod sessions;
 mod takeover;
 mod tcp;
 mod tls;
+mod tls_names;
 mod tls_servers;
 mod tunnels;

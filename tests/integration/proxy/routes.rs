@@ -16,13 +16,13 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn group(group: &str, servers: &[&str], change: impl FnOnce(&mut Policy)) -> Group {
+pub(super) fn group(group: &str, servers: &[&str], change: impl FnOnce(&mut Policy)) -> Group {
     let mut policy = Policy::preset();
     change(&mut policy);
     Group { name: name(group), servers: servers.iter().map(|server| name(server)).collect(), policy }
 }
 
-fn route(called: &str, hosts: &[&str], uris: &[&str], to: Destination) -> Route {
+pub(super) fn route(called: &str, hosts: &[&str], uris: &[&str], to: Destination) -> Route {
     Route {
         name: name(called),
         hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
@@ -36,7 +36,7 @@ fn route(called: &str, hosts: &[&str], uris: &[&str], to: Destination) -> Route 
     }
 }
 
-fn to(group: &str) -> Destination {
+pub(super) fn to(group: &str) -> Destination {
     Destination::Group(Some(name(group)))
 }
 

@@ -16,9 +16,9 @@ use crate::support::{Origin, Setup, Site};
 const NAME: &str = "app.example";
 
 /// A server inside TLS that tells whom it was asked for and by whom.
-struct SecureOrigin {
-    address: SocketAddr,
-    handshakes: Arc<AtomicUsize>,
+pub(super) struct SecureOrigin {
+    pub address: SocketAddr,
+    pub handshakes: Arc<AtomicUsize>,
 }
 
 impl SecureOrigin {
@@ -39,7 +39,7 @@ impl SecureOrigin {
         Self { address, handshakes }
     }
 
-    fn with(made: &Made) -> Self {
+    pub fn with(made: &Made) -> Self {
         Self::start(Arc::clone(Front::with(&[made]).build().config()))
     }
 }

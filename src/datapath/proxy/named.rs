@@ -1,0 +1,110 @@
+//! The host that a `tcp` client asks for inside TLS, by which its connection finds its servers.
+//!
+//! Where the port speaks TLS itself it knows the name already. Where it does not, the client's first message is read, and
+//! goes to the server as it came: neither side notices.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use tokio::net::TcpStream;
+
+use crate::executor::{RequestView, Routed};
+use crate::message::ErrorReason;
+use crate::message::client_hello::{ClientHelloFault, MAX_BYTES, Progress, parse};
+
+use super::client::{Client, Wait};
+use super::local::PortRef;
+use super::stream::Stream;
+use super::upstream::Rest;
+
+/// A connection as routes see it: a host, and nothing else.
+pub(super) struct Named {
+    method: Method,
+    uri: Uri,
+    fields: HeaderMap,
+}
+
+impl Named {
+    fn new(host: Option<&str>) -> Self {
+        let mut fields = HeaderMap::new();
+        if let Some(host) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
+            fields.insert(HOST, host);
+        }
+        Self { method: Method::CONNECT, uri: Uri::default(), fields }
+    }
+
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView { method: &self.method, uri: &self.uri, version: Version::HTTP_11, fields: &self.fields }
+    }
+}
+
+/// What the port's routes go by; `None`: it has none. What was read of the client for that stays in `rest`.
+pub(super) async fn name(client: &Client, port: &PortRef, rest: &mut Rest) -> Result<Option<Named>, ErrorReason> {
+    if port.routes.is_empty() {
+        return Ok(None);
+    }
+    let named = match (client.tls(), &rest.stream) {
+        (Some(tls), _) => Named::new(tls.name.as_deref()),
+        (None, Stream::Plain(stream)) => {
+            let (named, read) = listen(client, port, stream, std::mem::take(&mut rest.read)).await?;
+            rest.read = read;
+            named
+        }
+        (None, Stream::Tls(_)) => Named::new(None),
+    };
+    match port.route(&named.view(), port.settings.number.get()) {
+        Routed::Group(..) => Ok(Some(named)),
+        Routed::Redirect(..) | Routed::Nowhere => Err(ErrorReason::NoRoute),
+    }
+}
+
+/// Reads until the client's first message is whole.
+async fn listen(
+    client: &Client,
+    port: &PortRef,
+    stream: &TcpStream,
+    early: Bytes,
+) -> Result<(Named, Bytes), ErrorReason> {
+    client.arm(Wait::Tls, Instant::now(), port.settings.timeouts.tls);
+    let mut bytes = BytesMut::from(early);
+    let named = poll_fn(|cx| {
+        client.listen(cx);
+        loop {
+            match parse(&bytes) {
+                Ok(Progress::Whole(hello)) => return Poll::Ready(Ok(Named::new(hello.server_name.as_deref()))),
+                Ok(Progress::Incomplete) => {}
+                Err(ClientHelloFault::NotTls { .. }) => return Poll::Ready(Err(ErrorReason::NotTls)),
+                Err(fault) => {
+                    tracing::debug!(peer = %client.peer(), port = %port.key, %fault, "no name to route by");
+                    return Poll::Ready(Err(ErrorReason::TlsHandshake));
+                }
+            }
+            match poll_more(stream, &mut bytes, cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return Poll::Ready(Err(ErrorReason::TlsHandshake)),
+                Poll::Pending if client.take_expired() => return Poll::Ready(Err(ErrorReason::TlsTimeout)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    });
+    Ok((named.await?, bytes.freeze()))
+}
+
+/// Reads once. What is incomplete at the most that is read does not exist.
+fn poll_more(stream: &TcpStream, bytes: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    const PIECE: usize = 2048;
+    let room = MAX_BYTES.saturating_sub(bytes.len()).min(PIECE);
+    bytes.reserve(room);
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        match stream.try_read_buf(&mut (&mut *bytes).limit(room)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return Poll::Ready(read),
+        }
+    }
+}
