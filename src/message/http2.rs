@@ -1,8 +1,8 @@
 //! Requests of HTTP/2 in the words of HTTP/1.1, so that all later steps know one kind of request.
 
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 /// Says in fields what HTTP/2 says otherwise: the authority, and that a body comes of which no length is said. What `h2` has
 /// refused before (RFC 9113 8.2 and 8.3): fields of a connection, names with capitals, pseudo-fields that are missing,
@@ -20,6 +20,17 @@ pub fn restate_request(head: &mut Parts, has_body: bool) {
         head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     join_cookies(&mut head.headers);
+}
+
+/// A request for a tunnel (RFC 8441 4) as HTTP/1.1 asks for one.
+pub fn restate_connect(head: &mut Parts, protocol: &str) {
+    restate_request(head, false);
+    head.method = Method::GET;
+    head.version = Version::HTTP_11;
+    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Ok(protocol) = HeaderValue::from_str(protocol) {
+        head.headers.insert(UPGRADE, protocol);
+    }
 }
 
 /// RFC 9113 8.2.3: clients may send each cookie by itself; who does not know that must see one field.

@@ -35,6 +35,7 @@ mod testing;
 mod tests;
 mod trailers;
 pub mod upgrade;
+mod websocket;
 
 pub use authority::Authority;
 pub use client_address::client_address;
@@ -45,7 +46,7 @@ pub use framing::{
     Body, RequestFacts, ResponseFacts, ResponseFault, ResponseLength, examine_request, examine_response,
 };
 pub use hop::{strip_request, strip_response};
-pub use http2::restate_request;
+pub use http2::{restate_connect, restate_request};
 pub use method::{is_idempotent, is_method_start};
 pub use outgoing::{origin_form, prepare_request};
 pub use path::canonical_path;
@@ -56,3 +57,4 @@ pub use session::{clone_ids, cookie_values, path_parameter, set_cookie_value};
 pub use sorry::{MAX_SORRY_BYTES, MAX_SORRY_FILES, SorrySite, SorrySiteError};
 pub use trailers::clean_trailers;
 pub use upgrade::Upgrade;
+pub use websocket::{say_key, take_accept};

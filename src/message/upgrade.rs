@@ -39,6 +39,11 @@ impl Upgrade {
         Some(Self { protocol })
     }
 
+    /// Whether a port that allows these protocols allows this one.
+    pub fn allows(allowed: &[String], protocol: &str) -> bool {
+        is_allowed(protocol.as_bytes(), allowed)
+    }
+
     /// As it goes to the server in `Upgrade`.
     pub fn protocol(&self) -> &HeaderValue {
         &self.protocol

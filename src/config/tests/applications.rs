@@ -128,7 +128,8 @@ fn what_is_wrong_is_named_with_its_place() {
             "7:1: port shop:80: follows 81: the ports would wait for each other, as 80 follows in its turn",
         ),
         (
-            "[[cluster.port]]\nnumber = 81\nmethod = \"tcp\"\n[[cluster.port.route]]\nname = \"r\"\nuris = [\"/x\"]\n".to_owned(),
+            "[[cluster.port]]\nnumber = 81\nmethod = \"tcp\"\n[[cluster.port.route]]\nname = \"r\"\nuris = [\"/x\"]\n"
+                .to_owned(),
             "12:1: route shop:81:r: `uris` needs method http; a tcp port knows only the host that its clients' TLS asks for (`hosts`)",
         ),
         (

@@ -32,17 +32,18 @@ pub(super) async fn meet(client: &Client, port: &PortRef, rest: &mut Option<Rest
     let Some(rest) = rest else { return false };
     if !expects_header(client, port) {
         if port.settings.sendproxy.is_some() && port.listen.ip().is_unspecified() {
-            speak_for_itself(client, rest.stream.tcp());
+            speak_for_itself(client, &rest.stream);
         }
         return true;
     }
     // Boxed because it is rare: what is awaited there would else be room in the task of every connection.
-    match Box::pin(read(client, rest.stream.tcp())).await {
+    let Some(stream) = rest.stream.tcp() else { return true };
+    match Box::pin(read(client, stream)).await {
         Ok((header, early)) => {
             client.local.count(Event::HeaderRead);
             match header {
                 ProxyHeader::Client(named) => client.introduce(canonical(named)),
-                ProxyHeader::Own => speak_for_itself(client, rest.stream.tcp()),
+                ProxyHeader::Own => speak_for_itself(client, &rest.stream),
             }
             rest.read = early;
             true
@@ -61,8 +62,8 @@ fn expects_header(client: &Client, port: &PortRef) -> bool {
 }
 
 /// The connection's own two ends. The port's address may stand for any of this machine.
-fn speak_for_itself(client: &Client, stream: &TcpStream) {
-    if let Ok(destination) = stream.local_addr() {
+fn speak_for_itself(client: &Client, stream: &Stream) {
+    if let Some(Ok(destination)) = stream.tcp().map(TcpStream::local_addr) {
         client.introduce(canonical(ProxiedClient { source: client.peer(), destination, tls: false }));
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::accesslog;
 use crate::message::ErrorReason;
@@ -141,7 +142,8 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// The client shall know that its answer is not whole, even if the answer ends with the connection.
 pub(super) fn reset(stream: &Stream) {
-    if let Err(error) = stream.tcp().set_zero_linger() {
+    // A stream among several is reset when it is dropped.
+    if let Some(Err(error)) = stream.tcp().map(TcpStream::set_zero_linger) {
         tracing::debug!(%error, "cannot reset a connection");
     }
 }

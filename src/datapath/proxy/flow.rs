@@ -95,8 +95,8 @@ impl Flow {
             // What is written leaves with its buffer: an idle connection keeps none.
             drop(self.pending.split_to(written));
         }
-        while let Some(load) = self.load.as_mut().filter(|load| load.bytes() > 0) {
-            let written = ready!(load.unload(cx, to.tcp()))?;
+        while let (Some(load), Some(to)) = (self.load.as_mut().filter(|load| load.bytes() > 0), to.plain()) {
+            let written = ready!(load.unload(cx, to))?;
             self.wrote(written, count)?;
         }
         if let Some(load) = self.load.take() {
@@ -114,11 +114,11 @@ impl Flow {
         tools: &mut Tools<'_>,
         count: &impl Fn(usize),
     ) -> Poll<io::Result<()>> {
-        let Some(pipe) = tools.pipes.take() else {
+        let Some((pipe, source)) = from.plain().and_then(|from| Some((tools.pipes.take()?, from))) else {
             self.pace.denied();
             return self.copy(cx, from, to, tools, count);
         };
-        match ready!(pipe.fill(cx, from.tcp(), tools.pipes))? {
+        match ready!(pipe.fill(cx, source, tools.pipes))? {
             Filled::Bytes(load) => {
                 self.pace.piece(load.bytes());
                 self.load = Some(load);

@@ -335,7 +335,7 @@ async fn park(client: &Client, port: &PortRef, stream: &Stream, rested: Instant)
 
 fn poll_spoken(client: &Client, stream: &Stream, cx: &mut Context<'_>) -> Poll<bool> {
     client.listen(cx);
-    if stream.has_early() || stream.tcp().poll_read_ready(cx).is_ready() {
+    if stream.has_early() || stream.tcp().is_none_or(|stream| stream.poll_read_ready(cx).is_ready()) {
         return Poll::Ready(true);
     }
     if client.local.draining.get() {

@@ -55,7 +55,7 @@ pub(super) async fn name(client: &Client, port: &PortRef, rest: &mut Rest) -> Re
             rest.read = read;
             named
         }
-        (None, Stream::Tls(_)) => Named::new(None),
+        (None, Stream::Tls(_) | Stream::Http2(_)) => Named::new(None),
     };
     match port.route(&named.view(), port.settings.number.get()) {
         Routed::Group(..) => Ok(Some(named)),

@@ -9,6 +9,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 pub(super) enum RequestBody {
+    /// There is none.
+    None,
     Http1(Incoming),
     Http2(RecvStream),
 }
@@ -28,6 +30,7 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BadBody>>> {
         match self.get_mut() {
+            Self::None => Poll::Ready(None),
             Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BadBody::from),
             Self::Http2(body) => poll_stream(body, cx),
         }
@@ -35,6 +38,7 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::None => true,
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
@@ -42,6 +46,7 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::None => SizeHint::with_exact(0),
             Self::Http1(body) => body.size_hint(),
             Self::Http2(_) => SizeHint::default(),
         }

@@ -8,19 +8,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use super::http2::Duplex;
+
 /// A client's or a server's connection.
 pub(super) enum Stream {
     Plain(TcpStream),
     /// Boxed because a session's state is large beside a socket, and most of what waits in tables is not inside TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// One stream among several of a connection (HTTP/2).
+    Http2(Box<Duplex>),
 }
 
 impl Stream {
-    /// The socket, for what concerns the connection and not its bytes.
-    pub fn tcp(&self) -> &TcpStream {
+    /// The socket, for what concerns the connection and not its bytes. `None`: it is not this one's alone.
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            Self::Http2(_) => None,
         }
     }
 
@@ -28,7 +33,7 @@ impl Stream {
     /// end of its handshake.
     pub fn has_early(&self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::Http2(_) => false,
             Self::Tls(stream) => !stream.get_ref().1.wants_read(),
         }
     }
@@ -37,7 +42,7 @@ impl Stream {
     pub fn plain(&self) -> Option<&TcpStream> {
         match self {
             Self::Plain(stream) => Some(stream),
-            Self::Tls(_) => None,
+            Self::Tls(_) | Self::Http2(_) => None,
         }
     }
 
@@ -45,7 +50,7 @@ impl Stream {
     pub fn into_plain(self) -> Option<TcpStream> {
         match self {
             Self::Plain(stream) => Some(stream),
-            Self::Tls(_) => None,
+            Self::Tls(_) | Self::Http2(_) => None,
         }
     }
 
@@ -59,6 +64,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Http2(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -69,6 +75,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Http2(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -80,6 +87,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Http2(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -91,6 +99,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Http2(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -99,6 +108,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Http2(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use h2::Reason;
+use h2::ext::Protocol;
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -282,6 +286,92 @@ fn silent_connections_end_after_the_idle_time_and_a_drain_lets_requests_end() {
         client.ended.await.unwrap().unwrap();
     });
     site.join();
+}
+
+/// A server that talks as the path says.
+fn websockets() -> Origin {
+    Origin::new(|visit| {
+        let Some(head) = visit.request() else { return };
+        assert!(head.contains("connection: upgrade\r\n") && head.contains("upgrade: websocket\r\n"), "{head}");
+        let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap();
+        let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+        let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()));
+        let switch =
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ";
+        match head.split(' ').nth(1).unwrap() {
+            "/echo" => {
+                visit.send(format!("{switch}{accept}\r\n\r\n"));
+                while let Some(line) = visit.line() {
+                    visit.send(line.to_uppercase());
+                }
+                visit.send("bye");
+            }
+            "/wrong" => drop(visit.send(format!("{switch}wrong\r\n\r\n"))),
+            "/closed" => drop(visit.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")),
+            _ => drop(visit.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")),
+        }
+    })
+}
+
+fn tunnel(path: &str, protocol: &'static str) -> Request<()> {
+    let request = Request::connect(format!("https://shop.example{path}")).header("sec-websocket-version", "13");
+    request.extension(Protocol::from_static(protocol)).body(()).unwrap()
+}
+
+/// RFC 8441.
+#[test]
+fn websockets_run_over_streams_beside_requests() {
+    let origin = websockets();
+    let site = plain(&origin).start();
+    story(async {
+        let mut client = Http2::plain(site.address).await;
+        while !client.requests.is_extended_connect_protocol_enabled() {
+            client.requests = client.requests.ready().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let (response, mut send) = client.begin(tunnel("/echo", "websocket"), false).await;
+        let (head, mut receive) = response.await.unwrap().into_parts();
+        assert_eq!(head.status, 200);
+        assert!(["upgrade", "connection", "sec-websocket-accept"].iter().all(|name| !head.headers.contains_key(*name)));
+        let long = "x".repeat(300_000) + "\n";
+        for line in ["hello\n", &long] {
+            let mut heard = Vec::new();
+            let (sending, receiving) = (async { self::send(&mut send, line.as_bytes()).await }, async {
+                while heard.len() < line.len() {
+                    let piece = receive.data().await.unwrap().unwrap();
+                    receive.flow_control().release_capacity(piece.len()).unwrap();
+                    heard.extend_from_slice(&piece);
+                }
+            });
+            tokio::join!(sending, receiving);
+            assert!(heard == line.to_uppercase().as_bytes());
+        }
+        // Half of it is closed; the other half still says something.
+        send.send_data(Bytes::new(), true).unwrap();
+        assert_eq!(receive.data().await.unwrap().unwrap(), "bye");
+        while let Some(last) = receive.data().await {
+            assert_eq!(last.unwrap(), "", "nothing but the end");
+        }
+
+        for (path, protocol, status, reason) in [
+            ("/closed", "websocket", 403, None),
+            ("/other", "websocket", 502, Some("bad-response")),
+            ("/wrong", "websocket", 502, Some("bad-response")),
+            ("/echo", "telepathy", 501, Some("method-connect")),
+        ] {
+            let (response, _send) = client.begin(tunnel(path, protocol), false).await;
+            let answer = whole(response).await.unwrap();
+            assert_eq!((answer.status(), answer.reason()), (status, reason), "{path} {protocol}");
+        }
+        // A client that resets the stream ends the tunnel at its server.
+        let (response, mut send) = client.begin(tunnel("/echo", "websocket"), false).await;
+        let response = response.await.unwrap();
+        until(&site, |site| site.server(0).active == 1).await;
+        send.send_reset(Reason::CANCEL);
+        drop(response);
+        until(&site, |site| site.server(0).active == 0).await;
+    });
+    assert_eq!(site.port().accepted, 1);
 }
 
 /// A connection whose frames are written by hand.

@@ -9,9 +9,11 @@
 //! serve ─► meter: what the peer's frames cost ─► h2 ─► stream ─► exchange ─► …
 //! ```
 
+mod duplex;
 mod meter;
 mod serve;
 mod stream;
+mod tunnel;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -25,6 +27,7 @@ use super::local::PortRef;
 use super::shared::Event;
 use super::upstream::Rest;
 
+pub(super) use duplex::Duplex;
 pub(super) use serve::serve;
 
 /// Whether the client speaks HTTP/2: as agreed on inside TLS, else if it begins with the preface where the port allows that.
@@ -49,7 +52,8 @@ async fn sounds_so(client: &Client, port: &PortRef, rest: &Rest) -> Option<bool>
     poll_fn(|cx| {
         client.listen(cx);
         let mut buf = ReadBuf::new(&mut first);
-        match rest.stream.tcp().poll_peek(cx, &mut buf) {
+        let Some(stream) = rest.stream.tcp() else { return Poll::Ready(Some(false)) };
+        match stream.poll_peek(cx, &mut buf) {
             Poll::Ready(peeked) => Poll::Ready(Some(peeked.is_ok() && serve::is_preface(buf.filled()))),
             // Whoever serves silent clients knows how they end.
             Poll::Pending if client.local.draining.get() => Poll::Ready(Some(false)),

@@ -143,7 +143,9 @@ fn builder() -> Builder {
         .max_local_error_reset_streams(Some(CAUSED_RESETS))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(WINDOW)
-        .max_send_buffer_size(SEND_BUFFER);
+        .max_send_buffer_size(SEND_BUFFER)
+        // Which protocols a tunnel may be asked for is the port's to say, request by request.
+        .enable_connect_protocol();
     builder
 }
 

@@ -24,6 +24,7 @@ use super::super::front::FrontState;
 use super::super::request_body::RequestBody;
 use super::super::shared::Event;
 use super::serve::Counted;
+use super::tunnel::protocol_of;
 
 /// For so many bytes of a response to be taken by a client that has opened its window only a little: whoever opens it byte
 /// by byte holds a response, and its server, as long as it likes.
@@ -31,7 +32,7 @@ const STALL: Duration = Duration::from_secs(30);
 const STALL_BYTES: usize = 16 * 1024;
 
 /// How a stream ends before its response is whole.
-enum Cut {
+pub(super) enum Cut {
     /// The client reset it or went away.
     Gone,
     /// Its response broke off.
@@ -48,7 +49,12 @@ pub(super) async fn serve(counted: Counted, request: Request<RecvStream>, mut re
     let branch = trunk.branch();
     let state = FrontState::of_stream(Rc::clone(&branch.0), trunk.port.clone(), Rc::clone(&trunk.facts));
     let sending = Sending { state: &state };
-    if let Err(cut) = sending.answer(request, &mut respond).await {
+    let answered = match protocol_of(&request) {
+        None => sending.answer(request, &mut respond).await,
+        // Boxed because it is rare: what is awaited there would else be room in the task of every request.
+        Some(protocol) => Box::pin(sending.tunnel(request, &protocol, &mut respond)).await,
+    };
+    if let Err(cut) = answered {
         sending.end(&cut, &mut respond);
     }
     state.upload(None);
@@ -56,14 +62,27 @@ pub(super) async fn serve(counted: Counted, request: Request<RecvStream>, mut re
     trunk.take_back(branch);
 }
 
-struct Sending<'a> {
-    state: &'a Rc<FrontState>,
+pub(super) struct Sending<'a> {
+    pub state: &'a Rc<FrontState>,
 }
 
 impl Sending<'_> {
     async fn answer(&self, request: Request<RecvStream>, respond: &mut SendResponse<Bytes>) -> Result<(), Cut> {
         let wants_trailers = wants_trailers(request.headers());
-        let (head, body) = self.respond(request, respond).await?.into_parts();
+        let (mut head, body) = request.into_parts();
+        restate_request(&mut head, !body.is_end_stream());
+        let response = self.respond(Request::from_parts(head, RequestBody::Http2(body)), respond).await?;
+        self.pass(response, wants_trailers, respond).await
+    }
+
+    /// Passes a response on.
+    pub async fn pass(
+        &self,
+        response: Response<ResponseBody>,
+        wants_trailers: bool,
+        respond: &mut SendResponse<Bytes>,
+    ) -> Result<(), Cut> {
+        let (head, body) = response.into_parts();
         let is_whole = body.is_end_stream();
         let response = Response::from_parts(self.in_http2(head), ());
         let stream = respond.send_response(response, is_whole).map_err(|_| Cut::Gone)?;
@@ -75,15 +94,13 @@ impl Sending<'_> {
     }
 
     /// Waits for the response's head.
-    async fn respond(
+    pub async fn respond(
         &self,
-        request: Request<RecvStream>,
+        request: Request<RequestBody>,
         respond: &mut SendResponse<Bytes>,
     ) -> Result<Response<ResponseBody>, Cut> {
-        let (mut head, body) = request.into_parts();
-        restate_request(&mut head, !body.is_end_stream());
         self.state.begin();
-        let exchange = match Exchange::begin(self.state, Request::from_parts(head, RequestBody::Http2(body))) {
+        let exchange = match Exchange::begin(self.state, request) {
             Ok(exchange) => exchange,
             Err(refused) => return Ok(*refused),
         };
@@ -106,7 +123,7 @@ impl Sending<'_> {
     }
 
     /// A head as HTTP/2 has it: nothing of a connection, and a date, which RFC 9110 6.6.1 has us add.
-    fn in_http2(&self, mut head: Parts) -> Parts {
+    pub fn in_http2(&self, mut head: Parts) -> Parts {
         head.headers.remove(CONNECTION);
         head.version = Version::HTTP_2;
         if !head.headers.contains_key(DATE) {
