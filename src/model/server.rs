@@ -51,6 +51,8 @@ pub struct ProxiedServer {
     pub private_headers: bool,
     /// `None`: it is spoken to plainly.
     pub tls: Option<ServerTls>,
+    /// It is spoken to in HTTP/2 (http): as agreed on inside TLS, else from the start.
+    pub http2: bool,
 }
 
 impl Server {

@@ -106,6 +106,7 @@ fn proxied(view: View<'_>) -> ProxiedServer {
         extended_handshake: view.flag("extendedhandshake"),
         private_headers: view.flag("privateheaders"),
         tls: None,
+        http2: view.flag("http2"),
     }
 }
 

@@ -73,7 +73,11 @@ impl Check {
             ca: self.file_path(path, "tlsca", view),
             verify: view.flag("tlsverify"),
             certificate: self.file_path(path, "tlscertificate", view),
-            protocols: if is_http { vec![AppProtocol::Http11] } else { Vec::new() },
+            protocols: match (is_http, view.flag("http2")) {
+                (false, _) => Vec::new(),
+                (true, false) => vec![AppProtocol::Http11],
+                (true, true) => vec![AppProtocol::Http2, AppProtocol::Http11],
+            },
         };
         view.flag("tls").then_some(tls)
     }

@@ -87,6 +87,12 @@ pub(super) const ON_SERVERS: [Keyword; SERVER_TLS_KEYWORDS] = [
         Told("none"),
         "our own certificate for it: file with a chain and its key (in it or in NAME.key beside it)",
     ),
+    Keyword::new(
+        "http2",
+        ValueKind::Flag,
+        Flag(false),
+        "yes: it is spoken to in HTTP/2, where inside TLS it agrees, else from the start (http ports)",
+    ),
 ];
 
-pub(super) const SERVER_TLS_KEYWORDS: usize = 5;
+pub(super) const SERVER_TLS_KEYWORDS: usize = 6;

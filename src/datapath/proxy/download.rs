@@ -114,7 +114,7 @@ impl Running {
     /// The body of a response whose head is on its way. One that is here already, as most are, is over with that: its
     /// server's connection can serve the next request.
     pub fn into_body(self, now: Instant) -> ResponseBody {
-        let whole = self.upstream.line().take_whole();
+        let whole = self.upstream.channel().take_whole();
         if let Some(bytes) = whole {
             self.tally.bytes_out(bytes.len());
             self.front.client.log_sent(bytes.len());
@@ -127,11 +127,11 @@ impl Running {
     }
 
     fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, LineFault>>> {
-        self.upstream.line().poll_body(cx, &mut self.front.client.local.scratch.borrow_mut())
+        self.upstream.channel().poll_body(cx, &mut self.front.client.local.scratch.borrow_mut())
     }
 
     fn left(&self) -> Option<u64> {
-        self.upstream.line().left()
+        self.upstream.channel().left()
     }
 
     /// The last byte of the response was handed over: the connection to the server may be used again.

@@ -23,7 +23,7 @@ impl Exchange {
         let mut is_asked = false;
         let head = poll_fn(|cx| {
             if !std::mem::replace(&mut is_asked, true) {
-                let asked = upstream.line().send(cx, &handshake(self.outgoing().fields.get(HOST)));
+                let asked = upstream.channel().give(cx, &handshake(self.outgoing().fields.get(HOST)), false);
                 if asked.is_err() {
                     return Poll::Ready(Err(Silence::StaleHandshake));
                 }
@@ -31,7 +31,7 @@ impl Exchange {
             let read = {
                 let mut scratch = self.local().scratch.borrow_mut();
                 let mut spare = self.local().spare.borrow_mut();
-                upstream.line().poll_head(cx, &mut scratch, &mut spare.fields)
+                upstream.channel().poll_head(cx, &mut scratch, &mut spare.fields)
             };
             match read {
                 Poll::Ready(Ok(read)) if is_interim(read.head.status) => {
@@ -48,9 +48,9 @@ impl Exchange {
         })
         .await?;
         let facts = examine_response(&head, None).map_err(|_| Silence::Handshake)?;
-        upstream.line().expect(facts.length(&Method::HEAD));
+        upstream.channel().expect(facts.length(&Method::HEAD));
         // A connection that ends with this answer is of no use for what follows.
-        let stays = facts.keeps_alive() && upstream.line().take_whole().is_some();
+        let stays = facts.keeps_alive() && upstream.channel().take_whole().is_some();
         if stays { Ok(()) } else { Err(Silence::Handshake) }
     }
 }

@@ -5,10 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::StatusCode;
 use http::response::Parts;
 use hyper::ext::ReasonPhrase;
@@ -17,16 +17,19 @@ use tokio::net::TcpStream;
 use crate::executor::{Event, Phase, ServerIndex, verdict};
 use crate::message::codec::{self, write_request};
 use crate::message::{ErrorReason, PrivateFacts, PrivateFields, write_private};
-use crate::model::ServerId;
+use crate::model::{AppProtocol, ServerId};
+use crate::tls::ServerLink;
 
 use super::accept::is_exhaustion;
 use super::announce::announce;
 use super::client::{Client, Wait};
 use super::exchange::{Exchange, Offered};
+use super::http2_line::Trunk;
 use super::line::LineFault;
 use super::pool::Wanted;
 use super::secure_server::{link_of, secure};
 use super::shared::Event as ProxyEvent;
+use super::stream::Stream;
 use super::tally::{Chosen, NotBegun, Tally};
 use super::upload::{Progress, Upload};
 use super::upstream::Upstream;
@@ -116,7 +119,9 @@ impl Exchange {
         let now = self.now();
         tally.ask(now);
         let wanted = Wanted { server: id, address, link: server.tls.as_ref(), owner: self.owner() };
-        if let Some(upstream) = self.local().pool.take(&wanted, now) {
+        let pool = &self.local().pool;
+        let joined = if server.proxied().http2 { pool.join(&wanted, now) } else { None };
+        if let Some(upstream) = joined.or_else(|| pool.take(&wanted, now)) {
             self.local().count(ProxyEvent::PoolHit);
             self.front.client.log_reused();
             match self.send(&upstream, &tally, now).await {
@@ -168,10 +173,31 @@ impl Exchange {
         };
         announce(&self.front.client, &self.port, &mut stream).await?;
         let stream = secure(&self.front.client, link, stream).await?;
-        let upstream = Upstream::new(id, address, stream, link, self.owner());
+        let upstream = if speaks_http2(tally, &stream) {
+            self.begin_http2(id, address, link, stream).await?
+        } else {
+            Upstream::new(id, address, stream, link, self.owner())
+        };
         tally.record(Phase::Connect, begun, upstream.born);
         self.front.client.log_connected(upstream.born.saturating_duration_since(begun));
         Ok(upstream)
+    }
+
+    async fn begin_http2(
+        &self,
+        id: ServerId,
+        address: SocketAddr,
+        link: Option<&Arc<ServerLink>>,
+        stream: Stream,
+    ) -> Result<Upstream, NoConnection> {
+        let patience = self.port.settings.timeouts.pool;
+        let trunk = Trunk::open(&self.front.client, address, link, stream, patience).await?;
+        // One that begins with a client's PROXY header is for that client's request alone.
+        if self.owner().is_none() {
+            self.local().pool.share(id, &trunk);
+            self.local().expect_sweep(trunk.born);
+        }
+        Ok(Upstream::on(&trunk, id))
     }
 
     /// Where connections to servers begin by saying whom they are for: their client.
@@ -181,7 +207,9 @@ impl Exchange {
 
     /// Sends the request and waits for the head of its response.
     async fn send(&self, upstream: &Upstream, tally: &Rc<Tally>, now: Instant) -> Result<Parts, Silence> {
-        if tally.server().is_some_and(|server| server.proxied().extended_handshake) {
+        // A connection of several requests is known to be there.
+        let is_alone = upstream.channel().line().is_some();
+        if is_alone && tally.server().is_some_and(|server| server.proxied().extended_handshake) {
             // Boxed because it is rare.
             Box::pin(self.shake_hands(upstream, tally, now)).await?;
         }
@@ -214,9 +242,7 @@ impl Exchange {
         spare.head.clear();
         let private = |out: &mut Vec<u8>| self.write_private(tally, out);
         write_request(self.outgoing(), self.introduction, &self.front.facts, private, &mut spare.head);
-        if self.upload.is_some() {
-            upstream.line().queue(Bytes::copy_from_slice(&spare.head));
-        } else if let Err(error) = upstream.line().send(cx, &spare.head) {
+        if let Err(error) = upstream.channel().give(cx, &spare.head, self.upload.is_some()) {
             // Reading tells what became of the connection: a server that has hung up may have said why.
             tracing::debug!(address = %upstream.address, %error, "cannot send a request");
         }
@@ -232,14 +258,14 @@ impl Exchange {
                 }
             }
             None => {
-                let _written = upstream.line().poll_flush(cx);
+                let _written = upstream.channel().poll_flush(cx);
             }
         }
         loop {
             let read = {
                 let mut scratch = self.local().scratch.borrow_mut();
                 let mut spare = self.local().spare.borrow_mut();
-                ready!(upstream.line().poll_head(cx, &mut scratch, &mut spare.fields))
+                ready!(upstream.channel().poll_head(cx, &mut scratch, &mut spare.fields))
             };
             match read {
                 Ok(read) if read.head.status == StatusCode::CONTINUE => self.heard_continue(tally, cx),
@@ -357,6 +383,12 @@ impl Exchange {
     }
 }
 
+/// Whether what was agreed on is HTTP/2; without TLS it is known beforehand.
+fn speaks_http2(tally: &Tally, stream: &Stream) -> bool {
+    let is_wanted = tally.server().is_some_and(|server| server.proxied().http2);
+    is_wanted && stream.agreed().is_none_or(|protocol| protocol == AppProtocol::Http2.word().as_bytes())
+}
+
 /// What a connection had carried before a request.
 struct Counts {
     sent: u64,
@@ -365,8 +397,8 @@ struct Counts {
 
 impl Counts {
     fn of(upstream: &Upstream) -> Self {
-        let line = upstream.line();
-        Self { sent: line.sent(), received: line.received() }
+        let channel = upstream.channel();
+        Self { sent: channel.sent(), received: channel.received() }
     }
 
     /// A connection that ended before it took or gave a byte has not cost the request anything.

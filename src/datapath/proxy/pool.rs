@@ -15,7 +15,8 @@ use crate::model::{Port, ServerId};
 use crate::tls::ServerLink;
 
 use super::client::Client;
-use super::line;
+use super::http2_line::Trunk;
+use super::line::{self, Line};
 use super::shared::{Event, Shared};
 use super::shelf::Spare;
 use super::stream::Stream;
@@ -28,6 +29,8 @@ use super::upstream::Upstream;
 /// is over.
 pub(super) struct Pool {
     idle: RefCell<HashMap<ServerId, Vec<Idle>, BuildHasherDefault<ById>>>,
+    /// Connections in HTTP/2, which carry several requests at once.
+    trunks: RefCell<HashMap<ServerId, Vec<Rc<Trunk>>, BuildHasherDefault<ById>>>,
     shared: Arc<Shared>,
     lane: Lane,
 }
@@ -81,7 +84,25 @@ const UNUSED: Duration = Duration::from_secs(1);
 
 impl Pool {
     pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
-        Self { idle: RefCell::default(), shared, lane }
+        Self { idle: RefCell::default(), trunks: RefCell::default(), shared, lane }
+    }
+
+    /// A connection in HTTP/2 with room for one more request.
+    pub fn join(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Upstream> {
+        let trunks = self.trunks.borrow();
+        let same = |trunk: &&Rc<Trunk>| match (&trunk.link, wanted.link) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.is_same(other),
+            _ => false,
+        };
+        let fits = |trunk: &&Rc<Trunk>| trunk.address == wanted.address && trunk.has_room(now) && same(trunk);
+        let trunk = trunks.get(&wanted.server)?.iter().find(fits)?;
+        Some(Upstream::on(trunk, wanted.server))
+    }
+
+    /// Keeps a connection in HTTP/2 for the requests that follow.
+    pub fn share(&self, server: ServerId, trunk: &Rc<Trunk>) {
+        self.trunks.borrow_mut().entry(server).or_default().push(Rc::clone(trunk));
     }
 
     /// The most recently used connection that will do; else one that another worker has to spare.
@@ -109,11 +130,16 @@ impl Pool {
     pub fn put(&self, upstream: Upstream, settings: &Port, now: Instant) -> bool {
         let until = (now + settings.timeouts.pool).min(upstream.born + MAX_AGE);
         let most = settings.poolsize as usize;
-        if upstream.line().has_extra() {
+        let Some((has_extra, is_between)) = upstream.channel().line().map(|line| (line.has_extra(), line.is_between()))
+        else {
+            // Its connection is kept by itself.
+            return false;
+        };
+        if has_extra {
             self.shared.count(self.lane, Event::PoolSpoiled);
             return false;
         }
-        if !upstream.line().is_between() || until <= now || most == 0 {
+        if !is_between || until <= now || most == 0 {
             return false;
         }
         let mut idle = self.idle.borrow_mut();
@@ -128,7 +154,7 @@ impl Pool {
 
     /// Neither the server nor the network has ended it.
     fn is_ready(&self, upstream: &Upstream) -> bool {
-        let idle = upstream.line().look();
+        let idle = upstream.channel().line().map_or(line::Idle::Closed, Line::look);
         if idle == line::Idle::Spoiled {
             self.shared.count(self.lane, Event::PoolSpoiled);
         }
@@ -139,6 +165,10 @@ impl Pool {
     /// were of no use for a while to the other workers.
     pub fn sweep(&self, now: Instant) {
         self.shared.shelf.sweep(now);
+        self.trunks.borrow_mut().retain(|_, trunks| {
+            trunks.retain(|trunk| trunk.is_kept(now));
+            !trunks.is_empty()
+        });
         self.idle.borrow_mut().retain(|_, waiting| {
             waiting.retain(|idle| now < idle.until && self.is_ready(&idle.upstream) && !idle.upstream.is_orphaned());
             if self.shared.has_several_workers() {
@@ -171,18 +201,20 @@ impl Pool {
 
     /// Whether there is nothing to look after, here or on the shelf.
     pub fn is_empty(&self) -> bool {
-        self.idle.borrow().is_empty() && self.shared.shelf.is_empty()
+        self.idle.borrow().is_empty() && self.trunks.borrow().is_empty() && self.shared.shelf.is_empty()
     }
 
     /// Closes all connections to this server.
     pub fn forget(&self, server: ServerId) {
         self.idle.borrow_mut().remove(&server);
+        self.trunks.borrow_mut().remove(&server);
         self.shared.shelf.forget(server);
     }
 
     /// Closes all: file descriptors are used up and these can be spared.
     pub fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.trunks.borrow_mut().clear();
         self.shared.shelf.clear();
     }
 }

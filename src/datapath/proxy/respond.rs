@@ -114,7 +114,7 @@ impl Exchange {
             head.headers.insert(CONNECTION, CLOSE);
             self.front.leave_unread();
         }
-        upstream.line().expect(facts.length(&self.head.method));
+        upstream.channel().expect(facts.length(&self.head.method));
         let (front, upload) = (Rc::clone(&self.front), self.upload.take());
         upload.iter().for_each(|upload| upload.0.forget());
         let reusable = facts.keeps_alive();

@@ -54,6 +54,14 @@ impl Stream {
         }
     }
 
+    /// The protocol that was agreed on inside TLS; empty where nothing was said of it. `None`: there is no TLS.
+    pub fn agreed(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(stream) => Some(stream.get_ref().1.alpn_protocol().unwrap_or_default()),
+            Self::Plain(_) | Self::Http2(_) => None,
+        }
+    }
+
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
 
-use crate::message::codec::{write_chunk, write_last_chunk};
 use crate::message::{Body, RequestFacts, clean_trailers};
 use crate::model::Timeouts;
 
 use super::client::{Client, Wait};
 use super::request_body::{BadBody, RequestBody};
 use super::tally::Tally;
-use super::upstream::SharedLine;
+use super::upstream::SharedChannel;
 
 /// A request's body, and how far it has come. The client's connection carries it on whenever it is polled, whatever the
 /// exchange waits for meanwhile: a server may read on while its response is already on its way.
@@ -73,7 +72,7 @@ impl Kept {
 }
 
 struct Target {
-    line: SharedLine,
+    channel: SharedChannel,
     tally: Rc<Tally>,
 }
 
@@ -144,7 +143,7 @@ impl Upload {
     }
 
     /// Sends the body over this line from now on, behind what the line has been given already.
-    pub fn direct(&self, line: &SharedLine, tally: &Rc<Tally>, server_patience: Duration) {
+    pub fn direct(&self, channel: &SharedChannel, tally: &Rc<Tally>, server_patience: Duration) {
         self.server_patience.set(server_patience);
         self.has_waited.set(false);
         if self.progress.get() != Progress::Untouched && !self.kept.is_lost.get() {
@@ -155,7 +154,7 @@ impl Upload {
         } else if self.first.borrow().is_some() {
             self.progress.set(Progress::Untouched);
         }
-        *self.target.borrow_mut() = Some(Target { line: Rc::clone(line), tally: Rc::clone(tally) });
+        *self.target.borrow_mut() = Some(Target { channel: Rc::clone(channel), tally: Rc::clone(tally) });
     }
 
     /// The line is of no use any more; another one may come.
@@ -215,7 +214,7 @@ impl Upload {
         loop {
             if !self.waits_for_first() {
                 // A server may answer and stop reading: a write that fails says nothing about the response.
-                let flushed = ready!(target.line.borrow_mut().poll_flush(cx));
+                let flushed = ready!(target.channel.borrow_mut().poll_flush(cx));
                 if flushed.is_err() {
                     return Poll::Ready(());
                 }
@@ -301,16 +300,7 @@ impl Upload {
         let is_last = self.kept.again.borrow().is_empty()
             && self.incoming.borrow().as_ref().is_some_and(http_body::Body::is_end_stream);
         if !bytes.is_empty() {
-            let mut line = target.line.borrow_mut();
-            if self.is_chunked {
-                let mut size = Vec::with_capacity(16);
-                write_chunk(bytes.len(), &mut size);
-                line.queue(size.into());
-            }
-            line.queue(bytes);
-            if self.is_chunked {
-                line.queue(Bytes::from_static(b"\r\n"));
-            }
+            target.channel.borrow_mut().data(bytes, self.is_chunked);
         }
         if is_last {
             self.end(target, None);
@@ -318,11 +308,7 @@ impl Upload {
     }
 
     fn end(&self, target: &Target, trailers: Option<&http::HeaderMap>) {
-        if self.is_chunked {
-            let mut last = Vec::with_capacity(16);
-            write_last_chunk(trailers, &mut last);
-            target.line.borrow_mut().queue(last.into());
-        }
+        target.channel.borrow_mut().finish(trailers, self.is_chunked);
         self.progress.set(Progress::Done);
         self.client.log_uploaded();
         // While a response is already on its way, its own progress is what counts.

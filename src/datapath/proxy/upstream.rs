@@ -11,7 +11,9 @@ use bytes::Bytes;
 use crate::model::ServerId;
 use crate::tls::ServerLink;
 
+use super::channel::Channel;
 use super::client::Client;
+use super::http2_line::Trunk;
 use super::line::Line;
 use super::stream::Stream;
 
@@ -24,11 +26,11 @@ pub(super) struct Upstream {
     link: Option<Arc<ServerLink>>,
     /// The one client connection that it is for, because it began with that client's PROXY header. `None`: for anybody.
     owner: Option<Weak<Client>>,
-    line: SharedLine,
+    channel: SharedChannel,
 }
 
 /// Shared by the exchange and its upload, for as long as both run.
-pub(super) type SharedLine = Rc<RefCell<Line>>;
+pub(super) type SharedChannel = Rc<RefCell<Channel>>;
 
 /// A connection and what was read from it already.
 pub(super) struct Rest {
@@ -44,16 +46,36 @@ impl Upstream {
         link: Option<&Arc<ServerLink>>,
         owner: Option<&Rc<Client>>,
     ) -> Self {
-        let line = Rc::new(RefCell::new(Line::new(stream)));
-        Self { server, address, born: Instant::now(), link: link.cloned(), owner: owner.map(Rc::downgrade), line }
+        let channel = Channel::Http1(Line::new(stream));
+        Self {
+            server,
+            address,
+            born: Instant::now(),
+            link: link.cloned(),
+            owner: owner.map(Rc::downgrade),
+            channel: Rc::new(RefCell::new(channel)),
+        }
     }
 
-    pub fn line(&self) -> RefMut<'_, Line> {
-        self.line.borrow_mut()
+    /// One request's stream on a connection that others use too.
+    pub fn on(trunk: &Rc<Trunk>, server: ServerId) -> Self {
+        let channel = Channel::Http2(Box::new(trunk.line()));
+        Self {
+            server,
+            address: trunk.address,
+            born: trunk.born,
+            link: trunk.link.clone(),
+            owner: None,
+            channel: Rc::new(RefCell::new(channel)),
+        }
     }
 
-    pub fn shared(&self) -> &SharedLine {
-        &self.line
+    pub fn channel(&self) -> RefMut<'_, Channel> {
+        self.channel.borrow_mut()
+    }
+
+    pub fn shared(&self) -> &SharedChannel {
+        &self.channel
     }
 
     /// Whether requests of this client may go over it, or where none is named, of any.
@@ -79,9 +101,10 @@ impl Upstream {
         self.owner.as_ref().is_some_and(|owner| owner.strong_count() == 0)
     }
 
-    /// The socket after 101. `None`: an upload still holds it, which requests that upgrade do not have.
+    /// The socket after 101. `None`: an upload still holds it, which requests that upgrade do not have, or it is not this
+    /// request's alone.
     pub fn into_rest(self) -> Option<Rest> {
-        let (stream, read) = Rc::into_inner(self.line)?.into_inner().into_rest();
+        let (stream, read) = Rc::into_inner(self.channel)?.into_inner().into_line()?.into_rest();
         Some(Rest { stream, read })
     }
 }

@@ -11,6 +11,7 @@ mod choosing;
 mod crowd;
 mod failover;
 mod http2;
+mod http2_servers;
 mod identity;
 mod limits;
 mod operations;

@@ -22,7 +22,7 @@ pub(super) struct SecureOrigin {
 }
 
 impl SecureOrigin {
-    fn start(config: Arc<ServerConfig>) -> Self {
+    pub fn start(config: Arc<ServerConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let handshakes = Arc::new(AtomicUsize::new(0));
@@ -79,7 +79,10 @@ fn serve(stream: &mut StreamOwned<ServerConnection, std::net::TcpStream>, handsh
 }
 
 /// How the server is spoken to.
-fn link(issuer: &Issuer, change: impl FnOnce(&mut ServerTls, &mut BackFiles)) -> (ServerTls, Arc<ServerLink>) {
+pub(super) fn link(
+    issuer: &Issuer,
+    change: impl FnOnce(&mut ServerTls, &mut BackFiles),
+) -> (ServerTls, Arc<ServerLink>) {
     let mut settings = ServerTls {
         name: Some(NAME.to_owned()),
         ca: Some("ca.pem".into()),
