@@ -284,7 +284,7 @@ fn hints() {
         ("man", Some(("ager  The part that weighs servers.", "ager "))),
         ("manager", Some(("  The part that weighs servers.", ""))),
         ("m", None),
-        ("executor ", Some(("start|stop|set|status|report|logreopen|certreload", ""))),
+        ("executor ", Some(("start|stop|set|status|report|logreopen|certreload|certificates", ""))),
         ("server down ", Some(("C:P:S[+S2...]", ""))),
         ("manager quiesce ", Some(("S|C:P:S", ""))),
         ("manager quiesce w1 ", Some(("[now]", ""))),
