@@ -238,6 +238,25 @@ fn at_the_start_what_has_expired_is_served_and_told() {
 }
 
 #[test]
+fn what_servers_are_shown_is_reported_beside_what_clients_are() {
+    let (origin, issuer) = (Origin::start("one"), Issuer::new());
+    let inside = "tls = true\ntlsverify = false\ntlscertificate = \"own.pem\"\n";
+    let site = Site::new(&format!("{}{inside}", port("certificates = [\"shop.pem\"]", &origin)));
+    install(&site, &issuer.certificate(&[NAME]));
+    site.write("own.pem", &issuer.certificate(&["dispatcher"]).together());
+    let daemon = site.start();
+    let report = daemon.must("executor certificates");
+    let rows = [(format!("| shop:{} ", site.port), "shop.pem"), (format!("| shop:{}:one ", site.port), "own.pem")];
+    for (object, file) in rows {
+        assert!(report.lines().any(|row| row.starts_with(&object) && row.contains(file)), "{report}");
+    }
+    let expiry = format!("tsuji_certificate_expiry_timestamp_seconds{{cluster=\"shop\",port=\"{}\"", site.port);
+    let page = get(site.metrics_address(), "/metrics").body;
+    let shown = |labels: &str| page.lines().any(|line| line.starts_with(&format!("{expiry},{labels}=")));
+    assert!(shown("file") && shown("server=\"one\",file"), "{page}");
+}
+
+#[test]
 fn at_the_start_a_port_without_a_usable_certificate_turns_clients_away_and_others_are_served() {
     let (origin, other) = (Origin::start("one"), free_port());
     let second = format!("[[cluster.port]]\nnumber = {other}\nmethod = \"http\"\n{}", origin.server());
