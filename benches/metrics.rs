@@ -19,6 +19,7 @@ fn scrape(criterion: &mut Criterion) {
             reasons: support::REASONS.to_vec(),
             advisors: Vec::new(),
             configuration: ConfigurationReading::default(),
+            certificates: Default::default(),
             affinity: AffinityReading::default(),
             proxy: Vec::new(),
             commands: Vec::new(),

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{PortTls, ServerTls};
-use crate::tls::TicketKeys;
+use crate::tls::{Reminders, TicketKeys};
 
 use super::certificates::{Stamp, back_stamps, front_stamps};
 use super::desk::Desk;
+use super::fetch;
 
 /// Between two looks. A look is one question to the file system for each file.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// Between two looks at the calendar.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
 
 /// Files that are written just now are left alone until they rest.
 const REST: Duration = Duration::from_millis(500);
@@ -20,6 +24,7 @@ const REST: Duration = Duration::from_millis(500);
 /// Looks for as long as the daemon lives. What cannot be used leaves in force what is, and is looked at again when it has
 /// changed once more.
 pub async fn run(desk: Rc<Desk>) {
+    tokio::task::spawn_local(remind(Rc::clone(&desk)));
     let mut known = look(&desk).await;
     loop {
         tokio::time::sleep(EVERY).await;
@@ -30,6 +35,19 @@ pub async fn run(desk: Rc<Desk>) {
         known = settle(&desk, now).await;
         // A command that names other files changes what is looked at as well: to read them once more changes nothing.
         desk.renew_certificates().await;
+    }
+}
+
+/// Says of certificates in use that they expire soon, or have.
+async fn remind(desk: Rc<Desk>) {
+    let mut reminders = Reminders::default();
+    loop {
+        let due = desk.heart().read(|dispatcher| {
+            let in_use = dispatcher.certificates().map(|one| (one.identity.path.as_path(), &one.identity.facts));
+            reminders.due(in_use, fetch::now())
+        });
+        due.iter().for_each(|sentence| tracing::warn!(target: "tsuji::state", "{sentence}"));
+        tokio::time::sleep(REMIND_EVERY).await;
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reads certificates, keys and issuers from disk.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -43,8 +44,9 @@ pub enum CertificateError {
     Fault(#[from] TlsFault),
 }
 
-/// What tells one state of a file from another.
-pub type Stamp = (PathBuf, Option<SystemTime>, u64);
+/// What tells one state of a file from another. Clocks of file systems tick every few milliseconds, and a renewed
+/// certificate is often as long as the one before: a file that was put in the place of another shows by its number.
+pub type Stamp = (PathBuf, Option<SystemTime>, u64, u64);
 
 /// What a port's settings name, read while nothing of it changed. What cannot be read of a certificate is told beside;
 /// issuers are all or nothing. Blocks on the disk.
@@ -204,9 +206,10 @@ fn beside(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, CertificateError
 
 fn read(path: &Path) -> Result<FileText, CertificateError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    // A pipe is opened without its writer, who may never come, and then refused like all that is no file.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|source| io_error(path, source))?;
     if !file.metadata().map_err(|source| io_error(path, source))?.is_file() {
-        // A pipe would keep us waiting for ever.
         return Err(CertificateError::NotAFile { path: path.to_owned() });
     }
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
@@ -231,7 +234,7 @@ fn stamps<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<Stamp> {
 fn stamp(path: &Path, depth: usize, stamps: &mut BTreeSet<Stamp>) {
     let Ok(metadata) = fs::metadata(path) else { return };
     if metadata.is_file() {
-        stamps.insert((path.to_owned(), metadata.modified().ok(), metadata.len()));
+        stamps.insert((path.to_owned(), metadata.modified().ok(), metadata.len(), metadata.ino()));
         return;
     }
     let entries = fs::read_dir(path).into_iter().flatten().flatten();

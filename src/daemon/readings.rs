@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::advisor::Record;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{CertificateInUse, Dispatcher};
 use crate::message::ErrorReason;
 use crate::metrics::{
-    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading,
-    ReloadReading,
+    AccessLogReading, AdvisorReading, AffinityReading, CertificateReading, CertificatesReading, ConfigurationReading,
+    ProcessReading, ProxyCounter, Reading, ReloadReading,
 };
 use crate::model::Health;
 
@@ -35,6 +35,7 @@ impl Readings {
             reasons: ErrorReason::ALL.iter().map(|reason| reason.word()).collect(),
             advisors: dispatcher.probe_records().map(advisor_reading).collect(),
             configuration: self.configuration(dispatcher),
+            certificates: self.certificates(dispatcher),
             affinity: AffinityReading { records: affinity.len() as u64, evicted: affinity.evicted() },
             proxy: self.proxy(),
             commands: self.desk.tally().commands(),
@@ -42,9 +43,10 @@ impl Readings {
             log_lines_dropped: log::dropped(),
             access_logs: self.access_logs(),
             packets: self.desk.heart().packets().map(|packets| packets.status().reading()),
-            // A file that was not loaded is one more, and so is an access log that cannot be written.
+            // A file that was not loaded is one more, and so are certificates and access logs that cannot be used.
             alerts: dispatcher.alerts()
                 + u64::from(self.desk.last_load().is_some_and(|(good, _)| !good))
+                + u64::from(self.desk.certificates_are_good() == Some(false))
                 + self.desk.heart().logs().trouble().len() as u64,
             started: self.started,
             version: env!("CARGO_PKG_VERSION"),
@@ -58,6 +60,16 @@ impl Readings {
             generation: dispatcher.generation(),
             reload,
             overrides: dispatcher.overrides().len() as u64,
+        }
+    }
+
+    fn certificates(&self, dispatcher: &Dispatcher) -> CertificatesReading {
+        let tally = self.desk.tally();
+        CertificatesReading {
+            in_use: dispatcher.certificates().map(|certificate| certificate_reading(&certificate)).collect(),
+            read: tally.certificates_read.get(),
+            refused: tally.certificates_refused.get(),
+            good: self.desk.certificates_are_good(),
         }
     }
 
@@ -134,6 +146,8 @@ impl Readings {
                 "Connections that were not given to another worker because its queue was full.",
                 reading.handovers_refused,
             ),
+            figure("tls_handshakes_total", "Sessions of TLS that clients began.", reading.tls_handshakes),
+            figure("tls_resumed_total", "Those of them that went on with an earlier session.", reading.tls_resumed),
             figure("marked_down_total", "Times that a server was left alone for its failures.", reading.marked_down),
             figure(
                 "bad_partition_tables_total",
@@ -157,6 +171,16 @@ impl Source for Readings {
             return Err("the executor is stopped\n");
         }
         Ok(())
+    }
+}
+
+fn certificate_reading(certificate: &CertificateInUse<'_>) -> CertificateReading {
+    CertificateReading {
+        cluster: certificate.port.cluster.clone(),
+        port: certificate.port.port,
+        server: certificate.server.cloned(),
+        file: certificate.identity.path.display().to_string(),
+        expires: certificate.identity.facts.not_after,
     }
 }
 

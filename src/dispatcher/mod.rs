@@ -38,6 +38,7 @@ pub use alerts::{Alert, AlertEvent, AlertedServer};
 pub use event::{Action, Event, Notice, Severity};
 pub use report::{AccessLogReading, Outside};
 pub use site::{Needs, Occupancy, Plan};
+pub use tls::CertificateInUse;
 
 use crate::advisor::{Advisors, Record};
 use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal};

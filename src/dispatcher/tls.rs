@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::model::{Port, PortId, PortTls, ServerTls};
-use crate::tls::{ServerLink, TlsBack, TlsFront};
+use crate::model::{Name, Port, PortId, PortKey, PortTls, ServerTls};
+use crate::tls::{Identity, ServerLink, TlsBack, TlsFront};
 
 use super::site::Site;
 use super::{Dispatcher, Notice, Resources};
@@ -23,6 +23,25 @@ pub(super) struct PortSecurity {
     pub front: Option<Arc<TlsFront>>,
     /// In the order of its servers.
     pub links: Vec<Option<Arc<ServerLink>>>,
+}
+
+/// A certificate in use.
+#[derive(Clone, Debug)]
+pub struct CertificateInUse<'a> {
+    pub port: PortKey,
+    /// It is shown to this server; `None`: to clients.
+    pub server: Option<&'a Name>,
+    pub identity: &'a Identity,
+}
+
+impl CertificateInUse<'_> {
+    /// Whose it is, as operators write it.
+    pub fn object(&self) -> String {
+        match self.server {
+            None => self.port.to_string(),
+            Some(server) => format!("{}{}{server}", self.port, self.port.separator()),
+        }
+    }
 }
 
 impl TlsSites {
@@ -98,6 +117,27 @@ impl Dispatcher {
     /// What the present configuration reads of certificates.
     pub fn tls_settings(&self) -> (HashSet<PortTls>, HashSet<ServerTls>) {
         (self.site.tls_fronts().cloned().collect(), self.site.tls_backs().cloned().collect())
+    }
+
+    /// The certificates in use, in the order of the configuration: those of a port, then those that its servers are shown.
+    pub fn certificates(&self) -> impl Iterator<Item = CertificateInUse<'_>> {
+        let clusters = self.site.config.clusters.iter();
+        let ports = clusters.flat_map(|cluster| cluster.ports.iter().map(move |port| (&cluster.name, port)));
+        ports.flat_map(|(cluster, port)| {
+            let key = PortKey { cluster: cluster.clone(), port: port.number };
+            let in_use = move |server, identity| CertificateInUse { port: key.clone(), server, identity };
+            let shown = |server: &'_ crate::model::Server| self.tls.backs.get(server.proxied.tls.as_ref()?)?.own();
+            let front = port.tls.as_ref().and_then(|settings| self.tls.fronts.get(settings));
+            let fronts = front.into_iter().flat_map(|front| front.certificates().all()).map(|one| (None, one.as_ref()));
+            let backs = port.servers.iter().filter_map(move |server| Some((Some(&server.name), shown(server)?)));
+            fronts.chain(backs).map(move |(server, identity)| in_use(server, identity))
+        })
+    }
+
+    /// Ports that have certificates by their settings, and none that could be used.
+    pub fn bare_ports(&self) -> impl Iterator<Item = &PortKey> {
+        let bare = self.ports.values().filter(|port| port.settings.tls.is_some() && port.tls.front.is_none());
+        bare.map(|port| &port.key)
     }
 
     /// What a port of these settings has now.

@@ -7,6 +7,7 @@
 //! Nothing is counted here: data paths keep their own counters (`executor`), which are added up when asked. No socket
 //! is served here and no clock is read; of files only those of this process under `/proc` ([`ProcessReading::take`]).
 
+mod certificates;
 mod dispatcher;
 mod packets;
 mod page;
@@ -17,8 +18,8 @@ mod servers;
 
 pub use process::ProcessReading;
 pub use reading::{
-    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, PacketReading, ProxyCounter, Reading,
-    ReloadReading,
+    AccessLogReading, AdvisorReading, AffinityReading, CertificateReading, CertificatesReading, ConfigurationReading,
+    PacketReading, ProxyCounter, Reading, ReloadReading,
 };
 
 use page::Page;
@@ -33,6 +34,7 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 pub fn encode(reading: &Reading) -> Vec<u8> {
     let mut page = Page::default();
     dispatcher::write(&mut page, reading);
+    certificates::write(&mut page, &reading.certificates);
     if let Some(packets) = &reading.packets {
         packets::write(&mut page, packets);
     }

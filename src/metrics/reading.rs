@@ -17,6 +17,7 @@ pub struct Reading {
     pub reasons: Vec<&'static str>,
     pub advisors: Vec<AdvisorReading>,
     pub configuration: ConfigurationReading,
+    pub certificates: CertificatesReading,
     pub affinity: AffinityReading,
     /// Figures of the proxy as a whole.
     pub proxy: Vec<ProxyCounter>,
@@ -94,6 +95,30 @@ pub struct ConfigurationReading {
     pub reload: Option<ReloadReading>,
     /// Fields in which operators differ from the file.
     pub overrides: u64,
+}
+
+/// The certificates in use, and what became of attempts to read them again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificatesReading {
+    pub in_use: Vec<CertificateReading>,
+    /// Times that they were read again.
+    pub read: u64,
+    /// Times that what was read could not be used.
+    pub refused: u64,
+    /// Whether the last attempt went well; `None` before the first.
+    pub good: Option<bool>,
+}
+
+/// One certificate of one port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateReading {
+    pub cluster: Name,
+    pub port: PortNumber,
+    /// The server that it is shown to; `None`: clients.
+    pub server: Option<Name>,
+    pub file: String,
+    /// Seconds since 1970.
+    pub expires: i64,
 }
 
 /// One attempt to load a configuration.

@@ -28,6 +28,7 @@ pub struct BackFiles {
 pub struct TlsBack {
     config: Arc<ClientConfig>,
     files: BackFiles,
+    own: Option<Identity>,
 }
 
 impl TlsBack {
@@ -47,19 +48,25 @@ impl TlsBack {
             .map_err(|error| TlsFault::Policy(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match &files.identity {
+        let own = files.identity.as_ref().map(Identity::new).transpose()?;
+        let mut config = match &own {
             None => builder.with_no_client_auth(),
             Some(own) => {
-                let identity = Identity::new(own)?;
-                builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(identity.key)))
+                let shown = rustls::sign::SingleCertAndKey::from(Arc::clone(&own.key));
+                builder.with_client_cert_resolver(Arc::new(shown))
             }
         };
         config.alpn_protocols = settings.protocols.iter().map(|protocol| protocol.word().into()).collect();
-        Ok(Self { config: Arc::new(config), files })
+        Ok(Self { config: Arc::new(config), files, own })
     }
 
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
+    }
+
+    /// The certificate that we show to servers that ask for one.
+    pub fn own(&self) -> Option<&Identity> {
+        self.own.as_ref()
     }
 
     /// Whether it was made of the same files.

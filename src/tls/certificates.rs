@@ -61,7 +61,11 @@ impl ResolvesServerCert for Certificates {
             identity.key.key.choose_scheme(hello.signature_schemes())?;
             Some(Arc::clone(&identity.key))
         };
-        self.those_for(name.as_deref()).iter().find_map(usable)
+        let those = self.those_for(name.as_deref());
+        // Of a client that can use none of them the handshake finds out why, and says so: no cipher or no signature in
+        // common. Without a certificate it would say that access is denied.
+        let any = || those.first().and_then(|place| self.all.get(*place)).map(|identity| Arc::clone(&identity.key));
+        those.iter().find_map(usable).or_else(any)
     }
 }
 

@@ -6,6 +6,8 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// Whom a certificate is for, and when it holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Facts {
     /// For people: `CN=shop.example, O=Shop`.
     pub subject: String,
     pub issuer: String,
+    /// The kind of its key: `ECDSA P-256`, `RSA 2048`.
+    pub key: String,
 }
 
 impl Facts {
@@ -32,6 +36,7 @@ impl Facts {
             not_after: parsed.validity().not_after.timestamp(),
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
+            key: kind_of_key(parsed.public_key()),
         };
         let alternative = parsed.subject_alternative_name().map_err(|error| error.to_string())?;
         match alternative {
@@ -62,12 +67,42 @@ impl Facts {
         self.names.iter().any(|name| name == host || is_under(name, host))
     }
 
+    /// Whole days until it expires; below zero once it has.
+    pub fn days_left(&self, now: i64) -> i64 {
+        self.not_after.saturating_sub(now).div_euclid(DAY)
+    }
+
+    /// What there is to say of it at this time (seconds since 1970), if there is anything: it does not hold, or not for long.
+    pub fn concern(&self, now: i64) -> Option<String> {
+        let soon = self.days_left(now) < SOON_DAYS;
+        let expires = || format!("expires on {} (days left: {})", day(self.not_after), self.days_left(now));
+        self.out_of_date(now).or_else(|| soon.then(expires))
+    }
+
     /// Why it does not hold at this time, in seconds since 1970.
     pub fn out_of_date(&self, now: i64) -> Option<String> {
         if now > self.not_after {
             return Some(format!("expired on {}", day(self.not_after)));
         }
         (now < self.not_before).then(|| format!("holds only from {}", day(self.not_before)))
+    }
+}
+
+/// Seconds.
+const DAY: i64 = 86_400;
+
+/// From when on an expiry is spoken of: two weeks are enough for people, and automatic clients renew long before.
+const SOON_DAYS: i64 = 14;
+
+fn kind_of_key(key: &SubjectPublicKeyInfo<'_>) -> String {
+    const ED25519: &str = "1.3.101.112";
+    let algorithm = key.algorithm.algorithm.to_id_string();
+    match key.parsed() {
+        Ok(PublicKey::RSA(rsa)) => format!("RSA {}", rsa.key_size()),
+        // Keys of other curves are refused before they come here.
+        Ok(PublicKey::EC(point)) => format!("ECDSA P-{}", point.key_size()),
+        _ if algorithm == ED25519 => "Ed25519".to_owned(),
+        _ => algorithm,
     }
 }
 
@@ -93,6 +128,18 @@ fn day(seconds: i64) -> String {
 mod tests {
     use super::super::testing::Issuer;
     use super::*;
+
+    #[test]
+    fn an_expiry_is_spoken_of_for_two_weeks() {
+        let facts = Facts::of(&Issuer::new().certificate(&["a"]).der).unwrap();
+        assert_eq!(facts.key, "ECDSA P-256");
+        let concern = |before: i64| facts.concern(facts.not_after - before);
+        assert_eq!(concern(14 * DAY), None);
+        assert!(concern(14 * DAY - 1).unwrap().ends_with("(days left: 13)"));
+        assert!(concern(0).unwrap().ends_with("(days left: 0)"));
+        assert!(concern(-1).unwrap().starts_with("expired on "));
+        assert_eq!(facts.days_left(facts.not_after + 1), -1);
+    }
 
     #[test]
     fn names_addresses_and_days() {

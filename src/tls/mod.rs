@@ -10,6 +10,7 @@ mod fault;
 mod front;
 mod identity;
 mod pem;
+mod reminders;
 mod suites;
 #[cfg(test)]
 mod testing;
@@ -23,6 +24,7 @@ pub use fault::TlsFault;
 pub use front::{Built, FrontFiles, TlsFront};
 pub use identity::{Identity, IdentityFiles};
 pub use pem::{FileText, is_companion, is_store};
+pub use reminders::Reminders;
 pub use suites::provider;
 pub use tickets::TicketKeys;
 pub use trust::AcceptAll;

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use tsuji::executor::{ActiveConnection, ForwardingTable, Lane, Phase};
 use tsuji::metrics::{
-    AccessLogReading, AdvisorReading, AffinityReading, ConfigurationReading, ProcessReading, ProxyCounter, Reading,
-    ReloadReading, encode,
+    AccessLogReading, AdvisorReading, AffinityReading, CertificateReading, CertificatesReading, ConfigurationReading,
+    ProcessReading, ProxyCounter, Reading, ReloadReading, encode,
 };
 use tsuji::model::{AdministrativeState, DownReason, Health, PortNumber, RuleType, Standing};
 
@@ -35,6 +35,17 @@ fn reading(table: ForwardingTable) -> Reading {
             generation: 4,
             reload: Some(ReloadReading { good: false, at: at(1_700_000_100) }),
             overrides: 2,
+        },
+        certificates: CertificatesReading {
+            // The same file twice on one port is one series.
+            in_use: vec![
+                certificate(None, 1_800_000_000),
+                certificate(None, 1_800_000_000),
+                certificate(Some("w0"), 7),
+            ],
+            read: 4,
+            refused: 1,
+            good: Some(false),
         },
         affinity: AffinityReading { records: 12, evicted: 3 },
         proxy: vec![
@@ -58,6 +69,12 @@ fn reading(table: ForwardingTable) -> Reading {
             threads: Some(3),
         },
     }
+}
+
+fn certificate(server: Option<&str>, expires: i64) -> CertificateReading {
+    let file = if server.is_some() { "certs/own.pem" } else { "certs/shop.pem" };
+    let port = PortNumber::new(443).expect("a port number");
+    CertificateReading { cluster: name("shop"), port, server: server.map(name), file: file.to_owned(), expires }
 }
 
 fn advisor(
@@ -138,6 +155,7 @@ fn an_empty_dispatcher_has_a_page_too() {
     let mut empty = reading(ForwardingTable::default());
     empty.advisors.clear();
     empty.configuration = ConfigurationReading::default();
+    empty.certificates = CertificatesReading::default();
     empty.process = ProcessReading::default();
     let page = Exposition::parse(&text_of(&empty)).expect("a page");
     assert_eq!(page.value("tsuji_configuration_generation"), Some(0.0));

@@ -10,6 +10,7 @@
 mod access_log;
 mod alerts;
 mod boot;
+mod certificates;
 mod commands;
 mod import;
 mod load;
@@ -19,6 +20,9 @@ mod prompt;
 mod proxy_protocol;
 mod reload;
 mod support;
+mod tls_clients;
 mod tomcat;
+#[path = "../support/tools.rs"]
+mod tools;
 mod topologies;
 mod traffic;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages whose programs the tests use, without letting any service of theirs start.
 #
-#   packages.sh [WHO PROGRAM:PACKAGE...]     for WHO (tests, bench), instead of those that the tests use
+#   packages.sh [WHO PROGRAM:PACKAGE...]     for WHO (tests, bench), instead of those that the tests use; what is no
+#                                            program is named by its path
 #
 # Tests skip what is missing and benches leave it out, each with one line, so nothing here is fatal: without root,
 # without apt or without a network this script says in one line what is missing and ends with 0.
@@ -9,8 +10,11 @@ set -euo pipefail
 
 # promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would; haproxy and nginx stand
 # before and behind it with the PROXY protocol. ip and ethtool build the networks of tests/netns, arping and ping ask there, nft
-# loses packets. Two instances of Tomcat are application servers with jvmRoutes.
+# loses packets. Two instances of Tomcat are application servers with jvmRoutes. nghttp and h2load, OpenSSL and Python's
+# websockets are clients of HTTP/2 and TLS.
 [ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl haproxy:haproxy nginx:nginx \
+  nghttp:nghttp2-client openssl:openssl /usr/bin/python3:python3 \
+  /usr/lib/python3/dist-packages/websockets:python3-websockets \
   ip:iproute2 ethtool:ethtool arping:arping ping:iputils-ping nft:nftables \
   java:default-jre-headless tomcat10-instance-create:tomcat10-user
 who=$1
@@ -22,7 +26,7 @@ policy=${TSUJI_POLICY_RC_D:-/usr/sbin/policy-rc.d}
 missing_packages() {
   local pair
   for pair in "${wanted[@]}"; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s\n' "${pair#*:}"
+    command -v "${pair%%:*}" >/dev/null 2>&1 || [ -e "${pair%%:*}" ] || printf '%s\n' "${pair#*:}"
   done
 }
 

@@ -19,6 +19,7 @@ pub static COMMANDS: [CommandWords; 22] = [
             "set",
             "logreopen",
             "certreload",
+            "certificates",
             "configure",
             "unconfigure",
             "nicconfig",

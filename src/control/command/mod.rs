@@ -26,6 +26,8 @@ pub enum Command {
     LogReopen,
     /// Certificates are read again.
     CertificateReload,
+    /// The certificates in use.
+    Certificates,
     ExecutorStatus,
     ExecutorReport,
     ClusterStatus(Operand),

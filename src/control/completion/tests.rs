@@ -284,7 +284,7 @@ fn hints() {
         ("man", Some(("ager  The part that weighs servers.", "ager "))),
         ("manager", Some(("  The part that weighs servers.", ""))),
         ("m", None),
-        ("executor ", Some(("start|stop|set|status|report|logreopen|certreload", ""))),
+        ("executor ", Some(("start|stop|set|status|report|logreopen|certreload|certificates", ""))),
         ("server down ", Some(("C:P:S[+S2...]", ""))),
         ("manager quiesce ", Some(("S|C:P:S", ""))),
         ("manager quiesce w1 ", Some(("[now]", ""))),
@@ -345,6 +345,9 @@ fn sample(told: &str) -> Option<&'static str> {
         _ if told.contains("set NAME: VALUE") => "'remove x'",
         _ if told.contains("list of methods") => "PUT",
         _ if told.contains("pattern such as") => "uri=/x",
+        _ if told.starts_with("a list of 1.2") => "1.3",
+        _ if told.starts_with("a list of TLS_") => "TLS_AES_128_GCM_SHA256",
+        _ if told.starts_with("a list of X25519") => "X25519",
         _ if told.contains("from ") => {
             return ["200", "5", "1", "32", "100", "1000", "1024", "20", "302"]
                 .into_iter()

@@ -35,6 +35,9 @@ pub const OBJECTS: &[Object] = &[
                 "",
                 |w| only(w, Command::CertificateReload),
             ),
+            here("certificates", "", "Shows the certificates in use and when they expire.", "", |w| {
+                only(w, Command::Certificates)
+            }),
             known("configure"),
             known("unconfigure"),
             known("nicconfig"),

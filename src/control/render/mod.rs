@@ -36,6 +36,7 @@ fn body(body: &Body) -> String {
         Body::Status(status) => machinery::status(status),
         Body::ExecutorStatus(status) => machinery::executor_status(status),
         Body::ExecutorReport(report) => machinery::executor_report(report),
+        Body::Certificates(report) => tools::certificates(report),
         Body::ClusterStatus(list) => each(list, objects::cluster_status),
         Body::ClusterReport(list) => each(list, objects::cluster_report),
         Body::PortStatus(list) => each(list, objects::port_status),

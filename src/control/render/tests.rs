@@ -473,6 +473,27 @@ fn tools() {
             overrides: Vec::new(),
         })
     );
+    let certificate = |object: &str, names: &[&str], days_left| CertificateLine {
+        object: object.into(),
+        file: "/etc/tsuji/certs/shop.pem".into(),
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        subject: "CN=shop.example".into(),
+        issuer: "C=NL, O=Example, CN=Example R3".into(),
+        not_before: 1_767_225_600,
+        not_after: 1_775_001_599,
+        days_left,
+        key: "ECDSA P-256".into(),
+    };
+    check!(
+        "certificates",
+        Body::Certificates(CertificateReport {
+            certificates: vec![
+                certificate("shop:443", &["shop.example", "*.shop.example", "a.example", "192.0.2.10"], 12),
+                certificate("shop:443:w1", &["shop.example"], -1),
+            ],
+            without: vec!["bank:443".into()],
+        })
+    );
     let listen = Some("127.0.0.1:9150".into());
     check!("metrics_status", Body::MetricsStatus(MetricsStatus { listen, overrides: Vec::new() }));
     check!(

@@ -5,8 +5,8 @@ use super::dotted::Dotted;
 use super::spelling::{overrides, row};
 use crate::control::lookup::plain;
 use crate::control::reply::{
-    AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry, FileReport, Help,
-    HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertsStatus, CertificateLine, CertificateReport, Changed, ConnectionLine, ConnectionList, ControlStatus,
+    Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
 };
 
 pub fn changed(changed: &Changed) -> String {
@@ -26,9 +26,45 @@ pub fn file_report(report: &FileReport) -> String {
 }
 
 fn file_entry(file: &FileEntry) -> [String; 3] {
-    let time = file.modified.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    let time = time.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+    let time = file.modified.map(|seconds| utc(seconds, "%Y-%m-%d %H:%M:%S")).unwrap_or_default();
     [file.name.clone(), file.bytes.to_string(), time]
+}
+
+/// A moment in seconds since 1970; empty where no calendar has it.
+fn utc(seconds: i64, form: &str) -> String {
+    let time = jiff::Timestamp::from_second(seconds);
+    time.map(|time| time.strftime(form).to_string()).unwrap_or_default()
+}
+
+pub fn certificates(report: &CertificateReport) -> String {
+    use Align::{Left, Right};
+    if report.certificates.is_empty() && report.without.is_empty() {
+        return "There is none.\n".to_owned();
+    }
+    let table = Boxed::new(&[Left, Left, Left, Left, Left, Right, Left, Left, Left])
+        .head(["PORT", "FILE", "NAMES", "VALID FROM", "EXPIRES (UTC)", "DAYS LEFT", "KEY", "SUBJECT", "ISSUER"])
+        .rows(report.certificates.iter().map(certificate));
+    let without = report.without.iter().map(|port| format!("{}: none of its certificates can be used\n", plain(port)));
+    table.to_string() + &without.collect::<String>()
+}
+
+fn certificate(line: &CertificateLine) -> [String; 9] {
+    let valid_from = utc(line.not_before, "%Y-%m-%d");
+    let expires = utc(line.not_after, "%Y-%m-%d %H:%M");
+    let days = if line.days_left < 0 { "expired".to_owned() } else { line.days_left.to_string() };
+    let [object, file, key, subject, issuer] =
+        [&line.object, &line.file, &line.key, &line.subject, &line.issuer].map(String::clone);
+    [object, file, some_of(&line.names), valid_from, expires, days, key, subject, issuer]
+}
+
+/// A certificate may be for a hundred names; the first ones tell people which one it is, and JSON has all.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 pub fn connections(list: &ConnectionList) -> String {

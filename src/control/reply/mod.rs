@@ -22,8 +22,9 @@ pub use objects::{
     TimeoutsStatus, Traffic,
 };
 pub use tools::{
-    AlertScript, AlertsStatus, Changed, ConnectionLine, ConnectionList, ControlStatus, Explanation, FileEntry,
-    FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus, VersionReport,
+    AlertScript, AlertsStatus, CertificateLine, CertificateReport, Changed, ConnectionLine, ConnectionList,
+    ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
+    VersionReport,
 };
 
 /// The answer to one command.
@@ -70,6 +71,7 @@ pub enum Body {
     Status(StatusReport),
     ExecutorStatus(ExecutorStatus),
     ExecutorReport(ExecutorReport),
+    Certificates(CertificateReport),
     ClusterStatus(Vec<ClusterStatus>),
     ClusterReport(Vec<ClusterReport>),
     PortStatus(Vec<PortStatus>),

@@ -142,6 +142,35 @@ pub struct VersionReport {
     pub version: String,
 }
 
+/// The certificates in use.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct CertificateReport {
+    /// In configuration order; one that several ports use is there for each.
+    pub certificates: Vec<CertificateLine>,
+    /// Ports that turn clients away because none of their certificates could be used.
+    pub without: Vec<String>,
+}
+
+/// One certificate of one port, or of one server that is shown it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CertificateLine {
+    /// `shop:443`, or `shop:443:w1` where it is shown to that server.
+    pub object: String,
+    pub file: String,
+    /// Host names and addresses that it is for.
+    pub names: Vec<String>,
+    pub subject: String,
+    pub issuer: String,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// Whole days until it expires; below zero once it has.
+    pub days_left: i64,
+    /// `ECDSA P-256`, `RSA 2048`.
+    pub key: String,
+}
+
 /// Connections of `mac` ports.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ConnectionList {

@@ -35,11 +35,24 @@ impl Desk {
             return Err(self.not_renewed(&fault));
         }
         more(&self.tally.certificates_read);
+        self.certificate_trouble.replace(Some(Vec::new()));
         Ok(self.heart.renew(&resources))
     }
 
     fn not_renewed(&self, fault: &dyn std::error::Error) -> String {
         more(&self.tally.certificates_refused);
-        format!("those in force stay: {}", chain(fault))
+        let told = format!("those in force stay: {}", chain(fault));
+        self.certificate_trouble.replace(Some(vec![format!("certificates: {told}")]));
+        told
+    }
+
+    /// What is wrong with the files of certificates, as long as it is.
+    pub(super) fn certificate_trouble(&self) -> Vec<String> {
+        self.certificate_trouble.borrow().clone().unwrap_or_default()
+    }
+
+    /// Whether the last attempt to read certificates again went well; `None` before the first.
+    pub fn certificates_are_good(&self) -> Option<bool> {
+        self.certificate_trouble.borrow().as_ref().map(Vec::is_empty)
     }
 }

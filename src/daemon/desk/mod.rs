@@ -18,10 +18,11 @@ use crate::control::{Body, Command, ConnectionFilter, Outcome, Peer, Reply};
 use crate::dispatcher::{Outside, Plan};
 
 use super::chain;
+use super::fetch::FetchError;
 use super::heart::Heart;
 use super::keeper::Keeper;
 use super::paths::Paths;
-use super::{clock, log};
+use super::{clock, fetch, log};
 
 /// Where commands are carried out, one change at a time.
 pub struct Desk {
@@ -37,6 +38,8 @@ pub struct Desk {
     tally: Tally,
     /// What needs an operator since the last reload.
     trouble: RefCell<Vec<String>>,
+    /// Why certificates that were read again are not in force; none: they are. `None` before they were read again.
+    certificate_trouble: RefCell<Option<Vec<String>>>,
     /// Whether the last load of a file went well, and when it was.
     last_load: Cell<Option<(bool, SystemTime)>>,
     stopping: Cell<bool>,
@@ -76,6 +79,7 @@ impl Desk {
             files,
             tally: Tally::default(),
             trouble: RefCell::default(),
+            certificate_trouble: RefCell::new(None),
             last_load: Cell::new(None),
             stopping: Cell::new(false),
         }
@@ -161,8 +165,14 @@ impl Desk {
     /// Fetches what the plan needs, then swaps. Nothing has changed when this fails.
     async fn put_in_force(&self, plan: Plan) -> Result<(), Refusal> {
         let refuse = |error: &dyn std::error::Error| Refusal::Refused(format!("nothing was changed: {}", chain(error)));
-        let resources = self.heart.fetcher().fetch(&plan.needs).await.map_err(|error| refuse(&error))?;
+        let resources = self.heart.fetcher().fetch(&plan.needs).await.map_err(|error| {
+            if matches!(error, FetchError::Certificate(_)) {
+                more(&self.tally.certificates_refused);
+            }
+            refuse(&error)
+        })?;
         if let Some(fault) = self.heart.worsened(&resources) {
+            more(&self.tally.certificates_refused);
             return Err(refuse(&fault));
         }
         self.heart.logs().open(&plan.needs.access_logs).await.map_err(|error| refuse(&error))?;
@@ -205,11 +215,12 @@ impl Desk {
             log_dropped: log::dropped(),
             access_logs: self.heart.logs().reading(),
             hour: clock::hour(),
+            seconds: fetch::now(),
             socket: self.socket.display().to_string(),
             state_directory: self.paths.state.display().to_string(),
             scripts: Vec::new(),
             packets: self.heart.packets().map(|packets| packets.status().report()),
-            warnings: [self.trouble.borrow().clone(), self.heart.logs().trouble()].concat(),
+            warnings: [self.trouble.borrow().clone(), self.certificate_trouble(), self.heart.logs().trouble()].concat(),
         }
     }
 

@@ -43,7 +43,16 @@ impl Look<'_> {
     fn what_needs_an_operator(&self) -> Vec<String> {
         let alerted = self.all_ports().filter(|port| port.state.alerted);
         let alerts = alerted.map(|port| format!("port {}: all servers are down", port.state.key));
-        alerts.chain(self.outside.warnings.iter().cloned()).chain(self.heart.warnings()).collect()
+        let certificates = self.heart.certificates().filter_map(|certificate| {
+            let concern = certificate.identity.facts.concern(self.outside.seconds)?;
+            Some(format!(
+                "{}: the certificate in `{}` {concern}",
+                certificate.object(),
+                certificate.identity.path.display()
+            ))
+        });
+        let outside = self.outside.warnings.iter().cloned();
+        alerts.chain(certificates).chain(outside).chain(self.heart.warnings()).collect()
     }
 
     pub(super) fn executor_status(&self) -> ExecutorStatus {

@@ -5,6 +5,7 @@
 //! log, the clock's hour) comes in as [`Outside`]. Nothing is rendered here.
 
 mod advisor;
+mod certificates;
 mod changes;
 mod cluster;
 mod machinery;
@@ -42,6 +43,8 @@ pub struct Outside {
     pub warnings: Vec<String>,
     /// The local hour, 0 to 23.
     pub hour: u8,
+    /// The time, in seconds since 1970.
+    pub seconds: i64,
     /// The control socket that is listened on.
     pub socket: String,
     /// Where overrides and the last good configuration are kept.
@@ -91,6 +94,7 @@ impl Look<'_> {
             Command::Status => Body::Status(self.status()),
             Command::ExecutorStatus => Body::ExecutorStatus(self.executor_status()),
             Command::ExecutorReport => Body::ExecutorReport(self.executor_report()),
+            Command::Certificates => Body::Certificates(self.certificates()),
             Command::ClusterStatus(operand) => Body::ClusterStatus(self.cluster_status(operand)?),
             Command::ClusterReport(operand) => Body::ClusterReport(self.cluster_report(operand)?),
             Command::PortStatus(operand) => Body::PortStatus(self.port_status(operand)?),

@@ -12,6 +12,7 @@ fn every_question_is_answered() {
         "status",
         "executor status",
         "executor report",
+        "executor certificates",
         "cluster status",
         "cluster report shop",
         "port status",
