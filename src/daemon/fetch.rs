@@ -1,6 +1,5 @@
 //! What a plan needs from the disk: sorry pages and certificates.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,8 +35,10 @@ pub enum FetchError {
 #[derive(Debug, Default)]
 pub struct Fetched {
     pub resources: Resources,
-    /// What could not be used and is done without.
+    /// Pages that could not be used, and what stands in for them.
     pub told: Vec<String>,
+    /// Certificates that could not be used and are done without.
+    pub certificates: Vec<String>,
 }
 
 impl Fetcher {
@@ -108,13 +109,13 @@ impl Fetcher {
             if front.is_none() && !faults.last().is_some_and(is_certificates) {
                 return Err(faults.pop().unwrap_or(TlsFault::NothingLeft.into()).into());
             }
-            fetched.told.extend(faults.iter().map(|fault| chain(fault)));
+            fetched.certificates.extend(faults.iter().map(|fault| chain(fault)));
             fetched.resources.fronts.extend(front.map(|front| (settings.clone(), Arc::new(front))));
         }
         for settings in &needs.backs {
             match back(settings) {
                 Ok(back) => drop(fetched.resources.backs.insert(settings.clone(), Arc::new(back))),
-                Err(fault) => fetched.told.push(format!("{}; its servers are not reached", chain(&fault))),
+                Err(fault) => fetched.certificates.push(format!("{}; its servers are not reached", chain(&fault))),
             }
         }
         Ok(fetched)
@@ -148,10 +149,4 @@ fn trusted() -> &'static Arc<RootCertStore> {
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// Certificates that do not hold any more, or not yet.
-pub fn out_of_date(resources: &Resources) -> Vec<(PathBuf, String)> {
-    let now = now();
-    resources.fronts.values().flat_map(|front| front.out_of_date(now)).collect()
 }

@@ -14,12 +14,11 @@ use crate::control::server::{self, ServerCounters, ServerLimits};
 use crate::control::socket::{ControlSocket, SocketOptions};
 use crate::dispatcher::Dispatcher;
 use crate::model::ControlSettings;
-use crate::tls::TlsFault;
 
 use super::accesslog::AccessLogs;
 use super::boot::{Boot, BootError};
 use super::desk::Desk;
-use super::fetch::{Fetched, Fetcher, out_of_date};
+use super::fetch::{Fetched, Fetcher};
 use super::heart::Heart;
 use super::keeper::Keeper;
 use super::page;
@@ -84,7 +83,7 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     let fetcher = Fetcher::new()?;
     // As root, where it is root: keys are often for root alone.
     let roots = boot.needs_of_files(&dispatcher, &plan);
-    let Fetched { resources, told: mut stand_ins } = fetcher.fetch_or_stand_in(&roots).await?;
+    let Fetched { resources, told: mut stand_ins, mut certificates } = fetcher.fetch_or_stand_in(&roots).await?;
     identity.hand_pins_over(&boot.settings().executor.packets)?;
     // Now, and not after the sockets: by the right to low ports that is kept for a reload it binds at the start too, and no
     // thread that meets a client was ever root's.
@@ -93,8 +92,7 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     let rest = fetcher.fetch_or_stand_in(&plan.needs.clone().without(&roots)).await?;
     let resources = resources.and(rest.resources);
     stand_ins.extend(rest.told);
-    stand_ins
-        .extend(out_of_date(&resources).into_iter().map(|(path, what)| TlsFault::OutOfDate { path, what }.to_string()));
+    certificates.extend(rest.certificates);
     let heart = start(&boot, dispatcher, socket.path(), fetcher)?;
     identity.leave_scripts_their_rights()?;
     heart.bind_for(&plan)?;
@@ -113,7 +111,8 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
         configuration.files.clone(),
     ));
     let trouble: Vec<&str> = boot.broken().into_iter().chain(stand_ins.iter().map(String::as_str)).collect();
-    stand_ins.iter().for_each(|fault| tracing::error!("{fault}"));
+    stand_ins.iter().chain(&certificates).for_each(|fault| tracing::error!("{fault}"));
+    desk.note_certificates(certificates);
     desk.note_load((!trouble.is_empty()).then(|| trouble.join("\n")).as_deref());
     desk.remember().await;
     serve(&desk, socket, page);

@@ -39,6 +39,13 @@ impl Desk {
         Ok(self.heart.renew(&resources))
     }
 
+    /// What could not be used at the start.
+    pub fn note_certificates(&self, trouble: Vec<String>) {
+        if !trouble.is_empty() {
+            self.certificate_trouble.replace(Some(trouble));
+        }
+    }
+
     fn not_renewed(&self, fault: &dyn std::error::Error) -> String {
         more(&self.tally.certificates_refused);
         let told = format!("those in force stay: {}", chain(fault));
