@@ -1,4 +1,5 @@
-//! Programs that people have, as clients inside TLS and of HTTP/2: curl, nghttp, h2load, OpenSSL, Python's websockets.
+//! Programs that people have, as clients inside TLS and of HTTP/2: curl, nghttp, h2load, OpenSSL, Python's websockets and
+//! grpc.
 
 use std::fs;
 use std::process::Output;
@@ -32,6 +33,18 @@ impl Shop {
             with_ocsp(&site, &issuer, name, &made);
         }
         Self { daemon: site.start(), site, plain, origin }
+    }
+
+    /// Puts another server in the place of the site's, with these settings: the port where it has to listen.
+    fn another_server(&self, settings: &str) -> u16 {
+        let behind = free_port();
+        let site = fs::read_to_string(self.site.path("tsuji.toml")).unwrap();
+        let server = format!("name = \"one\"\naddress = \"127.0.0.1\"\nmapport = {}\n", self.origin.port());
+        assert!(site.contains(&server), "{site}");
+        let other = format!("name = \"one\"\naddress = \"127.0.0.1\"\nmapport = {behind}\n{settings}");
+        self.site.write("tsuji.toml", &site.replace(&server, &other));
+        self.daemon.must("file newload ./tsuji.toml");
+        behind
     }
 
     /// A file of the site, as an argument.
@@ -274,31 +287,96 @@ asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
 "#;
 
 /// A Python that has the package: Debian's, or whichever comes first. `None`, with one line that says so, without any.
-fn python() -> Option<&'static str> {
+fn python(package: &str) -> Option<&'static str> {
     let has_it = |program: &&str| {
-        let output = std::process::Command::new(program).args(["-c", "import websockets"]).output();
+        let output = std::process::Command::new(program).args(["-c", &format!("import {package}")]).output();
         output.is_ok_and(|output| output.status.success())
     };
     let found = ["/usr/bin/python3", "python3"].into_iter().find(has_it);
     if found.is_none() {
-        eprintln!("skipped: Python's websockets is not installed here");
+        eprintln!("skipped: Python's {package} is not installed here");
     }
     found
 }
 
 #[test]
 fn websockets_inside_tls() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("websockets") else { return };
     let shop = Shop::start("");
-    let behind = free_port();
-    let mut site = fs::read_to_string(shop.site.path("tsuji.toml")).unwrap();
-    let server = format!("name = \"one\"\naddress = \"127.0.0.1\"\nmapport = {}\n", shop.origin.port());
-    site = site.replace(&server, &format!("name = \"one\"\naddress = \"127.0.0.1\"\nmapport = {behind}\n"));
-    shop.site.write("tsuji.toml", &site);
-    shop.daemon.must("file newload ./tsuji.toml");
+    let behind = shop.another_server("");
     let url = format!("wss://127.0.0.1:{}/chat", shop.site.port);
     let (port, ca) = (behind.to_string(), shop.file("ca.pem"));
     let output = run(python, &["-", &port, &url, &ca], WEBSOCKET_SERVER_AND_CLIENT.as_bytes()).unwrap();
     assert_content("websockets", &output);
+    assert!(both(&output).contains("all came back"), "{}", both(&output));
+}
+
+const GRPC_SERVER_AND_CLIENT: &str = r#"
+import sys, threading, time
+from concurrent import futures
+import grpc
+
+def say(request, context):
+    context.set_trailing_metadata((("heard", str(len(request))),))
+    return request.upper()
+
+def talk(requests, context):
+    for request in requests:
+        yield request.upper()
+
+def fail(request, context):
+    context.abort(grpc.StatusCode.NOT_FOUND, "nobody of that name")
+
+class Chat(grpc.GenericRpcHandler):
+    def service(self, details):
+        return {
+            "/shop.Chat/Say": grpc.unary_unary_rpc_method_handler(say),
+            "/shop.Chat/Talk": grpc.stream_stream_rpc_method_handler(talk),
+            "/shop.Chat/Fail": grpc.unary_unary_rpc_method_handler(fail),
+        }.get(details.method)
+
+behind, port, ca = sys.argv[1:]
+limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+server = grpc.server(futures.ThreadPoolExecutor(8), handlers=(Chat(),), options=limits)
+server.add_insecure_port("127.0.0.1:" + behind)
+server.start()
+credentials = grpc.ssl_channel_credentials(open(ca, "rb").read())
+options = limits + [("grpc.ssl_target_name_override", "a.example"), ("grpc.enable_http_proxy", 0)]
+with grpc.secure_channel("127.0.0.1:" + port, credentials, options) as channel:
+    for size in (0, 1, 16384, 65536, 3_000_000):
+        answer, call = channel.unary_unary("/shop.Chat/Say").with_call(b"x" * size, timeout=20)
+        assert answer == b"X" * size, size
+        assert dict(call.trailing_metadata())["heard"] == str(size), call.trailing_metadata()
+    asked = []
+    def words():
+        for number in range(20):
+            # The answer to each comes before the next is said.
+            while len(asked) < number:
+                time.sleep(0.001)
+            yield b"word %d" % number
+    for answer in channel.stream_stream("/shop.Chat/Talk")(words(), timeout=20):
+        asked.append(answer)
+    assert asked == [b"WORD %d" % number for number in range(20)], asked
+    try:
+        channel.unary_unary("/shop.Chat/Fail")(b"x", timeout=20)
+        raise SystemExit("it should have failed")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND and error.details() == "nobody of that name", error
+    with futures.ThreadPoolExecutor(16) as crowd:
+        say_it = channel.unary_unary("/shop.Chat/Say")
+        words = [b"%d" % number for number in range(300)]
+        assert list(crowd.map(lambda word: say_it(word, timeout=20), words)) == words
+server.stop(None)
+print("all came back")
+"#;
+
+#[test]
+fn grpc_inside_tls() {
+    let Some(python) = python("grpc") else { return };
+    let shop = Shop::start("");
+    let behind = shop.another_server("http2 = true\n");
+    let (behind, port, ca) = (behind.to_string(), shop.site.port.to_string(), shop.file("ca.pem"));
+    let output = run(python, &["-", &behind, &port, &ca], GRPC_SERVER_AND_CLIENT.as_bytes()).unwrap();
+    assert_content("grpc", &output);
     assert!(both(&output).contains("all came back"), "{}", both(&output));
 }

@@ -11,10 +11,10 @@ set -euo pipefail
 # promtool reads our metrics and alert rules; curl speaks to the daemon as a stranger would; haproxy and nginx stand
 # before and behind it with the PROXY protocol. ip and ethtool build the networks of tests/netns, arping and ping ask there, nft
 # loses packets. Two instances of Tomcat are application servers with jvmRoutes. nghttp and h2load, OpenSSL and Python's
-# websockets are clients of HTTP/2 and TLS.
+# websockets and grpc are clients of HTTP/2 and TLS.
 [ "$#" -gt 0 ] || set -- tests promtool:prometheus curl:curl haproxy:haproxy nginx:nginx \
   nghttp:nghttp2-client openssl:openssl /usr/bin/python3:python3 \
-  /usr/lib/python3/dist-packages/websockets:python3-websockets \
+  /usr/lib/python3/dist-packages/websockets:python3-websockets /usr/lib/python3/dist-packages/grpc:python3-grpcio \
   ip:iproute2 ethtool:ethtool arping:arping ping:iputils-ping nft:nftables \
   java:default-jre-headless tomcat10-instance-create:tomcat10-user
 who=$1
