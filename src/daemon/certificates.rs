@@ -196,11 +196,16 @@ fn identity(path: &Path) -> Result<IdentityFiles, CertificateError> {
     Ok(IdentityFiles { ocsp: beside(path, "ocsp")?, key, chain })
 }
 
-fn beside(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, CertificateError> {
+/// `shop.pem.ocsp` of `shop.pem`.
+fn longer(path: &Path, ending: &str) -> PathBuf {
     let mut longer = path.as_os_str().to_owned();
     longer.push(".");
     longer.push(ending);
-    let found = [path.with_extension(ending), longer.into()].into_iter().find(|path| path.exists());
+    longer.into()
+}
+
+fn beside(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, CertificateError> {
+    let found = [path.with_extension(ending), longer(path, ending)].into_iter().find(|path| path.exists());
     Ok(found.map(|path| read(&path)).transpose()?.map(|file| file.bytes))
 }
 
@@ -222,9 +227,10 @@ fn read(path: &Path) -> Result<FileText, CertificateError> {
 fn stamps<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<Stamp> {
     let mut stamps = BTreeSet::new();
     for path in paths {
-        stamp(path, MAX_DEPTH, &mut stamps);
-        for ending in ["key", "ocsp", "pem.ocsp"] {
-            stamp(&path.with_extension(ending), 0, &mut stamps);
+        // Its own entries, and those of directories as deep as they are read.
+        stamp(path, MAX_DEPTH + 1, &mut stamps);
+        for beside in [path.with_extension("key"), path.with_extension("ocsp"), longer(path, "ocsp")] {
+            stamp(&beside, 0, &mut stamps);
         }
     }
     stamps

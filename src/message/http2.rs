@@ -1,6 +1,6 @@
 //! Requests of HTTP/2 in the words of HTTP/1.1, so that all later steps know one kind of request.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
@@ -25,6 +25,11 @@ pub fn restate_request(head: &mut Parts, has_body: bool) {
 /// A request for a tunnel (RFC 8441 4) as HTTP/1.1 asks for one.
 pub fn restate_connect(head: &mut Parts, protocol: &str) {
     restate_request(head, false);
+    // What follows is the tunnel's. A length would make it a body that nobody sends, and the next request on the server's
+    // connection would be read as that.
+    for name in [CONTENT_LENGTH, EXPECT] {
+        head.headers.remove(name);
+    }
     head.method = Method::GET;
     head.version = Version::HTTP_11;
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -74,6 +79,19 @@ mod tests {
         for (fields, has_body) in [(&[("content-length", "3")][..], true), (&[], false)] {
             assert!(!restated(fields, has_body).headers.contains_key(TRANSFER_ENCODING));
         }
+    }
+
+    #[test]
+    fn a_tunnel_has_no_body() {
+        let builder = Request::connect("https://shop.example/chat").header("content-length", 5).header("expect", "x");
+        let mut head = builder.body(()).unwrap().into_parts().0;
+        restate_connect(&mut head, "websocket");
+        assert_eq!((head.method, head.version), (Method::GET, Version::HTTP_11));
+        assert!(!head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(EXPECT));
+        assert_eq!(
+            (&head.headers[UPGRADE], &head.headers[HOST]),
+            (&"websocket".parse().unwrap(), &"shop.example".parse().unwrap())
+        );
     }
 
     #[test]

@@ -97,10 +97,18 @@ impl Channel {
         }
     }
 
-    /// The body is so long. HTTP/2 knows where it ends, and `h2` that it is as long as its head says.
+    /// The body is so long.
     pub fn expect(&mut self, length: ResponseLength) {
-        if let Self::Http1(line) = self {
-            line.expect(length);
+        match self {
+            Self::Http1(line) => line.expect(length),
+            Self::Http2(line) => line.expect(length),
+        }
+    }
+
+    /// The server was silent for too long: a connection that others would use too may be dead.
+    pub fn distrust(&self) {
+        if let Self::Http2(line) = self {
+            line.distrust();
         }
     }
 

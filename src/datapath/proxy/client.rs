@@ -169,6 +169,13 @@ impl Client {
         }
     }
 
+    /// From now on nothing of the connection's own is waited for.
+    pub fn disarm(&self, wait: Wait) {
+        self.wait.set(wait);
+        self.expired.set(false);
+        self.deadline.set(Tick::NEVER);
+    }
+
     pub fn wait(&self) -> Wait {
         self.wait.get()
     }
@@ -217,6 +224,10 @@ impl Client {
             return;
         }
         let deadline = self.deadline.get();
+        if deadline == Tick::NEVER {
+            self.scheduled.set(Tick::NEVER);
+            return;
+        }
         if deadline > now {
             self.scheduled.set(deadline);
             self.local.timers.insert(deadline, self.ticket.get());

@@ -114,7 +114,15 @@ pub(super) fn close(mut stream: Stream) {
 /// take our last answer back. Bounded in bytes and time: this is a courtesy.
 async fn linger(client: &Client, mut stream: Stream) {
     client.arm(Wait::Linger, Instant::now(), LINGER);
-    if stream.shutdown().await.is_err() {
+    let shut = poll_fn(|cx| {
+        client.listen(cx);
+        match Pin::new(&mut stream).poll_shutdown(cx) {
+            // Inside TLS our last word may wait for the socket.
+            Poll::Pending if client.take_expired() => Poll::Ready(false),
+            polled => polled.map(|shut| shut.is_ok()),
+        }
+    });
+    if !shut.await {
         return;
     }
     let mut left = LINGER_BYTES;

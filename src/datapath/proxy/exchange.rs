@@ -141,6 +141,10 @@ impl Exchange {
         if facts.body() == Body::None {
             return Ok(None);
         }
+        // A server must never wait for what nobody sends.
+        if matches!(incoming, RequestBody::None) {
+            return Err(ErrorReason::BadLength);
+        }
         let policy = self.policy();
         if let (Body::Sized(length), Some(most)) = (facts.body(), policy.post_limit)
             && length > most

@@ -20,7 +20,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body::Frame;
 
 use crate::message::ErrorReason;
-use crate::message::codec::Read;
+use crate::message::ResponseLength;
+use crate::message::codec::{BadHead, MAX_INTERIM, Read};
 use crate::tls::ServerLink;
 
 use super::client::Client;
@@ -48,8 +49,9 @@ const MOST_STREAMS: u32 = 100;
 const MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Of a response that its client has not taken yet, and of all on one connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const WINDOW: u32 = 4 * 1024 * 1024;
+/// Enough for all of them: clients that take nothing must not keep the others' from coming.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const WINDOW: u32 = MOST_STREAMS * STREAM_WINDOW;
 
 /// Bytes of a response's fields, with 32 for each.
 const MOST_FIELDS: u32 = 64 * 1024;
@@ -112,7 +114,8 @@ impl Trunk {
 
     /// Whether it has room for one more request.
     pub fn has_room(&self, now: Instant) -> bool {
-        self.is_open.get() && self.active.get() < MOST_STREAMS && now < self.born + MAX_AGE
+        let most = self.requests.current_max_send_streams().min(MOST_STREAMS as usize);
+        self.is_open.get() && (self.active.get() as usize) < most && now < self.born + MAX_AGE
     }
 
     /// Whether it is still worth keeping.
@@ -134,6 +137,8 @@ impl Trunk {
             end: None,
             sent: 0,
             received: 0,
+            expected: None,
+            interim: 0,
         }
     }
 }
@@ -153,6 +158,10 @@ pub(super) struct Http2Line {
     end: Option<Option<HeaderMap>>,
     sent: u64,
     received: u64,
+    /// What is left of the body's length, if its head said one.
+    expected: Option<u64>,
+    /// Interim responses so far.
+    interim: u32,
 }
 
 impl Drop for Http2Line {
@@ -170,6 +179,20 @@ impl Http2Line {
 
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// No other request shall be given to this connection.
+    pub fn distrust(&self) {
+        self.trunk.is_open.set(false);
+    }
+
+    /// The body is so long.
+    pub fn expect(&mut self, length: ResponseLength) {
+        self.expected = match length {
+            ResponseLength::None => Some(0),
+            ResponseLength::Sized(bytes) => Some(bytes),
+            ResponseLength::Chunked | ResponseLength::UntilClose => None,
+        };
     }
 
     /// Hands over a head, written for HTTP/1.1: so it means the same in both.
@@ -230,7 +253,11 @@ impl Http2Line {
         if self.request.is_none() {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.requests.poll_ready(cx)).map_err(io_error)?;
+        if let Err(error) = ready!(self.requests.poll_ready(cx)) {
+            // Its server takes no more, though what runs there may go on.
+            self.distrust();
+            return Poll::Ready(Err(io_error(error)));
+        }
         let Some((request, is_whole)) = self.request.take() else { return Poll::Ready(Ok(())) };
         let (response, send) = self.requests.send_request(request, is_whole).map_err(io_error)?;
         self.sent += 1;
@@ -249,6 +276,10 @@ impl Http2Line {
             return if self.request.is_some() { Poll::Pending } else { Poll::Ready(Err(LineFault::Ended)) };
         };
         if let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+            self.interim += 1;
+            if self.interim > MAX_INTERIM {
+                return Poll::Ready(Err(LineFault::BadHead(BadHead::TooManyInterim)));
+            }
             return Poll::Ready(Ok(Read { head: interim.into_parts().0, reason: None, len: 0 }));
         }
         match ready!(Pin::new(response).poll(cx)) {
@@ -260,7 +291,7 @@ impl Http2Line {
             }
             Err(error) => {
                 // RFC 9113 8.7: the server has done nothing with it.
-                if error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away() {
+                if error.is_remote() && (error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away()) {
                     self.sent = 0;
                 }
                 Poll::Ready(Err(LineFault::Broken(io_error(error))))
@@ -270,7 +301,7 @@ impl Http2Line {
 
     /// Bytes of the body that are still to come, if that is known.
     pub fn left(&self) -> Option<u64> {
-        self.receive.as_ref().is_none_or(RecvStream::is_end_stream).then_some(0)
+        if self.receive.as_ref().is_none_or(RecvStream::is_end_stream) { Some(0) } else { self.expected }
     }
 
     /// The next piece of the body, and its trailers.
@@ -284,6 +315,8 @@ impl Http2Line {
                     return broken(error);
                 }
                 self.received += bytes.len() as u64;
+                // `h2` sees to it that there are no more.
+                self.expected = self.expected.map(|left| left.saturating_sub(bytes.len() as u64));
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             Some(Err(error)) => return broken(error),

@@ -230,6 +230,9 @@ impl Exchange {
         })
         .await;
         let head = head.map_err(|silence| before.judge(silence, upstream, self.upload()));
+        if matches!(head, Err(Silence::Timeout(ErrorReason::ServerTimeout))) {
+            upstream.channel().distrust();
+        }
         if let (Err(_), Some(upload)) = (&head, self.upload()) {
             upload.detach();
         }

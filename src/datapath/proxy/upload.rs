@@ -296,7 +296,10 @@ impl Upload {
     fn pass_data(&self, target: &Target, bytes: Bytes) {
         target.tally.bytes_in(bytes.len());
         self.progress.set(Progress::Moving);
-        self.client.arm(Wait::Body, Instant::now(), self.patience);
+        // Who uploads and takes nothing of the response is not excused by that.
+        if self.client.wait() != Wait::Take {
+            self.client.arm(Wait::Body, Instant::now(), self.patience);
+        }
         let is_last = self.kept.again.borrow().is_empty()
             && self.incoming.borrow().as_ref().is_some_and(http_body::Body::is_end_stream);
         if !bytes.is_empty() {

@@ -363,6 +363,11 @@ fn websockets_run_over_streams_beside_requests() {
             let answer = whole(response).await.unwrap();
             assert_eq!((answer.status(), answer.reason()), (status, reason), "{path} {protocol}");
         }
+        // A length would have the server wait for a body that nobody sends, and read the next request as that.
+        let mut request = tunnel("/other", "websocket");
+        request.headers_mut().insert("content-length", 5.into());
+        let (response, _send) = client.begin(request, false).await;
+        assert_eq!(whole(response).await.unwrap().status(), 502);
         // A client that resets the stream ends the tunnel at its server.
         let (response, mut send) = client.begin(tunnel("/echo", "websocket"), false).await;
         let response = response.await.unwrap();
@@ -372,6 +377,7 @@ fn websockets_run_over_streams_beside_requests() {
         until(&site, |site| site.server(0).active == 0).await;
     });
     assert_eq!(site.port().accepted, 1);
+    assert!(origin.heads().iter().all(|head| !head.contains("content-length")), "{:?}", origin.heads());
 }
 
 /// A connection whose frames are written by hand.
@@ -451,6 +457,24 @@ fn floods_of_frames_end_the_connection_and_are_counted() {
         assert_eq!(Http2::plain(site.address).await.get("/").await.text(), "x", "others are served");
     });
     site.until("all are gone", |site| site.port().connections == 0);
+}
+
+/// On a slow line a client is in the middle of some frame most of the time.
+#[test]
+fn a_slow_body_is_no_slow_head() {
+    let origin = Origin::mirror();
+    let site = plain(&origin).change(|port| port.timeouts.head = Duration::from_millis(300)).start();
+    story(async {
+        let mut raw = Raw::connect(&site).await;
+        raw.send(1, 4, 1, &[0x83, 0x87, 0x84, 0x41, 1, b'a']).await.unwrap();
+        raw.0.write_all(&[0, 0, 16, 0, 1, 0, 0, 0, 1]).await.unwrap();
+        for byte in 0..16 {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            raw.0.write_all(&[byte]).await.unwrap();
+        }
+        until(&site, |site| site.port().codes[1] == 1).await;
+    });
+    assert_eq!(site.reason(ErrorReason::HeadTimeout), 0);
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub(super) struct Meter {
     allowance: Allowance,
     /// Bytes that are not looked at: of the preface, or of a frame.
     skip: usize,
+    /// What is passed over is data, which has timers of its own.
+    in_data: bool,
     head: [u8; HEAD],
     /// How much of a head is here.
     filled: usize,
@@ -68,8 +70,11 @@ pub(super) struct Meter {
     continuations: u32,
     counts: Counts,
     since: Option<Instant>,
-    /// KiB sent that no window has paid for yet.
+    /// Bytes sent that no window, and no ping, has paid for yet.
     credit: u64,
+    ping_credit: u64,
+    /// Bytes sent in all.
+    total: u64,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +92,7 @@ impl Meter {
         Self {
             allowance,
             skip: PREFACE.len(),
+            in_data: false,
             head: [0; HEAD],
             filled: 0,
             in_block: false,
@@ -94,17 +100,26 @@ impl Meter {
             counts: Counts::default(),
             since: None,
             credit: 0,
+            ping_credit: 0,
+            total: 0,
         }
     }
 
-    /// Whether the peer is in the middle of a frame or of a block of fields.
+    /// Whether the peer is in the middle of a block of fields or of a frame other than data.
     pub fn is_midway(&self) -> bool {
-        self.skip > 0 || self.filled > 0 || self.in_block
+        self.in_block || self.filled > 0 || (self.skip > 0 && !self.in_data)
     }
 
     /// So much went to the peer.
     pub fn sent(&mut self, bytes: usize) {
-        self.credit = self.credit.saturating_add(bytes as u64);
+        for sum in [&mut self.credit, &mut self.ping_credit, &mut self.total] {
+            *sum = sum.saturating_add(bytes as u64);
+        }
+    }
+
+    /// Bytes that ever went to the peer.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// These bytes came. The time is asked for only when a frame is counted.
@@ -136,6 +151,7 @@ impl Meter {
         let [high, mid, low, kind, flags, ..] = self.head;
         let length = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
         self.skip = length;
+        self.in_data = kind == DATA;
         match kind {
             HEADERS => self.block(flags, 0),
             CONTINUATION => self.block(flags, 1),
@@ -143,7 +159,7 @@ impl Meter {
                 self.count(now, |counts| &mut counts.empty_data, self.allowance.empty_data, Flood::EmptyData)
             }
             RST_STREAM => self.count(now, |counts| &mut counts.resets, self.allowance.resets, Flood::Resets),
-            PING if flags & ACK == 0 => self.count(now, |counts| &mut counts.pings, self.allowance.pings, Flood::Pings),
+            PING if flags & ACK == 0 => self.ping(now),
             SETTINGS if flags & ACK == 0 => {
                 self.count(now, |counts| &mut counts.settings, self.allowance.settings, Flood::Settings)
             }
@@ -167,6 +183,17 @@ impl Meter {
             return Ok(());
         }
         self.count(now, |counts| &mut counts.windows, self.allowance.windows, Flood::Windows)
+    }
+
+    /// Clients measure their line with a ping for each piece of data that they get (grpc-go). Our answer to a ping does not
+    /// pay for the next one.
+    fn ping(&mut self, now: &impl Fn() -> Instant) -> Result<(), Flood> {
+        const PAID: u64 = 32;
+        if self.ping_credit >= PAID {
+            self.ping_credit -= PAID;
+            return Ok(());
+        }
+        self.count(now, |counts| &mut counts.pings, self.allowance.pings, Flood::Pings)
     }
 
     fn count(
@@ -241,8 +268,13 @@ mod tests {
                 assert_eq!(meter.read(&bytes, || start), Ok(()));
             }
             meter.sent(2048);
-            assert_eq!(meter.read(&frame(WINDOW_UPDATE, 0, 4), || start), Ok(()), "it has taken something");
+            for kind in [WINDOW_UPDATE, PING] {
+                assert_eq!(meter.read(&frame(kind, 0, 8), || start), Ok(()), "it has taken something");
+            }
         }
+        assert!(!meter.is_midway());
+        // A slow upload is in the middle of some frame most of the time.
+        assert_eq!(meter.read(&[0, 4, 0, DATA, 0, 0, 0, 0, 1, 7], || start), Ok(()));
         assert!(!meter.is_midway());
     }
 

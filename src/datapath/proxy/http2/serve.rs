@@ -160,7 +160,7 @@ enum End {
 }
 
 async fn drive(trunk: &Rc<Trunk>, connection: &mut Front) {
-    let mut driver = Driver { trunk, is_leaving: false, is_cut: false, is_resting: false };
+    let mut driver = Driver { trunk, is_leaving: false, is_cut: false, resting: None, taken: 0 };
     let end = poll_fn(|cx| driver.poll(connection, cx)).await;
     match end {
         End::Closed | End::Late => {}
@@ -174,8 +174,10 @@ struct Driver<'a> {
     is_leaving: bool,
     /// And that nothing of what is in progress comes to its end.
     is_cut: bool,
-    /// Nothing is in progress, and the time for that runs.
-    is_resting: bool,
+    /// Since when nothing is in progress.
+    resting: Option<Instant>,
+    /// Bytes that had gone to the client when its clock was set.
+    taken: u64,
 }
 
 impl Driver<'_> {
@@ -192,21 +194,21 @@ impl Driver<'_> {
                 Poll::Pending => break,
             }
         }
-        self.rest();
+        self.rest(connection);
         Poll::Pending
     }
 
     fn accept(&mut self, request: Request<RecvStream>, respond: h2::server::SendResponse<Bytes>) {
         let trunk = self.trunk;
         trunk.streams.set(trunk.streams.get() + 1);
-        self.is_resting = false;
+        self.resting = None;
         tokio::task::spawn_local(stream::serve(Counted(Rc::clone(trunk)), request, respond));
     }
 
     /// Whether a client that was told of the end has not taken that in time.
     fn is_late(&self) -> bool {
         let client = &self.trunk.client;
-        client.wait() == Wait::Linger && client.take_expired()
+        matches!(client.wait(), Wait::Linger | Wait::Unread) && client.take_expired()
     }
 
     /// Ends the connection, where there is a reason: what is in progress comes to its end, unless the client floods us.
@@ -220,13 +222,13 @@ impl Driver<'_> {
             return true;
         }
         let is_late = trunk.client.take_expired();
-        if is_late && trunk.client.wait() == Wait::Head {
+        if is_late && trunk.client.wait() == Wait::Head && trunk.meter.borrow().is_midway() {
             count(trunk, ErrorReason::HeadTimeout);
             (self.is_leaving, self.is_cut) = (true, true);
             connection.abrupt_shutdown(Reason::NO_ERROR);
             return true;
         }
-        let is_over = is_late && trunk.streams.get() == 0;
+        let is_over = is_late && trunk.client.wait() == Wait::Idle && !self.is_busy(connection);
         if self.is_leaving || !(is_over || trunk.client.local.draining.get()) {
             return false;
         }
@@ -238,33 +240,48 @@ impl Driver<'_> {
         true
     }
 
-    /// Starts the clock for what the connection waits for: the rest of a head, or the next request.
-    fn rest(&mut self) {
+    /// Starts the clock for what the connection waits for: the rest of a head, the next request, or the client to take what
+    /// is left of the last.
+    fn rest(&mut self, connection: &Front) {
         let (client, timeouts) = (&self.trunk.client, &self.trunk.port.settings.timeouts);
-        if self.is_leaving && (self.trunk.streams.get() == 0 || self.is_cut) {
-            if client.wait() != Wait::Linger {
-                client.arm(Wait::Linger, Instant::now(), LINGER);
-            }
-        } else if self.trunk.meter.borrow().is_midway() {
-            if client.wait() != Wait::Head {
-                // Absolute: who sends a byte now and then does not move it.
-                client.arm(Wait::Head, Instant::now(), timeouts.head);
-            }
-            self.is_resting = false;
+        let (is_midway, taken) = {
+            let meter = self.trunk.meter.borrow();
+            (meter.is_midway(), meter.total())
+        };
+        if self.is_cut || (self.is_leaving && !self.is_busy(connection)) {
+            self.arm_once(Wait::Linger, LINGER);
+        } else if is_midway {
+            // Absolute: who sends a byte now and then does not move it.
+            self.arm_once(Wait::Head, timeouts.head);
         } else if self.trunk.streams.get() > 0 {
-            client.arm(Wait::Streams, Instant::now(), FOREVER);
-            self.is_resting = false;
-        } else if !std::mem::replace(&mut self.is_resting, true) {
-            client.arm(Wait::Idle, Instant::now(), timeouts.idle);
+            client.disarm(Wait::Streams);
+        } else if self.is_busy(connection) {
+            // All is handed over, and some of it still waits for the client's socket.
+            if client.wait() != Wait::Unread || taken > self.taken {
+                self.taken = taken;
+                client.arm(Wait::Unread, Instant::now(), timeouts.body);
+            }
+        } else if client.wait() != Wait::Idle {
+            // Counted from the last response, whatever came meanwhile that was no request.
+            let since = *self.resting.get_or_insert_with(Instant::now);
+            client.arm(Wait::Idle, since, timeouts.idle);
         }
+    }
+
+    fn arm_once(&self, wait: Wait, patience: Duration) {
+        if self.trunk.client.wait() != wait {
+            self.trunk.client.arm(wait, Instant::now(), patience);
+        }
+    }
+
+    /// Whether requests are in progress, or responses are not written to their end.
+    fn is_busy(&self, connection: &Front) -> bool {
+        self.trunk.streams.get() > 0 || connection.has_streams()
     }
 }
 
 /// For the client to take what it is told at the end.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Each stream has a wait of its own.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 fn failed(trunk: &Trunk, error: &h2::Error) {
     tracing::debug!(peer = %trunk.client.peer(), port = %trunk.port.key, %error, "connection broke");

@@ -252,6 +252,14 @@ impl Passing<'_> {
     /// Whether the wait is over although nothing moved.
     fn look(&self) -> Poll<Result<(), Cut>> {
         let client = &self.state.client;
+        // The body itself sees it only when it is asked for more.
+        if client.take_cut() {
+            let (port, reason) = (&self.state.port, ErrorReason::ServerDown);
+            port.counters.count_reason(client.local.lane, reason.index());
+            client.log_broken(Instant::now(), accesslog::End::Cut, reason);
+            self.state.abort();
+            return Poll::Ready(Err(Cut::Broken));
+        }
         if !client.take_expired() {
             return Poll::Pending;
         }

@@ -34,12 +34,14 @@ impl Sending<'_> {
         protocol: &Protocol,
         respond: &mut SendResponse<Bytes>,
     ) -> Result<(), Cut> {
-        let (mut head, receive) = request.into_parts();
         let port = &self.state.port;
         if !Upgrade::allows(&port.settings.upgrade, protocol.as_str()) {
+            port.counters.count_request(self.state.client.local.lane);
+            self.state.client.log_request(port, Instant::now(), &request);
             let refused = refuse(self.state, port, Instant::now(), &Method::GET, ErrorReason::MethodConnect);
             return self.pass(refused, false, respond).await;
         }
+        let (mut head, receive) = request.into_parts();
         let nonce = nonce()?;
         restate_connect(&mut head, protocol.as_str());
         say_key(&mut head.headers, nonce);
@@ -68,7 +70,10 @@ impl Sending<'_> {
         let (port, lane) = (&self.state.port, self.state.client.local.lane);
         let response = port.sorry.error(ErrorReason::BadResponse, &Method::GET);
         port.counters.count_reason(lane, ErrorReason::BadResponse.index());
+        port.counters.count_code(lane, response.status().as_u16());
+        self.state.client.log_status(response.status().as_u16());
         self.state.client.log_error(ErrorReason::BadResponse);
+        self.state.rest(Instant::now(), &port.settings.timeouts);
         answer::own(response)
     }
 }
