@@ -1,5 +1,7 @@
 //! The look over a client's request.
 
+use std::borrow::Cow;
+
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority as UriAuthority, Uri};
@@ -7,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::super::authority::Authority;
 use super::super::names::{Field, Fields, Meaning, is_protected, meaning};
+use super::super::path::canonical_path;
 use super::super::reason::ErrorReason;
 use super::{is_chunked, parse_length, tokens};
 
@@ -32,6 +35,8 @@ pub enum Body {
 pub struct RequestFacts {
     body: Body,
     expects_continue: bool,
+    /// The canonical path, where it is not as it was written.
+    path: Option<Box<str>>,
     pub(in super::super) fields: Fields,
     pub(in super::super) connection: Connection,
     pub(in super::super) wants_trailers: bool,
@@ -67,6 +72,11 @@ impl RequestFacts {
         self.fields.has(Field::Host)
     }
 
+    /// The canonical path; `None`: it is as it was written. It is there once.
+    pub fn take_path(&mut self) -> Option<Box<str>> {
+        self.path.take()
+    }
+
     /// How many names are dropped for their characters; for a counter.
     pub fn odd_names(&self) -> usize {
         self.odd.len()
@@ -83,6 +93,7 @@ pub fn examine_request(head: &Parts) -> Result<RequestFacts, ErrorReason> {
     let mut facts = RequestFacts {
         body: Body::None,
         expects_continue: false,
+        path: canonical(&head.uri)?,
         fields: Fields::default(),
         connection: Connection::default(),
         wants_trailers: false,
@@ -193,6 +204,15 @@ fn check_target(head: &Parts) -> Result<(), ErrorReason> {
         (Some("http"), Some(authority)) => check_authority(head, authority, 80),
         (Some("https"), Some(authority)) => check_authority(head, authority, 443),
         _ => Err(ErrorReason::BadTarget),
+    }
+}
+
+/// `None`: the path is canonical as it is written, as most are.
+fn canonical(uri: &Uri) -> Result<Option<Box<str>>, ErrorReason> {
+    match canonical_path(uri.path()) {
+        Ok(Cow::Borrowed(_)) => Ok(None),
+        Ok(Cow::Owned(path)) => Ok(Some(path.into())),
+        Err(_) => Err(ErrorReason::BadPath),
     }
 }
 
