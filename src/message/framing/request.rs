@@ -16,8 +16,9 @@ use super::{is_chunked, parse_length, tokens};
 /// Bytes of a request target. Browsers and servers agree on about this much; the rest of a head has four times as much.
 pub const MAX_TARGET: usize = 8 * 1024;
 
-/// Fields of a head. Requests of browsers have 10 to 30; each field costs more memory here than on the wire.
-pub const MAX_FIELDS: usize = 128;
+/// Fields of a head. Requests of browsers have 10 to 30; each field costs more memory here than on the wire. It is what
+/// hyper's server takes of HTTP/1.1, so that both protocols have one bound.
+pub const MAX_FIELDS: usize = 100;
 
 /// How a request's body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -198,9 +199,12 @@ fn check_target(head: &Parts) -> Result<(), ErrorReason> {
     if target_len(&head.uri) > MAX_TARGET {
         return Err(ErrorReason::UriTooLong);
     }
+    // RFC 9113 8.3.1 wants of HTTP/2 what the grammar of HTTP/1.1 has anyway: each path begins with a slash, or is the
+    // asterisk of OPTIONS.
+    let is_path = head.uri.path().starts_with('/') || (head.method == Method::OPTIONS && head.uri.path() == "*");
+    require(is_path, ErrorReason::BadTarget)?;
     match (head.uri.scheme_str(), head.uri.authority()) {
-        (None, None) if head.uri.path().starts_with('/') => Ok(()),
-        (None, None) if head.method == Method::OPTIONS && head.uri.path() == "*" => Ok(()),
+        (None, None) => Ok(()),
         (Some("http"), Some(authority)) => check_authority(head, authority, 80),
         (Some("https"), Some(authority)) => check_authority(head, authority, 443),
         _ => Err(ErrorReason::BadTarget),
