@@ -13,6 +13,7 @@ mod failover;
 mod http2;
 mod identity;
 mod limits;
+mod one_meaning;
 mod operations;
 mod parking;
 mod proxy_protocol_in;
