@@ -87,8 +87,13 @@ pub fn check_seen(case: &Case, seen: &[Seen]) {
         let wanted = String::from_utf8(bytes(wanted)).unwrap();
         assert!(head.contains(&wanted), "{}: {wanted:?} is not in {head:?}", case.name);
     }
+    for wanted in case.all("trailers") {
+        assert_eq!(seen.last().unwrap().trailers, String::from_utf8(bytes(wanted)).unwrap(), "{}", case.name);
+    }
     for unwanted in case.all("headless") {
-        assert!(!head.contains(unwanted), "{}: {unwanted:?} is in {head:?}", case.name);
+        for seen in seen {
+            assert!(!seen.head.contains(unwanted), "{}: {unwanted:?} is in {:?}", case.name, seen.head);
+        }
     }
 }
 

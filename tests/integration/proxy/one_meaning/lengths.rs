@@ -1,6 +1,10 @@
-//! HTTP/2: a body that is not as long as was said never looks whole, wherever it ends (CVE-2026-33555 and its kin).
+//! A message that ends before its end, or a body that is not as long as was said, never looks whole, wherever that is
+//! (CVE-2026-33555 and its kin).
 
-use crate::support::{Setup, Site};
+use http::Request;
+
+use crate::support::http2::{Http2, story};
+use crate::support::{Origin, Setup, Site};
 
 use super::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Raw, fields, frame, request};
 use super::http1::agree;
@@ -100,4 +104,56 @@ fn resets_at_each_step() {
     }
     agree(&recorder);
     site.until("nothing runs", |site| site.server(0).active == 0);
+}
+
+/// A client of HTTP/1.1 that leaves after each byte of a request.
+#[test]
+fn a_request_that_is_cut_at_any_byte_is_no_request() {
+    let requests = [
+        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\neight by",
+        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\neig\r\n5\r\nht by\r\n0\r\nX-Sum: 1\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+    ];
+    let recorder = Recorder::start();
+    let site = site(&recorder);
+    for request in requests {
+        for end in 1..request.len() {
+            site.client().send(&request[..end]);
+        }
+        site.until("all are gone", |site| site.port().connections == 0);
+        assert_eq!(recorder.whole().len(), 0, "{request}");
+    }
+    agree(&recorder);
+    site.until("nothing runs", |site| site.server(0).active == 0);
+}
+
+/// A server that leaves after each byte of a response, before clients of both protocols.
+#[test]
+fn a_response_that_is_cut_at_any_byte_is_no_response() {
+    let responses = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX-Sum: 1\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    ];
+    let origin = Origin::new(move |visit| {
+        let Some(head) = visit.request() else { return };
+        let mut numbers = head.split(['/', ' ']).filter_map(|part| part.parse::<usize>().ok());
+        let (which, end) = (numbers.next().unwrap(), numbers.next().unwrap());
+        visit.send(&responses[which][..end]);
+    });
+    let site = Setup::http(&[&origin]).change(|port| port.http2 = true).start();
+    story(async {
+        let mut second = Http2::plain(site.address).await;
+        for (which, response) in responses.iter().enumerate() {
+            for end in 0..=response.len() {
+                let (path, whole) = (format!("/{which}/{end}"), end == response.len());
+                let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+                let first = site.client().send(request).try_answer("GET").is_ok_and(|answer| answer.status < 500);
+                assert_eq!(first, whole, "{:?}", &response[..end]);
+                let request = Request::get(format!("http://a{path}")).body(()).unwrap();
+                let second = second.ask(request).await.is_ok_and(|answer| answer.status() < 500);
+                assert_eq!(second, whole, "{:?}", &response[..end]);
+            }
+        }
+    });
 }

@@ -22,6 +22,8 @@ pub struct Seen {
     pub body: Vec<u8>,
     /// As it came, of the reader that keeps it.
     pub head: String,
+    /// Fields behind the body, as they came.
+    pub trailers: String,
 }
 
 impl Seen {
@@ -51,9 +53,9 @@ pub fn strictly(bytes: &[u8]) -> Next {
     match strict_head(&bytes[..end]) {
         Err(why) => Next::Nonsense(format!("{why} in {:?}", String::from_utf8_lossy(&bytes[..end]))),
         Ok((mut seen, length)) => match strict_body(&bytes[end..], length) {
-            Ok(Some((body, taken))) => {
-                seen.body = body;
-                Next::Whole(seen, end + taken)
+            Ok(Some(read)) => {
+                (seen.body, seen.trailers) = (read.body, read.trailers);
+                Next::Whole(seen, end + read.length)
             }
             Ok(None) => Next::Half,
             Err(why) => Next::Nonsense(format!("{why} after {:?}", seen.head)),
@@ -110,19 +112,30 @@ fn strict_head(head: &[u8]) -> Result<(Seen, Length), String> {
         host: String::from_utf8_lossy(host).into_owned(),
         body: Vec::new(),
         head: text.clone(),
+        trailers: String::new(),
     };
     Ok((seen, length))
 }
 
-/// The body and how many bytes it took. `None`: it is not all here.
-fn strict_body(bytes: &[u8], length: Length) -> Result<Option<(Vec<u8>, usize)>, String> {
+/// A body with all that belongs to it.
+struct Read {
+    body: Vec<u8>,
+    trailers: String,
+    /// Bytes that it took.
+    length: usize,
+}
+
+/// `None`: it is not all here.
+fn strict_body(bytes: &[u8], length: Length) -> Result<Option<Read>, String> {
     match length {
-        Some(length) => Ok(bytes.get(..length).map(|body| (body.to_vec(), length))),
+        Some(length) => {
+            Ok(bytes.get(..length).map(|body| Read { body: body.to_vec(), trailers: String::new(), length }))
+        }
         None => strict_chunks(bytes),
     }
 }
 
-fn strict_chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
+fn strict_chunks(bytes: &[u8]) -> Result<Option<Read>, String> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let Some(end) = bytes[at..].windows(2).position(|end| end == b"\r\n") else { return Ok(None) };
@@ -133,7 +146,9 @@ fn strict_chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
         let size = usize::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
         at += end + 2;
         if size == 0 {
-            return Ok(strict_trailers(&bytes[at..])?.map(|length| (body, at + length)));
+            let end = strict_trailers(&bytes[at..])?.map(|length| at + length);
+            let trailers = |end| String::from_utf8_lossy(&bytes[at..end]).into_owned();
+            return Ok(end.map(|length| Read { body, trailers: trailers(length), length }));
         }
         let Some(chunk) = bytes.get(at..at + size + 2) else { return Ok(None) };
         let (data, end) = chunk.split_at(size);
@@ -196,6 +211,7 @@ pub fn all_by_hyper(bytes: &[u8]) -> Vec<Seen> {
                         host: host.unwrap_or_default(),
                         body: body.to_bytes().to_vec(),
                         head: String::new(),
+                        trailers: String::new(),
                     });
                 }
                 Ok::<_, Infallible>(http::Response::new(Empty::<bytes::Bytes>::new()))
@@ -238,6 +254,7 @@ pub fn all_by_python(connections: &[Vec<u8>]) -> Option<Vec<Vec<Seen>>> {
         host: string(&host),
         body: unhex(&body),
         head: String::new(),
+        trailers: String::new(),
     };
     Some(read.into_iter().map(|all| all.into_iter().map(seen).collect()).collect())
 }
