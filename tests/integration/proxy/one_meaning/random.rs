@@ -134,9 +134,10 @@ fn changed_requests_of_http11() {
         sent.extend(b"GET /last HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n");
         let mut client = site.client();
         let _some_or_all = client.try_send(&sent);
-        // A reset takes nothing back here: what was answered had been read.
-        let answers = String::from_utf8_lossy(&client.rest().unwrap_or_default()).into_owned();
-        answered.fetch_add(answers.matches("\r\n\r\norigin ").count(), Ordering::Relaxed);
+        // However the connection ends, what was answered came before.
+        while let Ok(line) = client.line() {
+            answered.fetch_add(usize::from(line.starts_with("origin ")), Ordering::Relaxed);
+        }
     });
     let seen = recorder.whole().len();
     assert!(seen > CASES_1 / 4, "{seen}: not everything is refused");

@@ -19,16 +19,36 @@ struct Kept {
     whole: Vec<Seen>,
 }
 
+impl Kept {
+    /// A place for one more connection.
+    fn open(&mut self) -> usize {
+        self.bytes.push(Vec::new());
+        self.bytes.len() - 1
+    }
+
+    /// Keeps what came and takes whole requests out of what is unread. The answers to them.
+    fn take(&mut self, place: usize, some: &[u8], unread: &mut Vec<u8>) -> String {
+        self.bytes[place].extend_from_slice(some);
+        let mut answers = String::new();
+        // Nonsense is left unread and unanswered: the test that looks at the bytes says what is wrong with it.
+        while let Next::Whole(seen, length) = strictly(unread) {
+            unread.drain(..length);
+            let is_head = seen.method == "HEAD";
+            self.whole.push(seen);
+            let body = format!("origin {}\n", self.whole.len());
+            let shown = if is_head { "" } else { &body };
+            answers += &format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{shown}", body.len());
+        }
+        answers
+    }
+}
+
 impl Recorder {
     pub fn start() -> Self {
         let kept = Arc::<Mutex<Kept>>::default();
         let log = Arc::clone(&kept);
         let origin = Origin::new(move |visit| {
-            let place = {
-                let mut log = log.lock().unwrap();
-                log.bytes.push(Vec::new());
-                log.bytes.len() - 1
-            };
+            let place = log.lock().unwrap().open();
             let mut unread = Vec::new();
             loop {
                 let some = visit.some();
@@ -36,34 +56,18 @@ impl Recorder {
                     return;
                 }
                 unread.extend_from_slice(&some);
-                log.lock().unwrap().bytes[place].extend_from_slice(&some);
-                loop {
-                    match strictly(&unread) {
-                        Next::Whole(seen, length) => {
-                            unread.drain(..length);
-                            let is_head = seen.method == "HEAD";
-                            let number = {
-                                let mut log = log.lock().unwrap();
-                                log.whole.push(seen);
-                                log.whole.len()
-                            };
-                            let body = format!("origin {number}\n");
-                            let shown = if is_head { "" } else { &body };
-                            visit.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{shown}", body.len()));
-                        }
-                        Next::Half => break,
-                        // The test that looks at the bytes says what is wrong.
-                        Next::Nonsense(_) => return,
-                    }
-                }
+                // What came and what it means are kept at once, so that nobody sees one without the other.
+                let answers = log.lock().unwrap().take(place, &some, &mut unread);
+                visit.send(answers);
             }
         });
         Self { origin, kept }
     }
 
-    /// Everything that came, by connection.
-    pub fn bytes(&self) -> Vec<Vec<u8>> {
-        self.kept.lock().unwrap().bytes.clone()
+    /// Everything that came, by connection, and how many whole requests it was.
+    pub fn bytes(&self) -> (Vec<Vec<u8>>, usize) {
+        let kept = self.kept.lock().unwrap();
+        (kept.bytes.clone(), kept.whole.len())
     }
 
     pub fn length(&self) -> usize {
