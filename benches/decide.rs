@@ -14,6 +14,7 @@ use support::Site;
 use tsuji::executor::{
     Ask, Decision, GroupIndex, Moment, PortTable, RequestAsk, RequestView, Session, Tried, Turn, decide,
 };
+use tsuji::message::Canonical;
 use tsuji::model::{Balance, Evaluate, HourRange, NumberRange, RuleType};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
@@ -76,7 +77,9 @@ fn with_a_cookie(criterion: &mut Criterion) {
     for (name, cookie) in cookies {
         let request = http::Request::get("/shop/cart?item=3").header("cookie", cookie).header("host", "shop.example");
         let (head, ()) = request.body(()).expect("a request").into_parts();
-        let view = RequestView { method: &head.method, uri: &head.uri, version: head.version, fields: &head.headers };
+        let canonical = Canonical::of(&head.uri, 80).expect("a path");
+        let (method, uri, fields) = (&head.method, &head.uri, &head.headers);
+        let view = RequestView { method, uri, version: head.version, fields, canonical: &canonical };
         let request = Some(RequestAsk { view, group: GroupIndex::PORT, route: None });
         criterion.bench_function(&format!("decide/cookie, 100 servers, {name}"), |bencher| {
             bencher.iter(|| {

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{Request, Response, request, response};
 use tsuji::message::{
-    ClientView, ConnectionFacts, Proto, Upgrade, client_address, examine_request, examine_response, prepare_request,
-    strip_response,
+    Canonical, ClientView, ConnectionFacts, Proto, Upgrade, client_address, examine_request, examine_response,
+    prepare_request, strip_response,
 };
 use tsuji::model::{ForwardedHeaders, Network};
 
@@ -86,5 +86,24 @@ fn responses(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, requests, responses);
+/// What all who judge a request look at: most need no more than a look.
+fn spellings(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("message/canonical");
+    for (name, path) in [("plain", "/shop/cart/items/4711"), ("spelled otherwise", "/shop/%63art/./items;v=1/4711")] {
+        let mut head = browser_request();
+        head.uri = path.parse().expect("a path");
+        group.bench_function(format!("path, {name}"), |bencher| {
+            bencher.iter(|| Canonical::of(black_box(&head.uri), 80).map(|canonical| canonical.path(&head.uri).len()));
+        });
+    }
+    let (head, known) = (browser_request(), Canonical::new(None, 80));
+    group.bench_function("host, first asked", |bencher| {
+        bencher.iter(|| Canonical::new(None, 80).host(black_box(&head.uri), &head.headers).len());
+    });
+    group.bench_function("host, asked again", |bencher| {
+        bencher.iter(|| known.host(black_box(&head.uri), &head.headers).len());
+    });
+}
+
+criterion_group!(benches, requests, responses, spellings);
 criterion_main!(benches);

@@ -13,7 +13,7 @@ use crate::executor::{
     self, Ask, Decision, GroupIndex, Moment, PortTable, RequestAsk, RequestView, RouteEntry, Routed, Session, Tried,
     Turn, Why, decide_aloud,
 };
-use crate::message::{ClientView, ConnectionFacts, ErrorReason, Proto, client_address};
+use crate::message::{BadPath, Canonical, ClientView, ConnectionFacts, ErrorReason, Proto, client_address};
 use crate::model::{ForwardingMethod, Port};
 
 use super::report::{Look, PortView};
@@ -26,13 +26,20 @@ impl Look<'_> {
         let mut notebook = Notebook::new(port.table, client, self.outside.hour);
         notebook.note(first);
         let head = request_head(exchange, port)?;
+        let default_port = if port.state.settings.tls.is_some() { 443 } else { 80 };
+        let canonical = match head.as_ref().map(|head| Canonical::of(&head.uri, default_port)) {
+            Some(Ok(canonical)) => canonical,
+            Some(Err(bad)) => return Ok(answered_for_path(notebook, bad)),
+            None => Canonical::new(None, default_port),
+        };
         let view = head.as_ref().map(|head| RequestView {
             method: &head.method,
             uri: &head.uri,
             version: head.version,
             fields: &head.headers,
+            canonical: &canonical,
         });
-        let request = match view.as_ref().map(|view| (view, port.table.route(view, 80))) {
+        let request = match view.as_ref().map(|view| (view, port.table.route(view))) {
             Some((view, Routed::Group(group, route))) => {
                 notebook.note_some(routed(port.table, group, route));
                 Some(RequestAsk { view: *view, group, route })
@@ -99,6 +106,11 @@ fn routed(port: &PortTable, group: GroupIndex, route: Option<&RouteEntry>) -> Op
             format!("route `{}` leads to the servers that belong to no group", route.settings().name)
         }
     })
+}
+
+fn answered_for_path(notebook: Notebook<'_>, bad: BadPath) -> Explanation {
+    let reason = format!("the request's path {bad}: the client gets 400 ({})", ErrorReason::BadPath);
+    Explanation { steps: notebook.into_lines(), server: None, reason }
 }
 
 fn answered_by_route(notebook: Notebook<'_>, routed: &Routed<'_>) -> Explanation {

@@ -128,7 +128,7 @@ impl Picker {
             }
             Way::Hash(table, key) => {
                 let hash = match (key, occasion.request) {
-                    (Key::Path, Some(request)) => fnv1a(&request.path()),
+                    (Key::Path, Some(request)) => fnv1a(request.path()),
                     _ => client_hash(occasion.client),
                 };
                 let start = mix(hash).checked_rem(table.len() as u64)? as usize;

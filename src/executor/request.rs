@@ -1,11 +1,8 @@
 //! A request as decisions see it.
 
-use std::borrow::Cow;
-
-use http::header::HOST;
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::message::canonical_path;
+use crate::message::Canonical;
 use crate::model::{Fit, Redirect, Subject};
 
 use super::group::GroupIndex;
@@ -19,6 +16,8 @@ pub struct RequestView<'a> {
     pub uri: &'a Uri,
     pub version: Version,
     pub fields: &'a HeaderMap,
+    /// Of this head.
+    pub canonical: &'a Canonical,
 }
 
 /// Where a port's routes lead a request.
@@ -33,25 +32,19 @@ pub enum Routed<'p> {
 }
 
 impl<'a> RequestView<'a> {
-    /// Its host, without port and final dot, in lower case; empty when none is named. And its port.
-    pub fn host(&self, default_port: u16) -> (Cow<'a, str>, u16) {
-        let named = self.uri.authority().map(|authority| authority.as_str());
-        let field = || self.fields.get(HOST).and_then(|host| host.to_str().ok());
-        let text = named.or_else(field).unwrap_or_default();
-        let colon = text.rfind(':').filter(|&at| text.rfind(']').is_none_or(|bracket| bracket < at));
-        let (host, port) = match colon.and_then(|at| text.split_at_checked(at)) {
-            Some((host, port)) => (host, port.get(1..).and_then(|port| port.parse().ok())),
-            None => (text, None),
-        };
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let has_capitals = host.bytes().any(|byte| byte.is_ascii_uppercase());
-        let host = if has_capitals { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) };
-        (host, port.unwrap_or(default_port))
+    /// Its host, without port and final dot, in lower case; empty when none is named.
+    pub fn host(&self) -> &'a str {
+        self.canonical.host(self.uri, self.fields)
+    }
+
+    /// The port of its host, or the one that no port means.
+    pub fn port(&self) -> u16 {
+        self.canonical.port(self.uri, self.fields)
     }
 
     /// Its path as routes look at it.
-    pub fn path(&self) -> Cow<'a, str> {
-        canonical_path(self.uri.path())
+    pub fn path(&self) -> &'a str {
+        self.canonical.path(self.uri)
     }
 }
 
@@ -61,27 +54,26 @@ impl Subject for RequestView<'_> {
         match keyword {
             "method" => is_wanted(self.method.as_str()),
             "uri" => match self.uri.query() {
-                None => is_wanted(&self.path()),
+                None => is_wanted(self.path()),
                 Some(query) => is_wanted(&format!("{}?{query}", self.path())),
             },
             "version" => is_wanted(if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }),
-            "host" => is_wanted(&self.host(0).0),
+            "host" => is_wanted(self.host()),
             name => self.fields.get_all(name).iter().any(|value| value.to_str().is_ok_and(&mut *is_wanted)),
         }
     }
 }
 
 impl PortTable {
-    /// The closest route: its host counts before its path, the first of equals wins. `default_port` is the one that the
-    /// client's `Host` means when it names none.
-    pub fn route(&self, request: &RequestView<'_>, default_port: u16) -> Routed<'_> {
+    /// The closest route: its host counts before its path, the first of equals wins.
+    pub fn route(&self, request: &RequestView<'_>) -> Routed<'_> {
         if self.routes.is_empty() {
             return Routed::Group(GroupIndex::PORT, None);
         }
-        let ((host, port), path) = (request.host(default_port), request.path());
+        let (host, port, path) = (request.host(), request.port(), request.path());
         let mut closest: Option<((Fit, Fit), &RouteEntry)> = None;
         for route in &self.routes {
-            if let Some((fit, _)) = route.settings().fit(&host, port, &path)
+            if let Some((fit, _)) = route.settings().fit(host, port, path)
                 && closest.is_none_or(|(best, _)| fit > best)
             {
                 closest = Some((fit, route));

@@ -4,6 +4,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_EN
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
+use super::framing::MAX_FIELDS;
+
 /// Says in fields what HTTP/2 says otherwise: the authority, and that a body comes of which no length is said. What `h2` has
 /// refused before (RFC 9113 8.2 and 8.3): fields of a connection, names with capitals, pseudo-fields that are missing,
 /// twice or unknown, a length that the body does not have.
@@ -19,7 +21,10 @@ pub fn restate_request(head: &mut Parts, has_body: bool) {
     if has_body && !head.headers.contains_key(CONTENT_LENGTH) {
         head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    join_cookies(&mut head.headers);
+    // Crumbs count one by one, as they came (CVE-2026-49975 and its kin): a head of too many stays one, and is refused.
+    if head.headers.len() <= MAX_FIELDS {
+        join_cookies(&mut head.headers);
+    }
 }
 
 /// A request for a tunnel (RFC 8441 4) as HTTP/1.1 asks for one.
@@ -100,5 +105,7 @@ mod tests {
         let cookies: Vec<_> = head.headers.get_all(COOKIE).iter().collect();
         assert_eq!(cookies, ["a=1; b=2; c=3"]);
         assert_eq!(restated(&[("cookie", "a=1")], false).headers[COOKIE], "a=1");
+        let crumbs = |count| restated(&vec![("cookie", "a=1"); count], false).headers.len();
+        assert_eq!((crumbs(MAX_FIELDS - 1), crumbs(MAX_FIELDS)), (2, MAX_FIELDS + 1), "beside the host");
     }
 }

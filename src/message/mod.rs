@@ -10,6 +10,7 @@
 //! ([`client_hello`]).
 
 mod authority;
+mod canonical;
 mod client_address;
 pub mod client_hello;
 pub mod codec;
@@ -38,6 +39,7 @@ pub mod upgrade;
 mod websocket;
 
 pub use authority::Authority;
+pub use canonical::Canonical;
 pub use client_address::client_address;
 pub use date::http_date;
 pub use edit::edit_fields;
@@ -49,7 +51,7 @@ pub use hop::{strip_request, strip_response};
 pub use http2::{restate_connect, restate_request};
 pub use method::{is_idempotent, is_method_start};
 pub use outgoing::{origin_form, prepare_request};
-pub use path::canonical_path;
+pub use path::{BadPath, canonical_path};
 pub use private::{PrivateFacts, PrivateFields, take_private, write_private};
 pub use reason::{ErrorReason, TSUJI_ERROR};
 pub use redirect::{redirect_to, rewrite_path};

@@ -41,7 +41,8 @@ pub fn origin_form(uri: Uri) -> Uri {
         return uri;
     }
     let target = uri.into_parts().path_and_query.unwrap_or(ROOT);
-    if target.as_str().starts_with('/') {
+    // `OPTIONS *` of HTTP/2 comes with scheme and authority; it is about the server and not about a path.
+    if target.as_str().starts_with('/') || target.as_str() == "*" {
         return target.into();
     }
     // RFC 9112 3.2.1: "If the target URI's path component is empty, the client MUST send "/" as the path". `http://host?query`

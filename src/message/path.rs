@@ -2,15 +2,31 @@
 
 use std::borrow::Cow;
 
+/// Why a path has no canonical spelling: servers would not agree on where it leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadPath {
+    #[error("leads above the root")]
+    AboveRoot,
+    #[error("has an encoded NUL")]
+    Nul,
+    #[error("has a separator or `..` in a spelling that some servers read as such and others do not")]
+    Hidden,
+}
+
 /// The path as servers understand it: without path parameters (`;jsessionid=…`), with plain letters where percent signs
 /// hide them (RFC 3986 6.2.2.2: letters, digits, `-._~`), one slash for several, and without `.` and `..`
 /// (RFC 3986 5.2.4). What is forwarded stays as it came; this is what routes and rules look at, so that
 /// `/shop/../admin` is not taken for the shop's.
-pub fn canonical_path(path: &str) -> Cow<'_, str> {
+///
+/// Encoded slashes and backslashes stay encoded, and so does whatever is no ASCII: paths in EUC-JP or Latin-1 are honest.
+pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if is_plain(path) {
-        return Cow::Borrowed(path);
+        return Ok(Cow::Borrowed(path));
     }
-    let decoded = without_parameters(&decoded(path));
+    let decoded = without_parameters(&decoded(path)?);
+    if OVERLONG_SEPARATORS.iter().any(|separator| decoded.contains(separator)) {
+        return Err(BadPath::Hidden);
+    }
     let mut segments: Vec<&str> = Vec::new();
     let mut ends_open = false;
     for segment in decoded.split('/') {
@@ -18,8 +34,9 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
         match segment {
             "" | "." => {}
             ".." => {
-                segments.pop();
+                segments.pop().ok_or(BadPath::AboveRoot)?;
             }
+            segment if hides_dots(segment) => return Err(BadPath::Hidden),
             segment => segments.push(segment),
         }
     }
@@ -31,14 +48,41 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
     if ends_open || canonical.is_empty() {
         canonical.push('/');
     }
-    Cow::Owned(canonical)
+    Ok(Cow::Owned(canonical))
+}
+
+/// `/`, `\` and NUL in more bytes than UTF-8 allows (RFC 3629 3). Decoders that take them made `%C0%AF` famous
+/// (CVE-2000-0884); what else of the kind is a letter in EUC-JP or GBK, and no separator to anybody.
+const OVERLONG_SEPARATORS: [&str; 9] = [
+    "%C0%AF",
+    "%C1%9C",
+    "%C0%80",
+    "%E0%80%AF",
+    "%E0%81%9C",
+    "%E0%80%80",
+    "%F0%80%80%AF",
+    "%F0%80%81%9C",
+    "%F0%80%80%80",
+];
+const OVERLONG_DOTS: [&str; 3] = ["%C0%AE", "%E0%80%AE", "%F0%80%80%AE"];
+
+/// Whether a server that takes backslashes and encoded slashes for separators, or overlong dots for dots, finds `..` in this
+/// segment: it would go up where routes and rules see a name.
+fn hides_dots(segment: &str) -> bool {
+    let mut spelled = Cow::Borrowed(segment);
+    for dot in OVERLONG_DOTS {
+        if spelled.contains(dot) {
+            spelled = Cow::Owned(spelled.replace(dot, "."));
+        }
+    }
+    spelled.replace("%2F", "\\").replace("%5C", "\\").split('\\').any(|piece| piece == "..")
 }
 
 /// Whether there is nothing to do: most paths are so.
 fn is_plain(path: &str) -> bool {
     let mut before = b'x';
     for &byte in path.as_bytes() {
-        if matches!(byte, b';' | b'%') || (before == b'/' && matches!(byte, b'/' | b'.')) {
+        if matches!(byte, b';' | b'%' | b'\\') || (before == b'/' && matches!(byte, b'/' | b'.')) {
             return false;
         }
         before = byte;
@@ -58,7 +102,7 @@ fn without_parameters(path: &str) -> String {
     kept
 }
 
-fn decoded(path: &str) -> String {
+fn decoded(path: &str) -> Result<String, BadPath> {
     let mut plain = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(at) = rest.find('%') {
@@ -68,6 +112,8 @@ fn decoded(path: &str) -> String {
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match byte {
             Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => plain.push(char::from(byte)),
+            // To some it ends the path, to others it is a letter of it.
+            Some(0) => return Err(BadPath::Nul),
             // RFC 3986 6.2.2.1: the digits of the others have one spelling.
             Some(byte) => plain.push_str(&format!("%{byte:02X}")),
             // Of no meaning; written so that no second reading gives it one.
@@ -76,7 +122,7 @@ fn decoded(path: &str) -> String {
         rest = behind.get(if byte.is_some() { 3 } else { 1 }..).unwrap_or_default();
     }
     plain.push_str(rest);
-    plain
+    Ok(plain)
 }
 
 #[cfg(test)]
@@ -96,7 +142,26 @@ mod tests {
             ("/shop/../admin", "/admin"),
             ("/shop/%2e%2E/admin", "/admin"),
             ("/shop/..;x=y/admin", "/admin"),
-            ("/../..", "/"),
+            ("/shop/../..;x/..", "above"),
+            ("/../..", "above"),
+            ("/%2e%2e/x", "above"),
+            ("//..", "above"),
+            ("/a%00", "nul"),
+            ("/a%00/../b", "nul"),
+            ("/a/..%2Fb", "hidden"),
+            ("/a/..%5cb", "hidden"),
+            ("/a/..\\b", "hidden"),
+            ("/a/x\\..", "hidden"),
+            ("/a/x%2F%2e%2e", "hidden"),
+            ("/a%c0%afb", "hidden"),
+            ("/a%E0%80%AFb", "hidden"),
+            ("/a/%c0%ae%C0%AE/b", "hidden"),
+            ("/a/.%c0%ae/b", "hidden"),
+            ("/a%C0%80", "hidden"),
+            // 成, 前 and a name in EUC-JP, é in Latin-1: letters, if not in UTF-8.
+            ("/%C0%AE%C1%B0/%E9", "/%C0%AE%C1%B0/%E9"),
+            ("/a\\b%5c..c", "/a\\b%5C..c"),
+            ("/a%2F...%2fb", "/a%2F...%2Fb"),
             ("/shop/.", "/shop/"),
             ("/shop/..", "/"),
             ("//shop///cart", "/shop/cart"),
@@ -108,18 +173,24 @@ mod tests {
             ("", "/"),
         ];
         for (path, expected) in cases {
-            assert_eq!(canonical_path(path), expected, "{path}");
+            let found = canonical_path(path);
+            let found = found.as_deref().unwrap_or_else(|bad| match bad {
+                BadPath::AboveRoot => "above",
+                BadPath::Nul => "nul",
+                BadPath::Hidden => "hidden",
+            });
+            assert_eq!(found, expected, "{path}");
         }
     }
 
     proptest! {
         /// What is canonical stays so, has no dots left, and never goes above the root.
         #[test]
-        fn a_second_look_changes_nothing(path in "(/|\\.|\\.\\.|%2e|%2F|;|a|é|%){0,16}") {
-            let once = canonical_path(&path).into_owned();
+        fn a_second_look_changes_nothing(path in "(/|\\.|\\.\\.|%2e|%2F|;|a|é|%|%00|%c0%ae|\\\\){0,16}") {
+            let Ok(once) = canonical_path(&path).map(Cow::into_owned) else { return Ok(()) };
             prop_assert!(once.starts_with('/'));
             prop_assert!(!once.split('/').any(|segment| segment == ".." || segment == "."));
-            prop_assert_eq!(canonical_path(&once).into_owned(), once);
+            prop_assert_eq!(canonical_path(&once).map(Cow::into_owned), Ok(once));
         }
     }
 }

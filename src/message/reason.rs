@@ -71,6 +71,8 @@ reasons! {
         "the request target and the host field name different hosts";
     BadTarget, "bad-target", BAD_REQUEST, "400", "Bad Request", Close,
         "the request target has a form that its method does not allow";
+    BadPath, "bad-path", BAD_REQUEST, "400", "Bad Request", Close,
+        "the path leads above the root or hides where it leads";
     BadLength, "bad-length", BAD_REQUEST, "400", "Bad Request", Close,
         "the content length is repeated or not a number";
     BadTransferEncoding, "bad-transfer-encoding", BAD_REQUEST, "400", "Bad Request", Close,

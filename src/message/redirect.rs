@@ -5,18 +5,17 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Response, StatusCode, Uri};
 
-use super::path::canonical_path;
 use crate::model::{Redirect, Route, UriPattern};
 
 /// The target that the server gets instead, where the route rewrites: the new prefix in place of the matched one, or the new
-/// path in place of the whole. The query stays.
-pub fn rewrite_path(route: &Route, uri: &Uri) -> Option<Uri> {
+/// path in place of the whole. The query stays. `canonical` is the canonical path.
+pub fn rewrite_path(route: &Route, uri: &Uri, canonical: &str) -> Option<Uri> {
     let new = route.rewrite.as_deref()?;
     // `OPTIONS *` asks about the server and not about a path: there is none that a prefix could be put before.
     if !uri.path().starts_with('/') {
         return None;
     }
-    let rest = rest_of(route, uri);
+    let rest = rest_of(route, uri, canonical);
     let mut target = match rest {
         Some(rest) => format!("{}{rest}", new.strip_suffix('/').unwrap_or(new)),
         None => new.to_owned(),
@@ -33,15 +32,14 @@ pub fn rewrite_path(route: &Route, uri: &Uri) -> Option<Uri> {
 
 /// What of the path is behind the matched prefix, as the client wrote it where it is written plainly; `None`: the route
 /// matches whole paths.
-fn rest_of(route: &Route, uri: &Uri) -> Option<String> {
-    let canonical = canonical_path(uri.path());
-    let fits = route.uris.iter().filter_map(|pattern| Some((pattern.fit(&canonical)?, pattern)));
+fn rest_of(route: &Route, uri: &Uri, canonical: &str) -> Option<String> {
+    let fits = route.uris.iter().filter_map(|pattern| Some((pattern.fit(canonical)?, pattern)));
     let pattern = fits.max_by_key(|(fit, _)| *fit).map(|(_, pattern)| pattern);
     match pattern {
         Some(UriPattern::Prefix(prefix)) => {
             let rest = uri.path().strip_prefix(prefix.as_str()).filter(|_| is_plain(uri.path()));
             Some(rest.map_or_else(
-                || pattern.map(|pattern| pattern.rest(&canonical)).unwrap_or_default().to_owned(),
+                || pattern.map(|pattern| pattern.rest(canonical)).unwrap_or_default().to_owned(),
                 str::to_owned,
             ))
         }
@@ -56,10 +54,10 @@ fn is_plain(path: &str) -> bool {
     !["/.", "%2e", "%2f.", "%5c.", "\\"].iter().any(|sign| path.contains(sign))
 }
 
-/// The answer that sends a client to another address. `host` is what the request names.
-pub fn redirect_to(redirect: &Redirect, route: &Route, (host, uri): (&str, &Uri)) -> Response<Bytes> {
+/// The answer that sends a client to another address. `host` and `path` are the canonical ones of its request.
+pub fn redirect_to(redirect: &Redirect, route: &Route, uri: &Uri, (host, path): (&str, &str)) -> Response<Bytes> {
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    let rest = rest_of(route, uri).unwrap_or_default();
+    let rest = rest_of(route, uri, path).unwrap_or_default();
     let location =
         fill(&redirect.location, &[("{host}", host), ("{path}", uri.path()), ("{rest}", &rest), ("{query}", &query)]);
     let mut response = Response::new(Bytes::new());
@@ -99,6 +97,7 @@ fn fill(template: &str, parts: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::path::canonical_path;
     use super::*;
     use crate::model::{Destination, Name};
 
@@ -132,7 +131,9 @@ mod tests {
             ("/login", "/auth/start", "/login?x=1", "/auth/start?x=1"),
         ];
         for (uri, rewrite, target, expected) in cases {
-            let rewritten = rewrite_path(&route(uri, rewrite), &target.parse().unwrap()).unwrap();
+            let target: Uri = target.parse().unwrap();
+            let canonical = canonical_path(target.path()).unwrap();
+            let rewritten = rewrite_path(&route(uri, rewrite), &target, &canonical).unwrap();
             assert_eq!(rewritten.to_string(), expected, "{target}");
         }
     }
@@ -140,7 +141,7 @@ mod tests {
     /// `*` matches `/*` as what is left of a path would, and became `/new*`, which is not below the new prefix.
     #[test]
     fn what_is_no_path_has_no_prefix() {
-        assert_eq!(rewrite_path(&route("/*", "/new"), &Uri::from_static("*")), None);
+        assert_eq!(rewrite_path(&route("/*", "/new"), &Uri::from_static("*"), "/*"), None);
     }
 
     #[test]
@@ -153,7 +154,7 @@ mod tests {
         for (location, target, expected) in cases {
             let redirect = Redirect { location: location.to_owned(), status: 301 };
             let uri: Uri = target.parse().unwrap();
-            let response = redirect_to(&redirect, &route("/old/*", "/"), ("shop.example", &uri));
+            let response = redirect_to(&redirect, &route("/old/*", "/"), &uri, ("shop.example", uri.path()));
             assert_eq!((response.status().as_u16(), response.headers()[LOCATION].to_str().unwrap()), (301, expected));
         }
     }

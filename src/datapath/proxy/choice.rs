@@ -19,8 +19,8 @@ pub(super) struct Asker<'a> {
     /// Of the client itself, behind the proxies that we trust.
     pub address: IpAddr,
     pub now: Instant,
-    /// The request, and the port that its `Host` means when it names none; of method `tcp` a stand-in where there are routes.
-    pub request: Option<(RequestView<'a>, u16)>,
+    /// The request; of method `tcp` a stand-in where there are routes.
+    pub request: Option<RequestView<'a>>,
 }
 
 /// The server to offer to next. `tried` are those that had their chance, by identity: in the table of now they may have
@@ -32,7 +32,7 @@ pub(super) fn choose(asker: &Asker<'_>, port: &PortRef, tried: &[ServerId], turn
         servers.for_each(|(_, index)| places.add(ServerIndex(index)));
     }
     let moment = Moment { now: asker.now, hour: asker.client.local.shared.hour() };
-    let request = match asker.request.map(|(view, default_port)| (view, port.route(&view, default_port))) {
+    let request = match asker.request.map(|view| (view, port.route(&view))) {
         None => None,
         Some((view, Routed::Group(group, route))) => Some(RequestAsk { view, group, route }),
         // A table that came between two attempts has no servers for this request any more; those of others are not for it.

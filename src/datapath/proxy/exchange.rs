@@ -12,8 +12,9 @@ use http::{HeaderMap, Request, Response, Uri, Version};
 use crate::executor::{Event, GroupIndex, Queue, Refusal, Replay, RequestView, RouteEntry, Routed, Situation, Turn};
 use crate::message::codec::OutgoingHead;
 use crate::message::{
-    Body, ClientView, ErrorReason, Introduction, PrivateFields, Proto, RequestFacts, Upgrade, client_address,
-    edit_fields, examine_request, is_idempotent, prepare_request, redirect_to, rewrite_path, take_private,
+    Body, Canonical, ClientView, ErrorReason, Introduction, PrivateFields, Proto, RequestFacts, Upgrade,
+    client_address, edit_fields, examine_request, is_idempotent, prepare_request, redirect_to, rewrite_path,
+    take_private,
 };
 use crate::model::{Compat, Policy, ServerId};
 
@@ -42,6 +43,8 @@ pub(super) struct Exchange {
     pub address: IpAddr,
     /// What decisions look at: the client's, without what concerned its connection.
     pub head: Parts,
+    /// What its host and path mean to them.
+    canonical: Canonical,
     /// What the server gets instead, where routes and edits change it. Boxed because most requests have none.
     changed: Option<Box<Changed>>,
     /// The client speaks HTTP/1.0.
@@ -83,9 +86,6 @@ impl Exchange {
         if !excluded.is_empty() && excluded.iter().any(|method| method == head.method.as_str()) {
             return Err(refused(&head.method, ErrorReason::MethodExcluded));
         }
-        if front.is_misdirected(&port, &head) {
-            return Err(refused(&head.method, ErrorReason::Misdirected));
-        }
         match examine_request(&head) {
             Ok(facts) => {
                 let method = head.method.clone();
@@ -101,7 +101,7 @@ impl Exchange {
         port: &PortRef,
         started: Instant,
         mut head: Parts,
-        facts: RequestFacts,
+        mut facts: RequestFacts,
         incoming: RequestBody,
     ) -> Result<Self, ErrorReason> {
         let settings = &port.settings;
@@ -111,8 +111,15 @@ impl Exchange {
         let upgrade = Upgrade::asked(&head, &facts, &settings.upgrade);
         let private = view.trusts_peer().then(|| take_private(&mut head.headers)).filter(|fields| !fields.is_empty());
         let is_old = head.version < Version::HTTP_11;
+        // An old client may name none, which is its server's business.
+        let names_host = facts.names_host() || head.uri.authority().is_some();
         let introduction = prepare_request(&mut head, &facts, &view, upgrade.as_ref());
         let is_idempotent = is_idempotent(&head.method);
+        let default_port = match front.facts.proto() {
+            Proto::Http => 80,
+            Proto::Https => 443,
+        };
+        let canonical = Canonical::new(facts.take_path(), default_port);
         let mut exchange = Self {
             front: Rc::clone(front),
             port: port.clone(),
@@ -120,6 +127,7 @@ impl Exchange {
             address,
             is_idempotent,
             head,
+            canonical,
             changed: None,
             is_old,
             introduction,
@@ -130,6 +138,9 @@ impl Exchange {
             timeouts: 0,
             has_waited: false,
         };
+        if names_host && front.is_misdirected(port, &exchange.view()) {
+            return Err(ErrorReason::Misdirected);
+        }
         let upload = exchange.new_upload(&facts, incoming)?;
         front.upload(upload.clone());
         exchange.upload = upload.map(Uploading);
@@ -178,6 +189,7 @@ impl Exchange {
             uri: &self.head.uri,
             version: if self.is_old { Version::HTTP_10 } else { Version::HTTP_11 },
             fields: &self.head.headers,
+            canonical: &self.canonical,
         }
     }
 
@@ -190,17 +202,9 @@ impl Exchange {
         OutgoingHead { method: &self.head.method, target, fields }
     }
 
-    /// The port that a `Host` without one means.
-    pub fn default_port(&self) -> u16 {
-        match self.front.facts.proto() {
-            Proto::Http => 80,
-            Proto::Https => 443,
-        }
-    }
-
     /// The request's group and route in the table of now.
     pub fn routed(&self) -> Routed<'_> {
-        self.port.route(&self.view(), self.default_port())
+        self.port.route(&self.view())
     }
 
     pub fn group(&self) -> GroupIndex {
@@ -249,12 +253,12 @@ impl Exchange {
             Routed::Nowhere => return Some(self.failed(ErrorReason::NoRoute)),
             Routed::Redirect(route, redirect) => {
                 let view = self.view();
-                let response = redirect_to(redirect, route.settings(), (&view.host(0).0, view.uri));
+                let response = redirect_to(redirect, route.settings(), view.uri, (view.host(), view.path()));
                 return Some(Box::new(Own { reason: None, response }));
             }
             Routed::Group(_, route) => route.map(RouteEntry::settings),
         };
-        let rewritten = route.and_then(|route| rewrite_path(route, &self.head.uri));
+        let rewritten = route.and_then(|route| rewrite_path(route, &self.head.uri, self.view().path()));
         let route_edits = route.map_or(&[][..], |route| &route.request_edits);
         if rewritten.is_some() || !port_edits.is_empty() || !route_edits.is_empty() {
             let mut fields = self.head.headers.clone();
@@ -373,8 +377,7 @@ impl Exchange {
             self.look_again();
         }
         let now = self.now();
-        let request = Some((self.view(), self.default_port()));
-        let asker = Asker { client: &self.front.client, address: self.address, now, request };
+        let asker = Asker { client: &self.front.client, address: self.address, now, request: Some(self.view()) };
         choose(&asker, &self.port, &self.tried, turn)
     }
 

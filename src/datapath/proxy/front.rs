@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection};
@@ -109,19 +108,16 @@ impl FrontState {
 
     /// Whether the request is for a host that the certificate served does not cover. Names that share a certificate share
     /// connections (RFC 9113 9.1.1), so it is the certificate that counts and not the name that was asked for.
-    pub fn is_misdirected(&self, port: &PortTable, head: &Parts) -> bool {
+    pub fn is_misdirected(&self, port: &PortTable, request: &RequestView<'_>) -> bool {
         let Some(tls) = self.client.tls().filter(|_| port.settings.misdirected == Misdirected::Refuse) else {
             return false;
         };
         // A client's requests are mostly for one host.
-        let field = head.headers.get(HOST);
-        if head.uri.authority().is_none() && field.is_some() && *self.covered.borrow() == field.cloned() {
+        let field = request.fields.get(HOST);
+        if field.is_some() && *self.covered.borrow() == field.cloned() {
             return false;
         }
-        let view = RequestView { method: &head.method, uri: &head.uri, version: head.version, fields: &head.headers };
-        let (host, _) = view.host(443);
-        // An old client names none, and one that is malformed is refused for that.
-        let is_misdirected = !host.is_empty() && !tls.covers(&host);
+        let is_misdirected = !tls.covers(request.host());
         if !is_misdirected {
             *self.covered.borrow_mut() = field.cloned();
         }

@@ -14,8 +14,8 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use tokio::net::TcpStream;
 
 use crate::executor::{RequestView, Routed};
-use crate::message::ErrorReason;
 use crate::message::client_hello::{ClientHelloFault, MAX_BYTES, Progress, parse};
+use crate::message::{Canonical, ErrorReason};
 
 use super::client::{Client, Wait};
 use super::local::PortRef;
@@ -27,19 +27,27 @@ pub(super) struct Named {
     method: Method,
     uri: Uri,
     fields: HeaderMap,
+    canonical: Canonical,
 }
 
 impl Named {
-    fn new(host: Option<&str>) -> Self {
+    fn new(host: Option<&str>, port: &PortRef) -> Self {
         let mut fields = HeaderMap::new();
         if let Some(host) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
             fields.insert(HOST, host);
         }
-        Self { method: Method::CONNECT, uri: Uri::default(), fields }
+        let canonical = Canonical::new(None, port.settings.number.get());
+        Self { method: Method::CONNECT, uri: Uri::default(), fields, canonical }
     }
 
     pub fn view(&self) -> RequestView<'_> {
-        RequestView { method: &self.method, uri: &self.uri, version: Version::HTTP_11, fields: &self.fields }
+        RequestView {
+            method: &self.method,
+            uri: &self.uri,
+            version: Version::HTTP_11,
+            fields: &self.fields,
+            canonical: &self.canonical,
+        }
     }
 }
 
@@ -49,15 +57,15 @@ pub(super) async fn name(client: &Client, port: &PortRef, rest: &mut Rest) -> Re
         return Ok(None);
     }
     let named = match (client.tls(), &rest.stream) {
-        (Some(tls), _) => Named::new(tls.name.as_deref()),
+        (Some(tls), _) => Named::new(tls.name.as_deref(), port),
         (None, Stream::Plain(stream)) => {
             let (named, read) = listen(client, port, stream, std::mem::take(&mut rest.read)).await?;
             rest.read = read;
             named
         }
-        (None, Stream::Tls(_) | Stream::Http2(_)) => Named::new(None),
+        (None, Stream::Tls(_) | Stream::Http2(_)) => Named::new(None, port),
     };
-    match port.route(&named.view(), port.settings.number.get()) {
+    match port.route(&named.view()) {
         Routed::Group(..) => Ok(Some(named)),
         Routed::Redirect(..) | Routed::Nowhere => Err(ErrorReason::NoRoute),
     }
@@ -76,7 +84,7 @@ async fn listen(
         client.listen(cx);
         loop {
             match parse(&bytes) {
-                Ok(Progress::Whole(hello)) => return Poll::Ready(Ok(Named::new(hello.server_name.as_deref()))),
+                Ok(Progress::Whole(hello)) => return Poll::Ready(Ok(Named::new(hello.server_name.as_deref(), port))),
                 Ok(Progress::Incomplete) => {}
                 Err(ClientHelloFault::NotTls { .. }) => return Poll::Ready(Err(ErrorReason::NotTls)),
                 Err(fault) => {

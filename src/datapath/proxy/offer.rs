@@ -372,13 +372,13 @@ impl Exchange {
         if !tally.server().is_some_and(|server| server.proxied().private_headers) {
             return;
         }
-        let (host, port) = self.view().host(self.default_port());
+        let view = self.view();
         let facts = PrivateFacts {
             client: self.address,
             proto: self.front.facts.proto(),
             is_old: self.is_old,
-            host: &host,
-            port,
+            host: view.host(),
+            port: view.port(),
             partitions: self.port.counters.partitions().version(),
             failed_over: self.has_failed_over(),
         };

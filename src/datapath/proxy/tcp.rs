@@ -56,7 +56,7 @@ async fn reach(client: &Rc<Client>, mut port: PortRef, named: Option<&Named>) ->
     let mut last = None;
     loop {
         let begun = Instant::now();
-        let request = named.map(|named| (named.view(), port.settings.number.get()));
+        let request = named.map(Named::view);
         let asker = Asker { client, address: client.peer().ip(), now: begun, request };
         let chosen = choose(&asker, &port, &tried, Turn::Take).map_err(|refusal| why(refusal, last))?;
         let tally = match Tally::begin(&port, chosen, client.local.lane) {

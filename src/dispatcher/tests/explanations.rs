@@ -192,7 +192,15 @@ group = "cart"
 fn routes_sessions_and_backups_are_told() {
     let mut world = Pretend::settled(APPLICATIONS);
     let ask = |world: &Pretend, line: &str| world.shown(&format!("explain 203.0.113.7 shop:80 {line}"));
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 7] = [
+        (
+            "'GET /x/%2e%2E/%63art/7;v=1 HTTP/1.1' 'Host: WWW.example.com.:80' 'Cookie: JSESSIONID=0001abc:two'",
+            &["route `cart` leads to group `cart`", "the request's session names cart2, which may take it"],
+        ),
+        (
+            "'GET /cart/..%2f7 HTTP/1.1' 'Host: www.example.com'",
+            &["in a spelling that some servers read as such and others do not: the client gets 400 (bad-path)"],
+        ),
         (
             "'GET /cart/7 HTTP/1.1' 'Host: www.example.com' 'Cookie: JSESSIONID=0001abc:two'",
             &[

@@ -11,8 +11,8 @@
 //! * 400 too, though some clients send it as it is: a path with `<`, `>` or a backtick, a query with `<`, `>` or `"`, and
 //!   bytes from 0x80 in a target that are not UTF-8. All other bytes of a target pass unchanged.
 //! * 414: a target of more than 65,534 bytes. 431: more than 100 fields (its default), or a head beyond its buffer.
-//!   Raising the number of fields puts two arrays per head on the heap, so its default stays and `MAX_FIELDS` here,
-//!   128, is the bound of any other codec.
+//!   Raising the number of fields puts two arrays per head on the heap, so its default stays and is `MAX_FIELDS` here,
+//!   the bound of HTTP/2.
 //! * Closed without an answer: the preface of HTTP/2.
 //!
 //! # What hyper hides: one meaning is forwarded
@@ -32,6 +32,14 @@
 //! | upper case in names, the order of different names | lower case; names in order of first appearance | kept open |
 //!
 //! A malformed chunk size or a bare LF after it is an error of the body, and so is a body that ends early.
+//!
+//! # HTTP/2
+//!
+//! `h2` refuses by itself, with a reset: DATA that are not as long as `Content-Length` says, wherever the stream ends; a length
+//! that is no number; two that differ; fields of a connection; a `:path` that does not begin with a slash; pseudo-fields that
+//! are missing, twice or behind others. With GOAWAY: what no name or value can be, and much more than 32 KiB of fields; with 431:
+//! a little more. All else comes here in the words of HTTP/1.1 ([`super::restate_request`]), and then equal lengths on several
+//! lines, and more than [`MAX_FIELDS`] fields as they came, are refused.
 //!
 //! # Responses of servers
 //!

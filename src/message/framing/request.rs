@@ -1,5 +1,7 @@
 //! The look over a client's request.
 
+use std::borrow::Cow;
+
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority as UriAuthority, Uri};
@@ -7,14 +9,16 @@ use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::super::authority::Authority;
 use super::super::names::{Field, Fields, Meaning, is_protected, meaning};
+use super::super::path::canonical_path;
 use super::super::reason::ErrorReason;
 use super::{is_chunked, parse_length, tokens};
 
 /// Bytes of a request target. Browsers and servers agree on about this much; the rest of a head has four times as much.
 pub const MAX_TARGET: usize = 8 * 1024;
 
-/// Fields of a head. Requests of browsers have 10 to 30; each field costs more memory here than on the wire.
-pub const MAX_FIELDS: usize = 128;
+/// Fields of a head. Requests of browsers have 10 to 30; each field costs more memory here than on the wire. It is what
+/// hyper's server takes of HTTP/1.1, so that both protocols have one bound.
+pub const MAX_FIELDS: usize = 100;
 
 /// How a request's body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +36,8 @@ pub enum Body {
 pub struct RequestFacts {
     body: Body,
     expects_continue: bool,
+    /// The canonical path, where it is not as it was written.
+    path: Option<Box<str>>,
     pub(in super::super) fields: Fields,
     pub(in super::super) connection: Connection,
     pub(in super::super) wants_trailers: bool,
@@ -67,6 +73,11 @@ impl RequestFacts {
         self.fields.has(Field::Host)
     }
 
+    /// The canonical path; `None`: it is as it was written. It is there once.
+    pub fn take_path(&mut self) -> Option<Box<str>> {
+        self.path.take()
+    }
+
     /// How many names are dropped for their characters; for a counter.
     pub fn odd_names(&self) -> usize {
         self.odd.len()
@@ -83,6 +94,7 @@ pub fn examine_request(head: &Parts) -> Result<RequestFacts, ErrorReason> {
     let mut facts = RequestFacts {
         body: Body::None,
         expects_continue: false,
+        path: canonical(&head.uri)?,
         fields: Fields::default(),
         connection: Connection::default(),
         wants_trailers: false,
@@ -187,12 +199,24 @@ fn check_target(head: &Parts) -> Result<(), ErrorReason> {
     if target_len(&head.uri) > MAX_TARGET {
         return Err(ErrorReason::UriTooLong);
     }
+    // RFC 9113 8.3.1 wants of HTTP/2 what the grammar of HTTP/1.1 has anyway: each path begins with a slash, or is the
+    // asterisk of OPTIONS.
+    let is_path = head.uri.path().starts_with('/') || (head.method == Method::OPTIONS && head.uri.path() == "*");
+    require(is_path, ErrorReason::BadTarget)?;
     match (head.uri.scheme_str(), head.uri.authority()) {
-        (None, None) if head.uri.path().starts_with('/') => Ok(()),
-        (None, None) if head.method == Method::OPTIONS && head.uri.path() == "*" => Ok(()),
+        (None, None) => Ok(()),
         (Some("http"), Some(authority)) => check_authority(head, authority, 80),
         (Some("https"), Some(authority)) => check_authority(head, authority, 443),
         _ => Err(ErrorReason::BadTarget),
+    }
+}
+
+/// `None`: the path is canonical as it is written, as most are.
+fn canonical(uri: &Uri) -> Result<Option<Box<str>>, ErrorReason> {
+    match canonical_path(uri.path()) {
+        Ok(Cow::Borrowed(_)) => Ok(None),
+        Ok(Cow::Owned(path)) => Ok(Some(path.into())),
+        Err(_) => Err(ErrorReason::BadPath),
     }
 }
 

@@ -37,6 +37,10 @@ fn targets() {
         ("GET ftp://a/ HTTP/1.1\nHost: a", Err(ErrorReason::BadTarget)),
         ("GET * HTTP/1.1\nHost: a", Err(ErrorReason::BadTarget)),
         ("GET a:80 HTTP/1.1\nHost: a", Err(ErrorReason::BadTarget)),
+        ("GET /a/../b%2Fc HTTP/1.1\nHost: a", Ok(Body::None)),
+        ("GET /a/../../b HTTP/1.1\nHost: a", Err(ErrorReason::BadPath)),
+        ("GET /a%00 HTTP/1.1\nHost: a", Err(ErrorReason::BadPath)),
+        ("GET /?a=../..%00 HTTP/1.1\nHost: a", Ok(Body::None)),
         ("CONNECT a:80 HTTP/1.1\nHost: a", Err(ErrorReason::MethodConnect)),
         ("TRACE / HTTP/1.1\nHost: a", Err(ErrorReason::MethodTrace)),
     ];

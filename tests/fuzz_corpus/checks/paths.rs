@@ -1,12 +1,11 @@
 //! Hosts and paths: one spelling for all who judge them.
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use http::header::{HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use tsuji::executor::{PortTable, RequestView, Routed};
-use tsuji::message::{Authority, canonical_path, redirect_to, rewrite_path};
+use tsuji::message::{Authority, Canonical, canonical_path, redirect_to, rewrite_path};
 use tsuji::model::{Destination, HostPattern, Redirect, Route, UriPattern};
 
 use super::support::{Site, name};
@@ -31,12 +30,12 @@ fn check(data: &[u8]) {
 }
 
 fn canonical_is_canonical(path: &str) {
-    let once = canonical_path(path);
+    let Ok(once) = canonical_path(path) else { return };
     assert!(once.starts_with('/'), "{once}");
     assert!(!once.contains("//") && !once.contains(';'), "{once}");
     assert!(!once.split('/').any(|segment| segment == "." || segment == ".."), "{once} goes above its root");
     assert!(once.len() <= 3 * path.len() + 1, "{once}");
-    assert_eq!(canonical_path(&once), once, "a second look changes nothing");
+    assert_eq!(canonical_path(&once).as_deref(), Ok(&*once), "a second look changes nothing");
 }
 
 fn route(number: usize, uris: &[&str], rewrite: Option<&str>) -> Route {
@@ -68,8 +67,9 @@ fn table() -> Arc<PortTable> {
 
 fn routed(uri: &Uri, fields: &HeaderMap) -> Option<String> {
     static PORT: LazyLock<Arc<PortTable>> = LazyLock::new(table);
-    let view = RequestView { method: &Method::GET, uri, version: Version::HTTP_11, fields };
-    match PORT.route(&view, 80) {
+    let canonical = &Canonical::of(uri, 80).ok()?;
+    let view = RequestView { method: &Method::GET, uri, version: Version::HTTP_11, fields, canonical };
+    match PORT.route(&view) {
         Routed::Group(_, route) => route.map(|route| route.settings().name.to_string()),
         Routed::Redirect(route, _) => Some(route.settings().name.to_string()),
         Routed::Nowhere => None,
@@ -85,11 +85,21 @@ fn judged_alike(uri: &Uri, host: &str) {
         let upper = HeaderValue::from_str(&host.to_str().expect("text").to_ascii_uppercase()).expect("still a value");
         fields.insert(HOST, upper);
         let shouted = routed(uri, &fields);
-        fields.insert(HOST, host);
+        fields.insert(HOST, host.clone());
         assert_eq!(routed(uri, &fields), shouted, "hosts have no case");
+        let canonical = Canonical::new(None, 80);
+        let (name, port) = (canonical.host(uri, &fields).to_owned(), canonical.port(uri, &fields));
+        for again in [Some(format!("{name}:{port}")), (port == 80).then(|| name.clone())].into_iter().flatten() {
+            fields.insert(HOST, HeaderValue::from_str(&again).expect("a host in its one spelling"));
+            assert_eq!(routed(uri, &fields), shouted, "{host:?} is {again}");
+        }
+        fields.insert(HOST, host);
     }
-    if uri.authority().is_none() && uri.path().starts_with('/') {
-        let canonical: Uri = canonical_path(uri.path()).parse().expect("a path is one in any spelling");
+    if uri.authority().is_none()
+        && uri.path().starts_with('/')
+        && let Ok(canonical) = canonical_path(uri.path())
+    {
+        let canonical: Uri = canonical.parse().expect("a path is one in any spelling");
         assert_eq!(routed(&canonical, &fields), routed(uri, &fields));
     }
 }
@@ -99,16 +109,19 @@ fn rewritten_stays_below(uri: &Uri) {
     for pattern in ["/shop/*", "/*"] {
         let route = route(0, &[pattern], Some("/inner/new"));
         let below: UriPattern = "/inner/new/*".parse().expect("a pattern");
-        let matches = route.fit("", 80, &canonical_path(uri.path())).is_some();
-        let Some(target) = rewrite_path(&route, uri).filter(|_| matches) else { continue };
-        assert!(below.fit(&canonical_path(target.path())).is_some(), "{uri} became {target}");
+        let Ok(canonical) = canonical_path(uri.path()) else { return };
+        let matches = route.fit("", 80, &canonical).is_some();
+        let Some(target) = rewrite_path(&route, uri, &canonical).filter(|_| matches) else { continue };
+        let there = canonical_path(target.path());
+        assert!(there.is_ok_and(|there| below.fit(&there).is_some()), "{uri} became {target}");
         assert_eq!(target.query(), uri.query());
     }
 }
 
 fn redirected(uri: &Uri, host: &str) {
+    let Ok(path) = canonical_path(uri.path()) else { return };
     let redirect = Redirect { location: "https://{host}/new{rest}{query}#{path}".to_owned(), status: 302 };
-    let response = redirect_to(&redirect, &route(0, &["/shop/*"], None), (host, uri));
+    let response = redirect_to(&redirect, &route(0, &["/shop/*"], None), uri, (host, &path));
     let location = response.headers().get_all(LOCATION);
     assert_eq!(location.iter().count(), 1);
     assert!(location.iter().all(|value| !value.as_bytes().iter().any(|&byte| byte < b' ' && byte != b'\t')));
@@ -125,10 +138,11 @@ fn authorities(host: &str) {
     let mut fields = HeaderMap::new();
     fields.insert(HOST, HeaderValue::from_str(host).expect("an authority is a value"));
     let uri = Uri::from_static("/");
-    let view = RequestView { method: &Method::GET, uri: &uri, version: Version::HTTP_11, fields: &fields };
+    let canonical = Canonical::new(None, 80);
     let expected = String::from_utf8_lossy(authority.host()).to_ascii_lowercase();
     let expected = expected.strip_suffix('.').unwrap_or(&expected);
-    assert_eq!(view.host(80), (Cow::Borrowed(expected), authority.port().unwrap_or(80)));
+    let found = (canonical.host(&uri, &fields), canonical.port(&uri, &fields));
+    assert_eq!(found, (expected, authority.port().unwrap_or(80)));
 }
 
 /// What a configuration prints it reads again.

@@ -10,7 +10,7 @@ use tsuji::executor::{
     Ask, Decision, GroupIndex, Moment, PortTable, RequestAsk, RequestView, ServerIndex, Session, Tried, Turn, Why,
     decide,
 };
-use tsuji::message::{clone_ids, cookie_values, path_parameter, set_cookie_value};
+use tsuji::message::{Canonical, clone_ids, cookie_values, path_parameter, set_cookie_value};
 use tsuji::model::CookieAffinity;
 
 use super::support::Site;
@@ -85,7 +85,8 @@ fn table(affinity: CookieAffinity) -> PortTable {
 static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 fn chosen(port: &PortTable, fields: &HeaderMap, uri: &Uri) -> (ServerIndex, Why) {
-    let view = RequestView { method: &Method::GET, uri, version: Version::HTTP_11, fields };
+    let canonical = &Canonical::new(None, 80);
+    let view = RequestView { method: &Method::GET, uri, version: Version::HTTP_11, fields, canonical };
     let request = Some(RequestAsk { view, group: GroupIndex::PORT, route: None });
     let client = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
     let (session, tried) = (&mut Session::default(), &Tried::default());

@@ -29,8 +29,7 @@ fn the_target_and_the_host_pass_byte_for_byte() {
     let origin = Origin::mirror();
     let site = Setup::http(&[&origin]).start();
     let mut client = site.client();
-    for target in
-        ["/%95%5C", "/a%2Fb/../c//d?x=%00&y=a+b;c", "/%e3%81%82?q", "/%C0%AE%C0%AE/", "/?", "/a;jsessionid=0:c1"]
+    for target in ["/%95%5C", "/a%2Fb/../c//d?x=%00&y=a+b;c", "/%e3%81%82?q", "/%C0%AE%E9/", "/?", "/a;jsessionid=0:c1"]
     {
         let answer = client.get(target);
         assert_eq!(answer.text().lines().next(), Some(&*format!("GET {target} HTTP/1.1")));

@@ -100,7 +100,7 @@ fn a_sorry_directory_sends_its_pictures_as_themselves() {
         ("/", 503, "text/html; charset=utf-8", b"<p>Back soon</p><img src=/logo.png>".as_slice()),
         ("/logo.png?v=2", 200, "image/png", b"\x89PNG"),
         ("/css/site.css", 200, "text/css", b"p {}"),
-        ("/../../etc/passwd", 503, "text/html; charset=utf-8", b"<p>Back soon</p><img src=/logo.png>"),
+        ("/x/../etc/passwd", 503, "text/html; charset=utf-8", b"<p>Back soon</p><img src=/logo.png>"),
     ];
     for (path, status, kind, body) in cases {
         let answer = client.get(path);

@@ -14,6 +14,7 @@ mod http2;
 mod http2_servers;
 mod identity;
 mod limits;
+mod one_meaning;
 mod operations;
 mod parking;
 mod proxy_protocol_in;
