@@ -304,7 +304,8 @@ pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option
 async fn attend(client: &Rc<Client>, port: &PortRef, rest: Rest, rested: Instant) -> Option<(Rest, Instant)> {
     let state = FrontState::new(Rc::clone(client), port.clone(), rested);
     let wire = Wire { stream: rest.stream, early: rest.read, state: Rc::clone(&state) };
-    let mut connection = builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
+    let mut connection =
+        builder(port.settings.limits.head).serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
     let end = drive(&state, &mut connection).await;
     let parts = connection.into_parts();
     // An empty slice would hold the memory of the whole buffer.
@@ -348,20 +349,16 @@ fn poll_spoken(client: &Client, stream: &Stream, cx: &mut Context<'_>) -> Poll<b
     Poll::Pending
 }
 
-fn builder() -> Builder {
+fn builder(most_head: usize) -> Builder {
     let mut builder = Builder::new();
-    // Our timers measure heads; the others have been chosen for memory (see MAX_REQUEST_HEAD) and speed.
-    builder.header_read_timeout(None).max_buf_size(MAX_BUFFER).max_header_size(MAX_REQUEST_HEAD);
+    // Our timers measure heads; the others have been chosen for memory and speed.
+    builder.header_read_timeout(None).max_buf_size(MAX_BUFFER).max_header_size(most_head);
     builder
 }
 
 /// Bytes that wait in each direction between reading and writing. Larger reads save system calls for large bodies; a slow
-/// reader holds at most this much on each side.
+/// reader holds at most this much on each side. No head may be larger.
 const MAX_BUFFER: usize = 128 * 1024;
-
-/// Bytes of a request's head: four times what browsers and servers agree on for cookies, as much as HAProxy's and nginx's
-/// defaults together. Beyond it 431.
-const MAX_REQUEST_HEAD: usize = 32 * 1024;
 
 async fn drive(state: &FrontState, connection: &mut Front) -> End {
     let draining = &state.client.local.draining;

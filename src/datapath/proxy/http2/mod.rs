@@ -10,6 +10,7 @@
 //! ```
 
 mod meter;
+mod refusals;
 mod serve;
 mod stream;
 

@@ -23,7 +23,7 @@ use super::super::exchange::Exchange;
 use super::super::front::FrontState;
 use super::super::request_body::RequestBody;
 use super::super::shared::Event;
-use super::serve::Counted;
+use super::serve::{Counted, Trunk};
 
 /// For so many bytes of a response to be taken by a client that has opened its window only a little: whoever opens it byte
 /// by byte holds a response, and its server, as long as it likes.
@@ -47,7 +47,7 @@ pub(super) async fn serve(counted: Counted, request: Request<RecvStream>, mut re
     let trunk = &counted.0;
     let branch = trunk.branch();
     let state = FrontState::of_stream(Rc::clone(&branch.0), trunk.port.clone(), Rc::clone(&trunk.facts));
-    let sending = Sending { state: &state };
+    let sending = Sending { state: &state, trunk };
     if let Err(cut) = sending.answer(request, &mut respond).await {
         sending.end(&cut, &mut respond);
     }
@@ -58,6 +58,7 @@ pub(super) async fn serve(counted: Counted, request: Request<RecvStream>, mut re
 
 struct Sending<'a> {
     state: &'a Rc<FrontState>,
+    trunk: &'a Trunk,
 }
 
 impl Sending<'_> {
@@ -66,11 +67,20 @@ impl Sending<'_> {
         let (head, body) = self.respond(request, respond).await?.into_parts();
         let is_whole = body.is_end_stream();
         let response = Response::from_parts(self.in_http2(head), ());
+        self.trunk.head();
         let stream = respond.send_response(response, is_whole).map_err(|_| Cut::Gone)?;
         if is_whole {
             return Ok(());
         }
-        let mut passing = Passing { state: self.state, body, stream, piece: Bytes::new(), wants_trailers, taken: 0 };
+        let mut passing = Passing {
+            state: self.state,
+            trunk: self.trunk,
+            body,
+            stream,
+            piece: Bytes::new(),
+            wants_trailers,
+            taken: 0,
+        };
         poll_fn(|cx| passing.poll(cx)).await
     }
 
@@ -98,6 +108,7 @@ impl Sending<'_> {
             if held && !self.state.holds_upload() && polled.is_pending() {
                 // The server wants the body: so it is said to the client, who waits with it.
                 let go_on = Response::builder().status(StatusCode::CONTINUE).body(());
+                self.trunk.head();
                 let _said = go_on.map(|go_on| respond.send_informational(go_on));
             }
             polled.map(|Ok(response)| Ok(response))
@@ -142,6 +153,7 @@ impl Sending<'_> {
 /// A body on its way to the client.
 struct Passing<'a> {
     state: &'a Rc<FrontState>,
+    trunk: &'a Trunk,
     body: ResponseBody,
     stream: SendStream<Bytes>,
     /// What the client has not taken yet.
@@ -187,7 +199,10 @@ impl Passing<'_> {
                 (self.piece.is_empty() && self.body.is_end_stream()).then(|| self.finish())
             }
             Err(frame) => Some(match frame.into_trailers() {
-                Ok(trailers) if self.wants_trailers => self.stream.send_trailers(trailers).map_err(|_| Cut::Gone),
+                Ok(trailers) if self.wants_trailers => {
+                    self.trunk.head();
+                    self.stream.send_trailers(trailers).map_err(|_| Cut::Gone)
+                }
                 _ => self.finish(),
             }),
         }
