@@ -11,6 +11,7 @@ mod access_log;
 mod alerts;
 mod boot;
 mod commands;
+mod floods;
 mod import;
 mod load;
 mod outage;
