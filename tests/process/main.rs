@@ -14,6 +14,7 @@ mod commands;
 mod floods;
 mod import;
 mod load;
+mod memory;
 mod outage;
 mod privileges;
 mod prompt;
