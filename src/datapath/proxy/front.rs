@@ -66,6 +66,8 @@ pub(super) struct FrontState {
     aborted: Cell<bool>,
     tunnel: RefCell<Option<Tunnel>>,
     upload: RefCell<Option<Rc<Upload>>>,
+    /// Bytes of a response that are taken from its server at a time.
+    most_read: Cell<usize>,
     /// The last `Host` that the client's certificate was found to cover.
     covered: RefCell<Option<HeaderValue>>,
 }
@@ -103,6 +105,7 @@ impl FrontState {
             aborted: Cell::new(false),
             tunnel: RefCell::new(None),
             upload: RefCell::new(None),
+            most_read: Cell::new(usize::MAX),
             covered: RefCell::new(None),
         })
     }
@@ -149,6 +152,15 @@ impl FrontState {
         if let Some(upload) = &*self.upload.borrow() {
             let _moved = upload.pump(cx);
         }
+    }
+
+    /// From now on so much of a response is taken from its server at a time.
+    pub fn read_at_most(&self, bytes: usize) {
+        self.most_read.set(bytes);
+    }
+
+    pub fn most_read(&self) -> usize {
+        self.most_read.get()
     }
 
     /// Its response has begun.

@@ -30,6 +30,12 @@ use super::serve::{Counted, Trunk};
 const STALL: Duration = Duration::from_secs(30);
 const STALL_BYTES: usize = 16 * 1024;
 
+/// Of a response so much is taken from its server at first, then twice as much with each piece that its client took at once:
+/// how far the windows are open is seen only when something is to be sent, and a client that opens none and asks for much
+/// holds what was taken for each request.
+const FIRST_READ: usize = 4 * 1024;
+const MOST_READ: usize = 128 * 1024;
+
 /// How a stream ends before its response is whole.
 enum Cut {
     /// The client reset it or went away.
@@ -81,6 +87,7 @@ impl Sending<'_> {
             wants_trailers,
             taken: 0,
         };
+        self.state.read_at_most(FIRST_READ);
         poll_fn(|cx| passing.poll(cx)).await
     }
 
@@ -231,6 +238,7 @@ impl Passing<'_> {
                 return Poll::Ready(Ok(true));
             }
             if self.piece.is_empty() {
+                self.state.read_at_most(self.state.most_read().saturating_mul(2).min(MOST_READ));
                 let patience = self.state.port.settings.timeouts.body;
                 self.state.client.arm(Wait::Body, Instant::now(), patience);
             }
@@ -240,6 +248,7 @@ impl Passing<'_> {
 
     /// Starts the client's clock, and again only when it has taken enough.
     fn expect_taking(&mut self) {
+        self.state.read_at_most(FIRST_READ / 2);
         let client = &self.state.client;
         if client.wait() != Wait::Take || self.taken >= STALL_BYTES {
             self.taken = 0;
