@@ -255,7 +255,11 @@ fn ask_on(address: SocketAddr, stop: &AtomicBool) -> io::Result<Vec<Duration>> {
 
 /// A server with a small answer, and with one of a MiB.
 fn serve() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // A short queue would have the kernel try again after a second, which says nothing of the program.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.listen(4096).unwrap();
+    let listener = TcpListener::from(socket);
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {

@@ -35,7 +35,7 @@ fn close_to_its_ceiling_it_refuses_and_says_so_and_goes_on_when_there_is_room() 
     // No process is as small as this.
     daemon.must("executor set maxmemory 2");
     daemon.wait_until("it is refused", |_| level() == "3");
-    let mut late = TcpStream::connect(site.address()).unwrap();
+    let _late = TcpStream::connect(site.address()).unwrap();
     let answer = ask(&mut client);
     let answered = answer.contains("tsuji-error: overloaded");
     assert!(answered || answer.is_empty(), "it was answered, or closed as a silent one: {answer}");
@@ -45,7 +45,6 @@ fn close_to_its_ceiling_it_refuses_and_says_so_and_goes_on_when_there_is_room() 
 
     daemon.must("executor set maxmemory 0");
     daemon.wait_until("it is over", |_| level() == "0");
-    late.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut again = TcpStream::connect(site.address()).unwrap();
     again.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert!(ask(&mut again).starts_with("HTTP/1.1 200"));
