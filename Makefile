@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BUILD := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt check-format lint fuzz bench bench-proxy bench-xdp bench-dsr bpf
+.PHONY: help demo test fmt check-format lint fuzz floods bench bench-proxy bench-xdp bench-dsr bpf
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ lint: ## clippy on everything, warnings are errors
 
 fuzz: ## look for inputs that break a parser (needs nightly and cargo-fuzz); TARGET=requests: one; SECONDS=600 for each, else 60
 	@tests/setup/fuzz.sh $(or $(SECONDS),60) $(TARGET)
+
+floods: export FLOODS := whole
+floods: ## attacks in their whole size on the program as it is released, some minutes; prints growth, latency of others, counters
+	cargo test --release --test process floods -- --nocapture
 
 bench: ## measure; BENCH=decide measures one
 	cargo bench $(if $(BENCH),--bench $(BENCH),--benches) -- --noplot

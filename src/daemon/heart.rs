@@ -170,9 +170,12 @@ impl Heart {
         // Before what follows from the plan is told.
         self.read(|dispatcher| self.scripts.configure(&dispatcher.config().alerts));
         self.act();
-        let (settings, most) =
-            self.read(|dispatcher| (dispatcher.config().log, dispatcher.config().executor.maxconnections));
+        let (settings, most, handshakes) = self.read(|dispatcher| {
+            let config = dispatcher.config();
+            (config.log, config.executor.maxconnections, config.executor.maxhandshakes)
+        });
         log::change(settings);
+        self.workers.shared().set_most_handshakes(handshakes);
         self.logs.configure(settings);
         self.workers.shared().set_most_connections(most_connections(most));
     }

@@ -21,6 +21,7 @@ mod heart;
 mod import;
 mod keeper;
 mod log;
+mod memory_watch;
 mod packets;
 mod page;
 mod paths;

@@ -94,6 +94,22 @@ impl Readings {
                 "Client connections beyond the limit of their port or of the process.",
                 reading.rejected,
             ),
+            figure(
+                "memory_level",
+                "What is done about memory: 0 nothing, 1 no new clients, 2 silent ones closed, 3 no requests.",
+                reading.memory_level,
+            ),
+            figure("memory_ceiling_bytes", "Memory that the process may have; 0: no bound.", reading.memory_ceiling),
+            figure(
+                "memory_pauses_total",
+                "Pauses of accept because the process has nearly all the memory that it may have.",
+                reading.memory_pauses,
+            ),
+            figure(
+                "shed_total",
+                "Silent client connections closed before their time because memory was short.",
+                reading.shed,
+            ),
             figure("panics_total", "Connections that ended in a fault of our own.", reading.panics),
             figure("pool_hits_total", "Requests that went over a kept connection to their server.", reading.pool_hits),
             figure("pool_misses_total", "Requests that needed a new connection to their server.", reading.pool_misses),

@@ -25,7 +25,7 @@ use super::page;
 use super::privileges::{Identity, forbid_core_dumps, without_rights};
 use super::scripts::Scripts;
 use super::workers::Workers;
-use super::{certificate_watch, chain, clock, cookie_key, log, plugin_watch, readings};
+use super::{certificate_watch, chain, clock, cookie_key, log, memory_watch, plugin_watch, readings};
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -197,6 +197,7 @@ fn serve(desk: &Rc<Desk>, socket: ControlSocket, page: Option<tokio::net::TcpLis
     let heart = desk.heart();
     heart.workers().shared().set_hour(clock::hour());
     spawn_local(Rc::clone(heart).beat());
+    spawn_local(memory_watch::run(Rc::clone(heart)));
     let timed = Rc::clone(heart);
     spawn_local(async move {
         loop {

@@ -61,6 +61,11 @@ impl Workers {
         self.workers.borrow().iter().for_each(|worker| send(worker, Order::Cut { server }));
     }
 
+    /// Has each worker close some of its silent clients.
+    pub fn shed(&self) {
+        self.workers.borrow().iter().for_each(|worker| send(worker, Order::Shed));
+    }
+
     /// Starts a thread anew that has died. Its connections are lost; the other workers and their connections are not.
     pub fn revive(&self) {
         for (lane, worker) in self.workers.borrow_mut().iter_mut().enumerate() {

@@ -131,6 +131,8 @@ reasons! {
         "the client cut a block of fields into too many frames";
     Http2EmptyData, "h2-empty-data", BAD_REQUEST, "400", "Bad Request", Close,
         "the client sent too many frames of data without any";
+    Http2Refused, "h2-refused", REQUEST_HEADER_FIELDS_TOO_LARGE, "431", "Request Header Fields Too Large", Close,
+        "a request had larger fields than it may, or came beyond as many as there may be at once";
     Http2Stalled, "h2-stalled", REQUEST_TIMEOUT, "408", "Request Timeout", Close,
         "the client did not take its response";
     // The proxy before us. It gets no answer: whoever it serves would take it for the answer of the site.
@@ -176,8 +178,10 @@ reasons! {
     // Ourselves.
     MaxConnections, "max-connections", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
         "the port has as many connections as it may have";
+    MaxPerClient, "max-per-client", TOO_MANY_REQUESTS, "429", "Too Many Requests", Close,
+        "the client's address has as many connections as it may have";
     Overloaded, "overloaded", SERVICE_UNAVAILABLE, "503", "Service Unavailable", Close,
-        "the dispatcher has as many connections as it may have";
+        "the dispatcher has as many connections as it may have, or as much memory";
 }
 
 impl ErrorReason {

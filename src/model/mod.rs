@@ -13,6 +13,7 @@ mod limits;
 mod name;
 mod policy;
 mod port;
+mod port_limits;
 mod quantity;
 mod route;
 mod rule;
@@ -36,6 +37,7 @@ pub use port::{
     AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Misdirected, Network,
     NetworkFault, OnDown, PacketSettings, Port, PortKey, ProxyVersion, SelectionAlgorithm, SorryPage, Timeouts,
 };
+pub use port_limits::{Http2Limits, PortLimits};
 pub use quantity::{OutOfRange, PortNumber, StickyMask, Weight, WeightBound};
 pub use route::{Destination, Fit, HostPattern, PatternFault, Redirect, Route, UriPattern};
 pub use rule::{Evaluate, HourRange, IpRange, NumberRange, Rule, RuleType};

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    Claim, Group, HeaderEdit, Name, OutOfRange, Policy, PortNumber, PortTls, Route, Rule, Server, StickyMask, Unserved,
-    WeightBound,
+    Claim, Group, HeaderEdit, Name, OutOfRange, Policy, PortLimits, PortNumber, PortTls, Route, Rule, Server,
+    StickyMask, Unserved, WeightBound,
 };
 
 /// One port of one cluster.
@@ -30,6 +30,8 @@ pub struct Port {
     pub policy: Policy,
     /// Client connections at one time; 0: bounded by the process's file descriptors alone.
     pub maxconnections: u32,
+    /// What its clients may ask of it.
+    pub limits: PortLimits,
     pub sorry: SorryPage,
     /// `None`: nothing is written.
     pub accesslog: Option<AccessLog>,
@@ -87,6 +89,7 @@ impl Port {
             timeouts: Timeouts::PRESET,
             policy: Policy::preset(),
             maxconnections: 0,
+            limits: PortLimits::PRESET,
             sorry: SorryPage::preset(),
             accesslog: None,
             trusted: Vec::new(),

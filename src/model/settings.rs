@@ -11,6 +11,10 @@ pub struct ExecutorSettings {
     pub workers: u16,
     /// Client connections over all ports; 0: what the limit of file descriptors allows.
     pub maxconnections: u32,
+    /// MiB of memory; 0: no bound. `None`: a share of what there is when the daemon starts.
+    pub maxmemory: Option<u32>,
+    /// TLS sessions in the making of one worker.
+    pub maxhandshakes: u32,
     /// Affinity records over all ports; beyond it the longest unused one makes room.
     pub maxaffinity: u32,
     /// How long running exchanges may take to end after SIGTERM.

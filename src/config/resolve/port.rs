@@ -10,8 +10,9 @@ use crate::config::edit::default_staletimeout;
 use crate::config::object::{Key, Label, Path};
 use crate::config::value::Value;
 use crate::model::{
-    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, HeaderEdit, Misdirected, OnDown,
-    PacketSettings, Port, PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask, Timeouts, WeightBound,
+    AccessLog, AccessLogFormat, AllDown, ForwardedHeaders, ForwardingMethod, HeaderEdit, Http2Limits, Misdirected,
+    OnDown, PacketSettings, Port, PortLimits, PortNumber, ProxyVersion, SelectionAlgorithm, SorryPage, StickyMask,
+    Timeouts, WeightBound,
 };
 
 /// What servers and rules need to know of their port.
@@ -51,6 +52,7 @@ impl Check {
             timeouts: timeouts(number, view),
             policy: policy::of_port(view),
             maxconnections: view.count("maxconnections"),
+            limits: limits(view),
             sorry,
             accesslog,
             trusted: view.list("trustedproxies").into_iter().filter_map(|network| network.parse().ok()).collect(),
@@ -205,6 +207,27 @@ fn timeouts(number: PortNumber, view: View<'_>) -> Timeouts {
         server: view.seconds("servertimeout"),
         stale: stale.max(Duration::from_millis(1)),
         pool: view.seconds("pooltime"),
+    }
+}
+
+/// Sizes are said in KiB.
+fn limits(view: View<'_>) -> PortLimits {
+    const KIB: u32 = 1024;
+    let size = |word| view.count(word).saturating_mul(KIB);
+    PortLimits {
+        head: size("maxhead") as usize,
+        body_rate: view.count("bodyrate"),
+        body_grace: PortLimits::PRESET.body_grace,
+        per_client: view.count("maxperclient"),
+        http2: Http2Limits {
+            streams: view.count("h2streams"),
+            fields: size("h2fields"),
+            window: size("h2window"),
+            resets: view.count("h2resets"),
+            pings: view.count("h2pings"),
+            frames: view.count("h2frames"),
+            idle: view.seconds("h2idletimeout"),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Check, Config, View};
+use crate::config::value::Value;
 use crate::model::{
     AlertSettings, ControlSettings, Engine, EngineSettings, ExecutorSettings, LogFormat, LogLevel, LogSettings,
     ManagerSettings, MetricsSettings, XdpMode,
@@ -71,6 +72,8 @@ impl Check {
         ExecutorSettings {
             workers: u16::try_from(view.whole("workers")).unwrap_or(u16::MAX),
             maxconnections: view.count("maxconnections"),
+            maxmemory: maxmemory(view),
+            maxhandshakes: view.count("maxhandshakes"),
             maxaffinity: view.count("maxaffinity"),
             draintime: view.seconds("draintime"),
             user,
@@ -109,6 +112,13 @@ impl Check {
             );
             self.fault(view.place_at("listen"), message);
         }
+    }
+}
+
+fn maxmemory(view: View<'_>) -> Option<u32> {
+    match view.said("maxmemory") {
+        Some(Value::Whole(mib)) => Some(u32::try_from(*mib).unwrap_or(u32::MAX)),
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ mod inherited;
 mod keyword;
 mod kind;
 mod later;
+mod limits;
 mod look_up;
 mod policy;
 mod settings;

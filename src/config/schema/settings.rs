@@ -19,6 +19,22 @@ pub(super) static EXECUTOR: ObjectSchema = ObjectSchema {
             Whole(0),
             "client connections over all ports; 0: as many as file descriptors allow",
         ),
+        // What a process takes beyond it is taken from others on the machine, or ends it.
+        Keyword::new(
+            "maxmemory",
+            whole(0, 16_777_216),
+            Told(
+                "three quarters of what is free when the daemon starts, or of its control group's limit if that is less",
+            ),
+            "MiB of memory; close to it the daemon takes no more clients, then leaves silent ones, then answers 503; 0: no bound",
+        ),
+        // Some 10 KiB each. A worker finishes thousands in a second, so that more of them only wait longer.
+        Keyword::new(
+            "maxhandshakes",
+            whole(1, 1_000_000),
+            Whole(1024),
+            "TLS sessions in the making of one worker; who comes beyond it waits, within its tlstimeout",
+        ),
         // 262,144 records of some 100 bytes: 25 MiB.
         Keyword::new(
             "maxaffinity",

@@ -5,6 +5,7 @@
 use super::Preset::{Flag, List, Parts, Seconds, Text, Told, Unlimited, Whole, Word};
 use super::inherited::{STALETIMEOUT, STICKYMASK, STICKYMASK6, STICKYTIME, WEIGHTBOUND};
 use super::keyword::joined;
+use super::limits::{self, PORT_LIMIT_KEYWORDS};
 use super::policy::{self, POLICY_KEYWORDS};
 use super::tls::{self, PORT_TLS_KEYWORDS, SERVER_TLS_KEYWORDS};
 use super::value_kind::{choice, fractions, whole};
@@ -55,12 +56,15 @@ pub(super) static PORT: ObjectSchema = ObjectSchema {
     children: &[Kind::Server, Kind::Group, Kind::Route, Kind::Rule],
 };
 
-/// What a port has of its own, how it speaks TLS, and its policy.
+/// What a port has of its own, what it bounds, how it speaks TLS, and its policy.
 static PORT_KEYWORDS: [Keyword; PORT_WITH_TLS + POLICY_KEYWORDS] =
-    joined(joined::<PORT_OWN, PORT_TLS_KEYWORDS, PORT_WITH_TLS>(ON_PORTS, tls::ON_PORTS), policy::ON_PORTS);
+    joined(joined::<PORT_WITH_LIMITS, PORT_TLS_KEYWORDS, PORT_WITH_TLS>(WITH_LIMITS, tls::ON_PORTS), policy::ON_PORTS);
+
+const WITH_LIMITS: [Keyword; PORT_WITH_LIMITS] = joined(ON_PORTS, limits::ON_PORTS);
 
 const PORT_OWN: usize = 41;
-const PORT_WITH_TLS: usize = PORT_OWN + PORT_TLS_KEYWORDS;
+const PORT_WITH_LIMITS: usize = PORT_OWN + PORT_LIMIT_KEYWORDS;
+const PORT_WITH_TLS: usize = PORT_WITH_LIMITS + PORT_TLS_KEYWORDS;
 
 const ON_PORTS: [Keyword; PORT_OWN] = [
     Keyword::new(

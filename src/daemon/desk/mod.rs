@@ -220,8 +220,22 @@ impl Desk {
             state_directory: self.paths.state.display().to_string(),
             scripts: Vec::new(),
             packets: self.heart.packets().map(|packets| packets.status().report()),
-            warnings: [self.trouble.borrow().clone(), self.certificate_trouble(), self.heart.logs().trouble()].concat(),
+            warnings: [
+                self.trouble.borrow().clone(),
+                self.certificate_trouble(),
+                self.heart.logs().trouble(),
+                self.shortage(),
+            ]
+            .concat(),
         }
+    }
+
+    /// What clients have to do without because memory is short.
+    fn shortage(&self) -> Vec<String> {
+        let (words, reading) =
+            (self.heart.workers().shared().pressure().words(), self.heart.workers().shared().counters());
+        let (used, most) = (reading.memory_resident >> 20, reading.memory_ceiling >> 20);
+        if words.is_empty() { Vec::new() } else { vec![format!("memory: {used} of {most} MiB; {words}")] }
     }
 
     /// Writes down what must survive a restart, as far as it is not written yet. The change is in force already, so a full

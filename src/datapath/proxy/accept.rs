@@ -20,6 +20,8 @@ use super::ending::close;
 use super::intake::admit_or_give;
 use super::journal::log_rejected;
 use super::local::{Local, PortRef};
+use super::per_client;
+use super::pressure::Pressure;
 use super::secure::secure;
 use super::shared::Event;
 use super::stream::Stream;
@@ -30,6 +32,12 @@ use super::{front, http2, tcp};
 pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener, stop: Rc<Notify>) {
     let episode = Cell::new(false);
     loop {
+        if local.shared.pressure() >= Pressure::Closed {
+            tokio::select! {
+                () = relief(&local) => {}
+                () = stop.notified() => break,
+            }
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.notified() => break,
@@ -83,6 +91,15 @@ async fn pause(local: &Local, error: &io::Error, episode: &Cell<bool>) {
     tokio::time::sleep(PAUSE).await;
 }
 
+/// Waits until there is memory for more clients. They wait in the kernel's queue, which holds next to nothing for each and
+/// is bounded itself.
+async fn relief(local: &Local) {
+    local.count(Event::MemoryPause);
+    while local.shared.pressure() >= Pressure::Closed {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// File descriptors or memory are used up.
@@ -98,11 +115,16 @@ pub(super) fn admit(local: &Rc<Local>, id: PortId, stream: TcpStream, peer: Sock
     if most > 0 && port.counters.connections() >= most {
         return reject(local, &port, (stream, peer), ErrorReason::MaxConnections);
     }
+    let seat = match per_client::sit(&local.shared, &port, peer.ip()) {
+        Ok(seat) => seat,
+        Err(per_client::TooMany) => return reject(local, &port, (stream, peer), ErrorReason::MaxPerClient),
+    };
     let Some(admitted) = local.shared.admit(local.lane) else {
         return reject(local, &port, (stream, peer), ErrorReason::Overloaded);
     };
     let open = port.counters.open_connection(local.lane);
     let (client, registered) = Client::register(local, id, peer);
+    client.sit(seat);
     // The guards go last: they must see the connection's end, a panic's too.
     let guards = (registered, open, admitted);
     tokio::task::spawn_local(carry(client, port, stream, guards));
@@ -116,7 +138,10 @@ fn carry<Guards>(client: Rc<Client>, port: PortRef, stream: TcpStream, guards: G
     let mut rest = Some(Rest { stream: Stream::Plain(stream), read: Bytes::new() });
     async move {
         let _guards = &guards;
-        if !meet(&client, &port, &mut rest).await || !secure(&client, &port, &mut rest).await {
+        if !meet(&client, &port, &mut rest).await
+            || !seat_introduced(&client, &port, &mut rest)
+            || !secure(&client, &port, &mut rest).await
+        {
             return;
         }
         match port.settings.method {
@@ -134,6 +159,22 @@ fn carry<Guards>(client: Rc<Client>, port: PortRef, stream: TcpStream, guards: G
             close(stream);
         }
     }
+}
+
+/// Whom a trusted proxy names counts like everybody else; the proxy itself does not. `false`: the connection is over.
+fn seat_introduced(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -> bool {
+    if port.settings.limits.per_client == 0 || !client.is_introduced() {
+        return true;
+    }
+    if let Ok(seat) = per_client::sit(&client.local.shared, port, client.peer().ip()) {
+        client.sit(seat);
+        return true;
+    }
+    let (local, reason) = (&client.local, ErrorReason::MaxPerClient);
+    if let Some(Rest { stream: Stream::Plain(stream), .. }) = rest.take() {
+        reject(local, port, (stream, client.peer()), reason);
+    }
+    false
 }
 
 /// One connection too many. An http client is told so, in one write and without waiting for its request: whatever is

@@ -15,6 +15,7 @@ use crate::model::{PortId, ServerId};
 
 use super::journal::Journal;
 use super::local::Local;
+use super::per_client::Seat;
 use super::secure::Secured;
 use super::timers::{Tick, Ticket};
 
@@ -62,6 +63,10 @@ pub(super) struct Client {
     introduced: OnceCell<Box<ProxiedClient>>,
     /// What TLS agreed on.
     secured: OnceCell<Rc<Secured>>,
+    /// Its place among the connections of its address. Boxed because most ports do not bound them.
+    seat: OnceCell<Box<Seat>>,
+    /// It stands for one request of a connection that has a client of its own.
+    is_branch: Cell<bool>,
     /// What the access log will say of the exchange in progress.
     pub journal: Journal,
     ticket: Cell<Ticket>,
@@ -86,6 +91,8 @@ impl Client {
             peer,
             introduced: OnceCell::new(),
             secured: OnceCell::new(),
+            seat: OnceCell::new(),
+            is_branch: Cell::new(false),
             journal: Journal::default(),
             ticket: Cell::new(Ticket { place: 0, serial: 0 }),
             wait: Cell::new(Wait::Idle),
@@ -105,6 +112,7 @@ impl Client {
     /// A client of its own for one request among several of this connection.
     pub fn branch(&self) -> (Rc<Self>, Registered) {
         let (branch, registered) = Self::register(&self.local, self.port, self.peer);
+        branch.is_branch.set(true);
         if let Some(introduced) = self.introduced.get() {
             branch.introduced.get_or_init(|| introduced.clone());
         }
@@ -130,6 +138,19 @@ impl Client {
     pub fn introduce(&self, client: ProxiedClient) {
         // Said once, by the stage before; a second time would change nothing.
         self.introduced.get_or_init(|| Box::new(client));
+    }
+
+    /// Whether a trusted proxy named the client.
+    pub fn is_introduced(&self) -> bool {
+        self.introduced.get().is_some_and(|client| client.source != self.peer)
+    }
+
+    /// It counts among the connections of its address.
+    pub fn sit(&self, seat: Option<Box<Seat>>) {
+        if let Some(seat) = seat {
+            // One is as good as two.
+            let _had_one = self.seat.set(seat);
+        }
     }
 
     /// The client: the connection's peer, or whom a trusted proxy named.
@@ -176,6 +197,19 @@ impl Client {
         self.deadline.set(Tick::NEVER);
     }
 
+    /// The wait that is on is over by then at the latest.
+    pub fn arm_sooner(&self, by: Instant) {
+        let tick = self.local.timers.after(by, Duration::ZERO);
+        if tick >= self.deadline.get() {
+            return;
+        }
+        self.deadline.set(tick);
+        if tick < self.scheduled.get() {
+            self.scheduled.set(tick);
+            self.local.timers.insert(tick, self.ticket.get());
+        }
+    }
+
     pub fn wait(&self) -> Wait {
         self.wait.get()
     }
@@ -218,6 +252,11 @@ impl Client {
         }
     }
 
+    /// Whether it waits for its next request. What is kept for that can be done without.
+    fn is_silent(&self) -> bool {
+        matches!(self.wait.get(), Wait::Parked | Wait::Idle) && !self.is_branch.get() && !self.expired.get()
+    }
+
     /// The connection's entry at `tick` has come up by `now`.
     fn come_up(&self, tick: Tick, now: Tick) {
         if self.scheduled.get() != tick {
@@ -238,6 +277,9 @@ impl Client {
         self.wake();
     }
 }
+
+/// What is left after some rounds goes at once.
+const LEAST_SHED: usize = 32;
 
 /// The client connections of one worker.
 #[derive(Default)]
@@ -277,6 +319,26 @@ impl Clients {
 
     pub fn wake_all(&self) {
         self.each(Client::wake);
+    }
+
+    /// Ends the waiting of an eighth of those that wait for nothing but their next request; how many. First those that have
+    /// been silent for longest: they are the least likely to be missed, and connections that were opened to be held are
+    /// silent from their beginning, while those of people have asked for something lately. One that is not parked yet is
+    /// parked by this, and ends in a later round.
+    pub fn shed(&self) -> usize {
+        let mut silent: Vec<Rc<Client>> =
+            self.slots.borrow().all.iter().filter_map(|slot| slot.client.clone()).collect();
+        silent.retain(|client| client.is_silent());
+        let share = (silent.len() / 8).max(LEAST_SHED).min(silent.len());
+        if share > 0 && share < silent.len() {
+            silent.select_nth_unstable_by_key(share - 1, |client| client.deadline.get());
+        }
+        silent.truncate(share);
+        for client in &silent {
+            client.expired.set(true);
+            client.wake();
+        }
+        share
     }
 
     /// The entries of a bucket have come up.

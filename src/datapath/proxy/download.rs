@@ -127,7 +127,9 @@ impl Running {
     }
 
     fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, LineFault>>> {
-        self.upstream.channel().poll_body(cx, &mut self.front.client.local.scratch.borrow_mut())
+        let mut scratch = self.front.client.local.scratch.borrow_mut();
+        let most = self.front.most_read().min(scratch.len());
+        self.upstream.channel().poll_body(cx, scratch.get_mut(..most).unwrap_or_default())
     }
 
     fn left(&self) -> Option<u64> {

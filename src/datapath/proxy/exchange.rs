@@ -18,11 +18,13 @@ use crate::message::{
 };
 use crate::model::{Compat, Policy, ServerId};
 
+use super::body_rate::BodyRate;
 use super::choice::{Asker, choose, why};
 use super::download::ResponseBody;
 use super::front::FrontState;
 use super::local::{Local, PortRef};
 use super::offer::{Answered, Failure};
+use super::pressure::Pressure;
 use super::request_body::RequestBody;
 use super::respond::{Own, refuse, refuse_and_close};
 use super::tally::Chosen;
@@ -82,6 +84,9 @@ impl Exchange {
         client.log_request(&port, started, &request);
         let (head, incoming) = request.into_parts();
         let refused = |method, reason| Box::new(refuse(front, &port, started, method, reason));
+        if client.local.shared.pressure() >= Pressure::Refusing {
+            return Err(refused(&head.method, ErrorReason::Overloaded));
+        }
         let excluded = &port.settings.excluded_methods;
         if !excluded.is_empty() && excluded.iter().any(|method| method == head.method.as_str()) {
             return Err(refused(&head.method, ErrorReason::MethodExcluded));
@@ -165,7 +170,7 @@ impl Exchange {
         // What is not repeated need not be kept.
         let repeats = self.is_idempotent || policy.compat == Compat::Plugin;
         let most = if repeats { policy.post_buffer.unwrap_or(MOST_KEPT).min(MOST_KEPT) } else { 0 };
-        let keep = Keep { most, limit: policy.post_limit };
+        let keep = Keep { most, limit: policy.post_limit, rate: BodyRate::new(&self.port.settings.limits) };
         Ok(Upload::new(&self.front.client, facts, &self.port.settings.timeouts, keep, incoming))
     }
 

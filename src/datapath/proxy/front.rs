@@ -65,6 +65,8 @@ pub(super) struct FrontState {
     aborted: Cell<bool>,
     tunnel: RefCell<Option<Tunnel>>,
     upload: RefCell<Option<Rc<Upload>>>,
+    /// Bytes of a response that are taken from its server at a time.
+    most_read: Cell<usize>,
     /// The last `Host` that the client's certificate was found to cover.
     covered: RefCell<Option<HeaderValue>>,
 }
@@ -102,6 +104,7 @@ impl FrontState {
             aborted: Cell::new(false),
             tunnel: RefCell::new(None),
             upload: RefCell::new(None),
+            most_read: Cell::new(usize::MAX),
             covered: RefCell::new(None),
         })
     }
@@ -145,6 +148,15 @@ impl FrontState {
         if let Some(upload) = &*self.upload.borrow() {
             let _moved = upload.pump(cx);
         }
+    }
+
+    /// From now on so much of a response is taken from its server at a time.
+    pub fn read_at_most(&self, bytes: usize) {
+        self.most_read.set(bytes);
+    }
+
+    pub fn most_read(&self) -> usize {
+        self.most_read.get()
     }
 
     /// Its response has begun.
@@ -300,7 +312,8 @@ pub(super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &mut Option
 async fn attend(client: &Rc<Client>, port: &PortRef, rest: Rest, rested: Instant) -> Option<(Rest, Instant)> {
     let state = FrontState::new(Rc::clone(client), port.clone(), rested);
     let wire = Wire { stream: rest.stream, early: rest.read, state: Rc::clone(&state) };
-    let mut connection = builder().serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
+    let mut connection =
+        builder(port.settings.limits.head).serve_connection(TokioIo::new(wire), Desk(Rc::clone(&state)));
     let end = drive(&state, &mut connection).await;
     let parts = connection.into_parts();
     // An empty slice would hold the memory of the whole buffer.
@@ -344,20 +357,16 @@ fn poll_spoken(client: &Client, stream: &Stream, cx: &mut Context<'_>) -> Poll<b
     Poll::Pending
 }
 
-fn builder() -> Builder {
+fn builder(most_head: usize) -> Builder {
     let mut builder = Builder::new();
-    // Our timers measure heads; the others have been chosen for memory (see MAX_REQUEST_HEAD) and speed.
-    builder.header_read_timeout(None).max_buf_size(MAX_BUFFER).max_header_size(MAX_REQUEST_HEAD);
+    // Our timers measure heads; the others have been chosen for memory and speed.
+    builder.header_read_timeout(None).max_buf_size(MAX_BUFFER).max_header_size(most_head);
     builder
 }
 
 /// Bytes that wait in each direction between reading and writing. Larger reads save system calls for large bodies; a slow
-/// reader holds at most this much on each side.
+/// reader holds at most this much on each side. No head may be larger.
 const MAX_BUFFER: usize = 128 * 1024;
-
-/// Bytes of a request's head: four times what browsers and servers agree on for cookies, as much as HAProxy's and nginx's
-/// defaults together. Beyond it 431.
-const MAX_REQUEST_HEAD: usize = 32 * 1024;
 
 async fn drive(state: &FrontState, connection: &mut Front) -> End {
     let draining = &state.client.local.draining;

@@ -296,6 +296,8 @@ impl Line {
             _ if self.last >= SMALL => LARGE,
             _ => 0,
         };
+        // Who lends little room wants no more than that.
+        let expected = expected.min(scratch.len());
         if expected > SMALL && self.read.is_empty() {
             self.poll_much(cx, expected)
         } else {

@@ -34,7 +34,9 @@ pub(super) struct Local {
     /// For connections that other workers shall serve.
     pub handovers: Allowance,
     /// Room for TLS sessions in the making.
-    pub handshakes: Semaphore,
+    handshakes: Semaphore,
+    /// For how many there is.
+    most_handshakes: Cell<u32>,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Clients that were parked or left since memory was given back last.
@@ -109,7 +111,8 @@ impl Local {
             pool: Pool::new(Arc::clone(&shared), lane),
             spare: RefCell::default(),
             handovers: Allowance::new(Instant::now()),
-            handshakes: Semaphore::new(MOST_HANDSHAKES),
+            handshakes: Semaphore::new(MOST_HANDSHAKES as usize),
+            most_handshakes: Cell::new(MOST_HANDSHAKES),
             draining: Cell::new(false),
             freed: Cell::new(0),
             scratch: RefCell::new(vec![0; Pace::MOST].into_boxed_slice()),
@@ -129,6 +132,20 @@ impl Local {
             *snapshot = Snapshot { version, table: self.shared.table(), ports: Vec::new() };
         }
         snapshot.port(id)
+    }
+
+    /// Room for TLS sessions in the making, as much as the configuration gives now. What is taken away while it is in use
+    /// goes when it comes back and the next one asks.
+    pub fn handshakes(&self) -> &Semaphore {
+        let (most, now) = (self.shared.most_handshakes(), self.most_handshakes.get());
+        if most > now {
+            self.handshakes.add_permits((most - now) as usize);
+            self.most_handshakes.set(most);
+        } else if most < now {
+            let gone = self.handshakes.forget_permits((now - most) as usize);
+            self.most_handshakes.set(now - gone as u32);
+        }
+        &self.handshakes
     }
 
     pub fn count(&self, event: Event) {

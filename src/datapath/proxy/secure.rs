@@ -48,7 +48,7 @@ impl Secured {
 
 /// Sessions in the making at one worker. Each holds some 10 KiB, and a worker finishes some thousands in a second: who
 /// comes later waits without any, within the same time.
-pub(super) const MOST_HANDSHAKES: usize = 1024;
+pub(super) const MOST_HANDSHAKES: u32 = 1024;
 
 /// The type of a record that a TLS client begins with (RFC 8446 5.1).
 pub(super) const HANDSHAKE: u8 = 22;
@@ -117,7 +117,7 @@ async fn open<'a>(
             is_http: port.settings.method == ForwardingMethod::Http && is_method_start(read),
         });
     }
-    let mut permit = pin!(client.local.handshakes.acquire());
+    let mut permit = pin!(client.local.handshakes().acquire());
     let permit = poll_fn(|cx| {
         within(client, cx, |cx| {
             // It is closed by nobody.

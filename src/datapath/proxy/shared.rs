@@ -1,7 +1,7 @@
 //! What the daemon and all workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -10,6 +10,9 @@ use crate::datapath::record_queue::RecordQueue;
 use crate::executor::{ForwardingTable, Lane};
 
 use super::intake::Floor;
+use super::per_client::PerClient;
+use super::pressure::Pressure;
+use super::secure::MOST_HANDSHAKES;
 use super::shelf::Shelf;
 
 /// The table in force, the hour, the bound on connections and what is counted of the process as a whole.
@@ -22,11 +25,23 @@ pub struct Shared {
     /// Client connections over all ports at one time; 0: unbounded.
     most_connections: AtomicU64,
     connections: Padded<AtomicU64>,
+    /// TLS sessions in the making of one worker.
+    most_handshakes: AtomicU32,
+    memory: Memory,
     lanes: Box<[Padded<LaneCounters>]>,
     /// Where records for access logs are taken from the workers.
     records: Arc<RecordQueue>,
     pub(super) floor: Floor,
     pub(super) shelf: Shelf,
+    pub(super) per_client: PerClient,
+}
+
+/// What was read of the process's memory last.
+#[derive(Debug, Default)]
+struct Memory {
+    level: AtomicU8,
+    resident: AtomicU64,
+    ceiling: AtomicU64,
 }
 
 /// What is written by one thread and read by others has its own line in their caches.
@@ -45,10 +60,13 @@ impl Shared {
             hour: AtomicU8::new(0),
             most_connections: AtomicU64::new(0),
             connections: Padded::default(),
+            most_handshakes: AtomicU32::new(MOST_HANDSHAKES),
+            memory: Memory::default(),
             lanes: (0..lanes.max(1)).map(|_| Padded::default()).collect(),
             records: RecordQueue::new(),
             floor: Floor::new(lanes),
             shelf: Shelf::default(),
+            per_client: PerClient::new(),
         })
     }
 
@@ -72,6 +90,26 @@ impl Shared {
     /// From now on at most so many client connections at one time over all ports; 0: unbounded.
     pub fn set_most_connections(&self, most: u64) {
         self.most_connections.store(most, Ordering::Relaxed);
+    }
+
+    /// From now on each worker makes at most so many TLS sessions at one time.
+    pub fn set_most_handshakes(&self, most: u32) {
+        self.most_handshakes.store(most, Ordering::Relaxed);
+    }
+
+    /// So much memory is in use out of so much, and this is what follows from it.
+    pub fn set_memory(&self, resident: u64, ceiling: u64, level: Pressure) {
+        self.memory.resident.store(resident, Ordering::Relaxed);
+        self.memory.ceiling.store(ceiling, Ordering::Relaxed);
+        self.memory.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    pub fn pressure(&self) -> Pressure {
+        Pressure::of(self.memory.level.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn most_handshakes(&self) -> u32 {
+        self.most_handshakes.load(Ordering::Relaxed)
     }
 
     pub fn counters(&self) -> ProxyReading {
@@ -100,6 +138,11 @@ impl Shared {
             bad_partition_tables: sum(Event::BadPartitionTable),
             tls_handshakes: sum(Event::TlsHandshake),
             tls_resumed: sum(Event::TlsResumed),
+            memory_pauses: sum(Event::MemoryPause),
+            shed: sum(Event::Shed),
+            memory_level: u64::from(self.memory.level.load(Ordering::Relaxed)),
+            memory_ceiling: self.memory.ceiling.load(Ordering::Relaxed),
+            memory_resident: self.memory.resident.load(Ordering::Relaxed),
         }
     }
 
@@ -192,10 +235,12 @@ pub(super) enum Event {
     BadPartitionTable,
     TlsHandshake,
     TlsResumed,
+    MemoryPause,
+    Shed,
 }
 
 impl Event {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::AcceptPause,
         Self::Rejected,
         Self::Panic,
@@ -218,6 +263,8 @@ impl Event {
         Self::BadPartitionTable,
         Self::TlsHandshake,
         Self::TlsResumed,
+        Self::MemoryPause,
+        Self::Shed,
     ];
 }
 
@@ -270,6 +317,16 @@ pub struct ProxyReading {
     pub tls_handshakes: u64,
     /// Those of them that went on from an earlier one.
     pub tls_resumed: u64,
+    /// Times that a listener paused because memory was short.
+    pub memory_pauses: u64,
+    /// Silent clients closed before their time because memory was short.
+    pub shed: u64,
+    /// What is done about memory now, as [`Pressure`] counts.
+    pub memory_level: u64,
+    /// Bytes that the process may have; 0: no bound.
+    pub memory_ceiling: u64,
+    /// Bytes that it has.
+    pub memory_resident: u64,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use http_body::{Body as _, Frame};
 use crate::message::{Body, RequestFacts, clean_trailers};
 use crate::model::Timeouts;
 
+use super::body_rate::BodyRate;
 use super::client::{Client, Wait};
 use super::request_body::{BadBody, RequestBody};
 use super::tally::Tally;
@@ -40,13 +41,17 @@ pub(super) struct Upload {
     /// Bytes that the body may have.
     limit: Option<u64>,
     passed: Cell<u64>,
+    rate: Cell<BodyRate>,
+    /// By when the client has to bring more.
+    due: Cell<Option<Instant>>,
 }
 
-/// How much of a body is kept for a second attempt, and how much of it may come; `None`: all.
+/// How much of a body is kept for a second attempt, how much of it may come (`None`: all), and how slowly.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keep {
     pub most: u64,
     pub limit: Option<u64>,
+    pub rate: BodyRate,
 }
 
 /// The body so far, as long as it is small enough. The bytes are shared with those that are sent: what costs is that hyper's
@@ -131,6 +136,8 @@ impl Upload {
             },
             limit: keep.limit,
             passed: Cell::new(0),
+            rate: Cell::new(keep.rate),
+            due: Cell::new(None),
         }))
     }
 
@@ -224,6 +231,7 @@ impl Upload {
                 return Poll::Ready(());
             }
             let Poll::Ready(next) = self.poll_frame(cx) else {
+                self.hurry(target);
                 if self.waits_for_first() {
                     // The head waits for the body's beginning, which is mostly here already and then leaves in one
                     // write with it; one more look, and it goes alone.
@@ -258,7 +266,7 @@ impl Upload {
         let mut incoming = self.incoming.borrow_mut();
         let Some(incoming) = &mut *incoming else { return Poll::Pending };
         let polled = Pin::new(incoming).poll_frame(cx);
-        self.starved.set(polled.is_pending());
+        self.watch(polled.is_pending());
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             self.client.log_received(bytes);
@@ -269,6 +277,31 @@ impl Upload {
             }
         }
         polled
+    }
+
+    /// Measures how long the client is waited for.
+    fn watch(&self, is_starved: bool) {
+        if self.starved.replace(is_starved) == is_starved {
+            return;
+        }
+        let mut rate = self.rate.get();
+        self.due.set(if is_starved {
+            rate.wait(self.passed.get(), Instant::now())
+        } else {
+            rate.came(Instant::now);
+            None
+        });
+        self.rate.set(rate);
+    }
+
+    /// The client brings less than it must. While a response is already on its way, its own progress is what counts.
+    fn hurry(&self, target: &Target) {
+        if let Some(due) = self.due.get()
+            && self.client.wait() == Wait::Body
+            && !target.tally.has_answered()
+        {
+            self.client.arm_sooner(due);
+        }
     }
 
     /// Hands the next of the body to the line.

@@ -13,12 +13,12 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::executor::Lane;
 use crate::model::{MAX_PORTS, PortId, ServerId};
-use crate::sys::rights;
+use crate::sys::{memory, rights};
 
 use super::accept::accept;
 use super::intake::{Handed, take_in};
 use super::local::Local;
-use super::shared::Shared;
+use super::shared::{Event, Shared};
 
 /// One worker thread. Dropping it ends the thread and cuts what runs there; [`Order::Drain`] and [`Worker::join`] end it
 /// gently.
@@ -37,6 +37,8 @@ pub enum Order {
     Unlisten { port: PortId },
     /// End what runs at this server, at once. The table in which it takes nothing has been published before.
     Cut { server: ServerId },
+    /// Close some of the clients that are silent: memory is short.
+    Shed,
     /// Take no new connections, answer what runs with `Connection: close`, close clients that wait, and end when nothing
     /// runs or at the deadline.
     Drain { deadline: Instant },
@@ -107,6 +109,7 @@ async fn work(local: Rc<Local>, mut inbox: mpsc::Receiver<Order>, intake: Option
             Order::Listen { port, listener } => listeners.open(&local, port, listener),
             Order::Unlisten { port } => listeners.close(port),
             Order::Cut { server } => cut(&local, server),
+            Order::Shed => shed(&local),
             Order::Drain { deadline } => {
                 local.draining.set(true);
                 listeners.close_all().await;
@@ -119,6 +122,13 @@ async fn work(local: Rc<Local>, mut inbox: mpsc::Receiver<Order>, intake: Option
 fn cut(local: &Local, server: ServerId) {
     local.pool.forget(server);
     local.clients.cut(server);
+}
+
+fn shed(local: &Local) {
+    for _ in 0..local.clients.shed() {
+        local.count(Event::Shed);
+    }
+    memory::give_back();
 }
 
 async fn drain(local: &Local, deadline: Instant, mut inbox: mpsc::Receiver<Order>) {

@@ -269,7 +269,7 @@ fn silent_connections_end_after_the_idle_time_and_a_drain_lets_requests_end() {
             visit.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
         }
     });
-    let site = plain(&origin).change(|port| port.timeouts.idle = Duration::from_millis(300)).start();
+    let site = plain(&origin).change(|port| port.limits.http2.idle = Duration::from_millis(300)).start();
     story(async {
         let mut client = Http2::plain(site.address).await;
         assert_eq!(client.get("/slow").await.text(), "x", "it is not silent meanwhile");
@@ -500,4 +500,62 @@ fn a_slow_head_ends_the_connection() {
     });
     site.until("counted", |site| site.reason(ErrorReason::HeadTimeout) == 3);
     site.until("all are gone", |site| site.port().connections == 0);
+}
+
+#[test]
+fn what_is_refused_for_its_size_or_number_is_counted() {
+    let origin = Origin::new(|visit| while visit.request().is_some() {});
+    let site = plain(&origin).change(|port| port.limits.http2.streams = 2).start();
+    let head = [0x82, 0x87, 0x84, 0x41, 1, b'a'];
+    story(async {
+        // A field of 4000 bytes, kept in the table and named again and again: a few bytes stand for many.
+        let mut raw = Raw::connect(&site).await;
+        let mut bomb = [&head[..], &[0x40, 1, b'x', 0x7f, 0xa1, 0x1e], &[b'y'; 4000]].concat();
+        bomb.extend([0xbe; 9]);
+        raw.send(1, 5, 1, &bomb).await.unwrap();
+        until(&site, |site| site.reason(ErrorReason::Http2Refused) == 1).await;
+        // Far more than that is no mistake.
+        let mut raw = Raw::connect(&site).await;
+        bomb.extend([0xbe; 10_000]);
+        raw.send(1, 5, 1, &bomb).await.unwrap();
+        until(&site, |site| site.reason(ErrorReason::Http2Protocol) == 1).await;
+        // One request too many.
+        let mut raw = Raw::connect(&site).await;
+        for stream in [1, 3, 5] {
+            raw.send(1, 5, stream, &head).await.unwrap();
+        }
+        until(&site, |site| site.reason(ErrorReason::Http2Refused) == 2).await;
+    });
+}
+
+#[test]
+fn a_silent_connection_is_told_goodbye_when_memory_is_short() {
+    let origin = Origin::named("x");
+    let site = plain(&origin).start();
+    story(async {
+        let mut client = Http2::plain(site.address).await;
+        assert_eq!(client.get("/").await.text(), "x");
+        until(&site, |site| site.server(0).active == 0).await;
+        site.order(|| tsuji::datapath::proxy::Order::Shed);
+        client.ended.await.unwrap().unwrap();
+    });
+    assert_eq!(site.counters().shed, 1);
+}
+
+#[test]
+fn a_body_that_drips_is_cut() {
+    let origin = Origin::mirror();
+    let site = plain(&origin).change(|port| port.limits.body_grace = Duration::from_millis(300)).start();
+    story(async {
+        let mut client = Http2::plain(site.address).await;
+        let (response, mut body) = client.begin(post("/").body(()).unwrap(), false).await;
+        let drip = tokio::spawn(async move {
+            while body.send_data(Bytes::from_static(b"x"), false).is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert_eq!(whole(response).await.unwrap().reason(), Some("body-timeout"));
+        drip.abort();
+    });
+    assert_eq!(site.reason(ErrorReason::BodyTimeout), 1);
 }

@@ -11,6 +11,7 @@
 
 mod duplex;
 mod meter;
+mod refusals;
 mod serve;
 mod stream;
 mod tunnel;

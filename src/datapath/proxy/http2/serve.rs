@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,14 +16,17 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::message::{ConnectionFacts, ErrorReason};
+use crate::model::Http2Limits;
 
 use super::super::client::{Client, Registered, Wait};
 use super::super::ending::reset;
 use super::super::local::PortRef;
+use super::super::pressure::Pressure;
 use super::super::shared::Event;
 use super::super::stream::Stream;
 use super::super::upstream::Rest;
 use super::meter::{Allowance, Flood, Meter, PREFACE};
+use super::refusals::Refusals;
 use super::stream;
 
 /// What the streams of a connection share.
@@ -36,34 +40,29 @@ pub(super) struct Trunk {
     spare: RefCell<Vec<(Rc<Client>, Registered)>>,
     meter: RefCell<Meter>,
     flood: Cell<Option<Flood>>,
+    /// Heads that were handed over and did not go out yet.
+    heads: Cell<u64>,
 }
 
-/// Requests of one client at a time. Browsers open at most about a hundred.
-const MOST_STREAMS: u32 = 128;
-
-/// Bytes of a request's fields, with 32 for each (RFC 9113 6.5.2). A client is told before it sends any.
-const MOST_FIELDS: u32 = 32 * 1024;
-
-/// Resets by the client before its request was looked at, and resets that it makes us send.
-const PENDING_RESETS: usize = 20;
+/// Resets that a client makes us send, in the life of a connection.
 const CAUSED_RESETS: usize = 256;
-
-/// What a client may send of one request, and of all together, before a server has taken it.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const WINDOW: u32 = 512 * 1024;
 
 /// Of one response, between its server and the client's socket.
 const SEND_BUFFER: usize = 64 * 1024;
 
-const ALLOWANCE: Allowance = Allowance {
-    resets: 100,
-    pings: 100,
-    settings: 50,
-    priorities: 200,
-    empty_data: 100,
-    windows: 1000,
-    continuations: 8,
-};
+/// What a client may send in frames.
+fn allowance(limits: &Http2Limits) -> Allowance {
+    let share = |usual: u32| (usual.saturating_mul(limits.frames) / 100).max(1);
+    Allowance {
+        resets: limits.resets,
+        pings: limits.pings,
+        settings: share(50),
+        priorities: share(200),
+        empty_data: share(100),
+        windows: share(1000),
+        continuations: share(8),
+    }
+}
 
 /// A request's guard in the count of its connection.
 pub(super) struct Counted(pub Rc<Trunk>);
@@ -86,6 +85,18 @@ impl Trunk {
         let branch = spare.unwrap_or_else(|| self.client.branch());
         branch.0.begin_again(&self.client);
         branch
+    }
+
+    /// A response's head, or its trailers, is handed over.
+    pub fn head(&self) {
+        self.heads.set(self.heads.get() + 1);
+    }
+
+    /// So many heads go out: how many of them are not from us.
+    fn foreign(&self, out: u64) -> u64 {
+        let ours = self.heads.get().min(out);
+        self.heads.set(self.heads.get() - ours);
+        out - ours
     }
 
     /// The stream is over.
@@ -112,12 +123,19 @@ pub(in super::super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &
         facts: Rc::new(facts),
         streams: Cell::new(0),
         spare: RefCell::default(),
-        meter: RefCell::new(Meter::new(ALLOWANCE)),
+        meter: RefCell::new(Meter::new(allowance(&port.settings.limits.http2))),
         flood: Cell::new(None),
+        heads: Cell::new(0),
     });
     client.arm(Wait::Head, Instant::now(), port.settings.timeouts.head);
-    let wire = Wire { stream: rest.stream, early: rest.read, trunk: Rc::clone(&trunk), is_deaf: false };
-    let mut greeting = Box::pin(builder().handshake::<_, Bytes>(wire));
+    let wire = Wire {
+        stream: rest.stream,
+        early: rest.read,
+        trunk: Rc::clone(&trunk),
+        refusals: Refusals::default(),
+        is_deaf: false,
+    };
+    let mut greeting = Box::pin(builder(&port.settings.limits.http2).handshake::<_, Bytes>(wire));
     let greeted = poll_fn(|cx| {
         client.listen(cx);
         match greeting.as_mut().poll(cx) {
@@ -134,15 +152,15 @@ pub(in super::super) async fn serve(client: &Rc<Client>, port: &PortRef, rest: &
     }
 }
 
-fn builder() -> Builder {
+fn builder(limits: &Http2Limits) -> Builder {
     let mut builder = Builder::new();
     builder
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(MOST_FIELDS)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(limits.fields)
+        .max_pending_accept_reset_streams((limits.resets / 5).max(1) as usize)
         .max_local_error_reset_streams(Some(CAUSED_RESETS))
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(WINDOW)
+        .initial_window_size(limits.window)
+        .initial_connection_window_size(limits.window.saturating_mul(2))
         .max_send_buffer_size(SEND_BUFFER)
         // Which protocols a tunnel may be asked for is the port's to say, request by request.
         .enable_connect_protocol();
@@ -229,7 +247,9 @@ impl Driver<'_> {
             return true;
         }
         let is_over = is_late && trunk.client.wait() == Wait::Idle && !self.is_busy(connection);
-        if self.is_leaving || !(is_over || trunk.client.local.draining.get()) {
+        let local = &trunk.client.local;
+        let is_unwanted = local.draining.get() || local.shared.pressure() >= Pressure::Refusing;
+        if self.is_leaving || !(is_over || is_unwanted) {
             return false;
         }
         if is_over {
@@ -243,7 +263,8 @@ impl Driver<'_> {
     /// Starts the clock for what the connection waits for: the rest of a head, the next request, or the client to take what
     /// is left of the last.
     fn rest(&mut self, connection: &Front) {
-        let (client, timeouts) = (&self.trunk.client, &self.trunk.port.settings.timeouts);
+        let (client, settings) = (&self.trunk.client, &self.trunk.port.settings);
+        let timeouts = &settings.timeouts;
         let (is_midway, taken) = {
             let meter = self.trunk.meter.borrow();
             (meter.is_midway(), meter.total())
@@ -264,7 +285,7 @@ impl Driver<'_> {
         } else if client.wait() != Wait::Idle {
             // Counted from the last response, whatever came meanwhile that was no request.
             let since = *self.resting.get_or_insert_with(Instant::now);
-            client.arm(Wait::Idle, since, timeouts.idle);
+            client.arm(Wait::Idle, since, settings.limits.http2.idle);
         }
     }
 
@@ -313,6 +334,7 @@ struct Wire {
     /// Read before, and given to it first.
     early: Bytes,
     trunk: Rc<Trunk>,
+    refusals: Refusals,
     /// The client has flooded us: nothing of it is heard any more.
     is_deaf: bool,
 }
@@ -326,6 +348,19 @@ impl Wire {
             self.is_deaf = true;
         }
         !self.is_deaf
+    }
+
+    /// Counts what the client was refused in the first `written` of these bytes.
+    fn note<S: Deref<Target = [u8]>>(&mut self, slices: &[S], mut written: usize) {
+        self.trunk.meter.borrow_mut().sent(written);
+        for slice in slices {
+            let here = written.min(slice.len());
+            written -= here;
+            let seen = self.refusals.look(slice.get(..here).unwrap_or_default());
+            for _ in 0..seen.refused + self.trunk.foreign(seen.heads) {
+                count(&self.trunk, ErrorReason::Http2Refused);
+            }
+        }
     }
 }
 
@@ -354,7 +389,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.trunk.meter.borrow_mut().sent(written);
+        self.note(&[bytes], written);
         Poll::Ready(Ok(written))
     }
 
@@ -364,7 +399,7 @@ impl AsyncWrite for Wire {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-        self.trunk.meter.borrow_mut().sent(written);
+        self.note(slices, written);
         Poll::Ready(Ok(written))
     }
 

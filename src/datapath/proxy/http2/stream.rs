@@ -23,13 +23,19 @@ use super::super::exchange::Exchange;
 use super::super::front::FrontState;
 use super::super::request_body::RequestBody;
 use super::super::shared::Event;
-use super::serve::Counted;
+use super::serve::{Counted, Trunk};
 use super::tunnel::protocol_of;
 
 /// For so many bytes of a response to be taken by a client that has opened its window only a little: whoever opens it byte
 /// by byte holds a response, and its server, as long as it likes.
 const STALL: Duration = Duration::from_secs(30);
 const STALL_BYTES: usize = 16 * 1024;
+
+/// Of a response so much is taken from its server at first, then twice as much with each piece that its client took at once:
+/// how far the windows are open is seen only when something is to be sent, and a client that opens none and asks for much
+/// holds what was taken for each request.
+const FIRST_READ: usize = 4 * 1024;
+const MOST_READ: usize = 128 * 1024;
 
 /// How a stream ends before its response is whole.
 pub(super) enum Cut {
@@ -48,7 +54,7 @@ pub(super) async fn serve(counted: Counted, request: Request<RecvStream>, mut re
     let trunk = &counted.0;
     let branch = trunk.branch();
     let state = FrontState::of_stream(Rc::clone(&branch.0), trunk.port.clone(), Rc::clone(&trunk.facts));
-    let sending = Sending { state: &state };
+    let sending = Sending { state: &state, trunk };
     let answered = match protocol_of(&request) {
         None => sending.answer(request, &mut respond).await,
         // Boxed because it is rare: what is awaited there would else be room in the task of every request.
@@ -64,6 +70,7 @@ pub(super) async fn serve(counted: Counted, request: Request<RecvStream>, mut re
 
 pub(super) struct Sending<'a> {
     pub state: &'a Rc<FrontState>,
+    trunk: &'a Trunk,
 }
 
 impl Sending<'_> {
@@ -85,11 +92,21 @@ impl Sending<'_> {
         let (head, body) = response.into_parts();
         let is_whole = body.is_end_stream();
         let response = Response::from_parts(self.in_http2(head), ());
+        self.trunk.head();
         let stream = respond.send_response(response, is_whole).map_err(|_| Cut::Gone)?;
         if is_whole {
             return Ok(());
         }
-        let mut passing = Passing { state: self.state, body, stream, piece: Bytes::new(), wants_trailers, taken: 0 };
+        let mut passing = Passing {
+            state: self.state,
+            trunk: self.trunk,
+            body,
+            stream,
+            piece: Bytes::new(),
+            wants_trailers,
+            taken: 0,
+        };
+        self.state.read_at_most(FIRST_READ);
         poll_fn(|cx| passing.poll(cx)).await
     }
 
@@ -115,6 +132,7 @@ impl Sending<'_> {
             if held && !self.state.holds_upload() && polled.is_pending() {
                 // The server wants the body: so it is said to the client, who waits with it.
                 let go_on = Response::builder().status(StatusCode::CONTINUE).body(());
+                self.trunk.head();
                 let _said = go_on.map(|go_on| respond.send_informational(go_on));
             }
             polled.map(|Ok(response)| Ok(response))
@@ -159,6 +177,7 @@ impl Sending<'_> {
 /// A body on its way to the client.
 struct Passing<'a> {
     state: &'a Rc<FrontState>,
+    trunk: &'a Trunk,
     body: ResponseBody,
     stream: SendStream<Bytes>,
     /// What the client has not taken yet.
@@ -204,7 +223,10 @@ impl Passing<'_> {
                 (self.piece.is_empty() && self.body.is_end_stream()).then(|| self.finish())
             }
             Err(frame) => Some(match frame.into_trailers() {
-                Ok(trailers) if self.wants_trailers => self.stream.send_trailers(trailers).map_err(|_| Cut::Gone),
+                Ok(trailers) if self.wants_trailers => {
+                    self.trunk.head();
+                    self.stream.send_trailers(trailers).map_err(|_| Cut::Gone)
+                }
                 _ => self.finish(),
             }),
         }
@@ -233,6 +255,7 @@ impl Passing<'_> {
                 return Poll::Ready(Ok(true));
             }
             if self.piece.is_empty() {
+                self.state.read_at_most(self.state.most_read().saturating_mul(2).min(MOST_READ));
                 let patience = self.state.port.settings.timeouts.body;
                 self.state.client.arm(Wait::Body, Instant::now(), patience);
             }
@@ -242,6 +265,7 @@ impl Passing<'_> {
 
     /// Starts the client's clock, and again only when it has taken enough.
     fn expect_taking(&mut self) {
+        self.state.read_at_most(FIRST_READ / 2);
         let client = &self.state.client;
         if client.wait() != Wait::Take || self.taken >= STALL_BYTES {
             self.taken = 0;
