@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::frames::{Frames, HEAD, Head};
+
 /// Why a peer is not heard any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) enum Flood {
@@ -35,9 +37,6 @@ pub(in super::super) struct Allowance {
 /// Over which frames are counted.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// A frame's head: length, type, flags, stream (RFC 9113 4.1).
-const HEAD: usize = 9;
-
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
@@ -58,13 +57,9 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #[derive(Debug)]
 pub(super) struct Meter {
     allowance: Allowance,
-    /// Bytes that are not looked at: of the preface, or of a frame.
-    skip: usize,
+    frames: Frames,
     /// What is passed over is data, which has timers of its own.
     in_data: bool,
-    head: [u8; HEAD],
-    /// How much of a head is here.
-    filled: usize,
     /// A block of fields has begun and is not at its end.
     in_block: bool,
     continuations: u32,
@@ -91,10 +86,8 @@ impl Meter {
     pub fn new(allowance: Allowance) -> Self {
         Self {
             allowance,
-            skip: PREFACE.len(),
+            frames: Frames::after(PREFACE.len()),
             in_data: false,
-            head: [0; HEAD],
-            filled: 0,
             in_block: false,
             continuations: 0,
             counts: Counts::default(),
@@ -107,7 +100,7 @@ impl Meter {
 
     /// Whether the peer is in the middle of a block of fields or of a frame other than data.
     pub fn is_midway(&self) -> bool {
-        self.in_block || self.filled > 0 || (self.skip > 0 && !self.in_data)
+        self.in_block || self.frames.filled() > 0 || (self.frames.is_passing() && !self.in_data)
     }
 
     /// So much went to the peer.
@@ -124,33 +117,16 @@ impl Meter {
 
     /// These bytes came. The time is asked for only when a frame is counted.
     pub fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let here = self.skip.min(bytes.len());
-                self.skip -= here;
-                bytes = bytes.get(here..).unwrap_or_default();
-                continue;
-            }
-            let here = (HEAD - self.filled).min(bytes.len());
-            let (start, rest) = bytes.split_at(here);
-            if let Some(room) = self.head.get_mut(self.filled..self.filled + here) {
-                room.copy_from_slice(start);
-            }
-            self.filled += here;
-            bytes = rest;
-            if self.filled == HEAD {
-                self.filled = 0;
-                self.frame(&now)?;
-            }
+        while self.frames.gather(&mut bytes, HEAD) {
+            self.frame(&now)?;
         }
         Ok(())
     }
 
     /// A head is complete.
     fn frame(&mut self, now: &impl Fn() -> Instant) -> Result<(), Flood> {
-        let [high, mid, low, kind, flags, ..] = self.head;
-        let length = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
-        self.skip = length;
+        let Head { length, kind, flags } = self.frames.head();
+        self.frames.pass(length);
         self.in_data = kind == DATA;
         match kind {
             HEADERS => self.block(flags, 0),

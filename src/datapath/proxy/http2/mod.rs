@@ -10,6 +10,7 @@
 //! ```
 
 mod duplex;
+mod frames;
 mod meter;
 mod refusals;
 mod serve;

@@ -4,22 +4,17 @@
 //! is not from us: so those that we hand over are held against those that go out. What is handed over and never goes out
 //! (its stream was reset) hides one of the others; nothing is counted that was not refused.
 
-/// A frame's head: length, type, flags, stream (RFC 9113 4.1).
-const HEAD: usize = 9;
+use super::frames::{CODE, Frames, HEAD, Head};
+
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 /// A request that was not looked at (RFC 9113 7).
-const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
-const CODE: usize = REFUSED_STREAM.len();
+const REFUSED_STREAM: [u8; CODE] = [0, 0, 0, 7];
 
 /// Where in our own frames we are.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// Bytes of a frame that are not looked at.
-    skip: usize,
-    /// A head, and what follows it in a reset.
-    seen: [u8; HEAD + CODE],
-    filled: usize,
+    frames: Frames,
 }
 
 /// What was written.
@@ -34,38 +29,26 @@ impl Refusals {
     /// These bytes go out.
     pub fn look(&mut self, mut bytes: &[u8]) -> Written {
         let mut written = Written::default();
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let here = self.skip.min(bytes.len());
-                self.skip -= here;
-                bytes = bytes.get(here..).unwrap_or_default();
-                continue;
-            }
-            let wanted = if self.filled < HEAD { HEAD } else { HEAD + CODE };
-            let here = (wanted - self.filled).min(bytes.len());
-            let (start, rest) = bytes.split_at(here);
-            if let Some(room) = self.seen.get_mut(self.filled..self.filled + here) {
-                room.copy_from_slice(start);
-            }
-            self.filled += here;
-            bytes = rest;
-            if self.filled == wanted {
-                self.complete(&mut written);
-            }
+        while self.frames.gather(&mut bytes, self.wanted()) {
+            self.complete(&mut written);
         }
         written
     }
 
+    /// How much of the frame is to be looked at: its head, then the code of a reset.
+    fn wanted(&self) -> usize {
+        if self.frames.filled() < HEAD { HEAD } else { HEAD + CODE }
+    }
+
     /// A frame's head or a reset's code is complete.
     fn complete(&mut self, written: &mut Written) {
-        let [high, mid, low, kind, _, _, _, _, _, code @ ..] = self.seen;
-        let length = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
-        if self.filled > HEAD {
-            self.filled = 0;
-            written.refused += u64::from(code == REFUSED_STREAM);
+        let Head { length, kind, .. } = self.frames.head();
+        if self.frames.filled() > HEAD {
+            written.refused += u64::from(self.frames.code() == REFUSED_STREAM);
+            self.frames.pass(0);
         } else if kind != RST_STREAM || length != CODE {
-            (self.skip, self.filled) = (length, 0);
             written.heads += u64::from(kind == HEADERS);
+            self.frames.pass(length);
         }
     }
 }
