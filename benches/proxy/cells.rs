@@ -2,7 +2,6 @@
 
 use super::configuration::Setup;
 use super::figures::measure::Measure;
-use super::figures::report::Buffers;
 use super::load::h2load::Http2;
 use super::load::handshake::Handshake;
 use super::load::wrk::{Http, Kind};
@@ -45,33 +44,23 @@ pub struct Variant {
     pub tsuji_only: bool,
 }
 
-const PLAIN: Setup = Setup {
-    workers: 1,
-    sticky: true,
-    clone_ids: false,
-    access_log: false,
-    parking: true,
-    tls: false,
-    buffers: Buffers::Default,
-};
-
-const ALONE: Variant = Variant { suffix: "", setup: PLAIN, pinned: true, tsuji_only: false };
+const ALONE: Variant = Variant { suffix: "", setup: Setup::PLAIN, pinned: true, tsuji_only: false };
 
 /// With affinity all load, which comes from one address, would go to one server.
-const SPREAD: Variant = Variant { setup: Setup { sticky: false, ..PLAIN }, ..ALONE };
+const SPREAD: Variant = Variant { setup: Setup { sticky: false, ..Setup::PLAIN }, ..ALONE };
 
 const LOG: [Variant; 2] = [
     Variant { suffix: ", log off", ..ALONE },
-    Variant { suffix: ", log on", setup: Setup { access_log: true, ..PLAIN }, ..ALONE },
+    Variant { suffix: ", log on", setup: Setup { access_log: true, ..Setup::PLAIN }, ..ALONE },
 ];
 
 const SESSIONS: [Variant; 2] = [
     Variant { suffix: ", by address", tsuji_only: true, ..ALONE },
-    Variant { suffix: ", by clone id", setup: Setup { clone_ids: true, ..PLAIN }, tsuji_only: true, ..ALONE },
+    Variant { suffix: ", by clone id", setup: Setup { clone_ids: true, ..Setup::PLAIN }, tsuji_only: true, ..ALONE },
 ];
 
 const PARKING: [Variant; 2] = [
-    Variant { suffix: ", parking off", setup: Setup { parking: false, ..PLAIN }, tsuji_only: true, ..ALONE },
+    Variant { suffix: ", parking off", setup: Setup { parking: false, ..Setup::PLAIN }, tsuji_only: true, ..ALONE },
     Variant { suffix: ", parking on", tsuji_only: true, ..ALONE },
 ];
 
@@ -79,7 +68,7 @@ const WORKERS: [Variant; 2] = [
     Variant { suffix: ", 1 worker", pinned: false, tsuji_only: true, ..SPREAD },
     Variant {
         suffix: ", 2 workers",
-        setup: Setup { workers: 2, sticky: false, ..PLAIN },
+        setup: Setup { workers: 2, sticky: false, ..Setup::PLAIN },
         pinned: false,
         tsuji_only: true,
     },
@@ -97,7 +86,7 @@ const fn kind(cell: Cell, kind: Kind) -> Cell {
     }
 }
 
-const SECURE: Variant = Variant { setup: Setup { tls: true, ..PLAIN }, ..ALONE };
+const SECURE: Variant = Variant { setup: Setup { tls: true, ..Setup::PLAIN }, ..ALONE };
 
 const fn secure(cell: Cell) -> Cell {
     Cell { variants: &[SECURE], ..cell }

@@ -26,6 +26,19 @@ pub struct Setup {
     pub buffers: Buffers,
 }
 
+impl Setup {
+    /// What every product is measured with unless a cell says otherwise.
+    pub const PLAIN: Self = Self {
+        workers: 1,
+        sticky: true,
+        clone_ids: false,
+        access_log: false,
+        parking: true,
+        tls: false,
+        buffers: Buffers::Default,
+    };
+}
+
 /// Where it is to run.
 pub struct Site<'a> {
     pub directory: &'a Path,

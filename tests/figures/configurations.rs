@@ -9,26 +9,16 @@ use super::tools::{assert_content, run};
 
 type Configuration = fn(Setup, &Site) -> String;
 
-const PLAIN: Setup = Setup {
-    workers: 1,
-    sticky: true,
-    clone_ids: false,
-    access_log: false,
-    parking: true,
-    tls: false,
-    buffers: Buffers::Default,
-};
-
 /// Has a program judge the configuration of each set-up, in a directory of its own.
 fn judged(configuration: Configuration, program: &str, arguments: &[&str]) {
     for setup in [
-        PLAIN,
-        Setup { access_log: true, ..PLAIN },
-        Setup { clone_ids: true, ..PLAIN },
-        Setup { workers: 2, sticky: false, ..PLAIN },
-        Setup { parking: false, ..PLAIN },
-        Setup { tls: true, ..PLAIN },
-        Setup { buffers: Buffers::Tuned, ..PLAIN },
+        Setup::PLAIN,
+        Setup { access_log: true, ..Setup::PLAIN },
+        Setup { clone_ids: true, ..Setup::PLAIN },
+        Setup { workers: 2, sticky: false, ..Setup::PLAIN },
+        Setup { parking: false, ..Setup::PLAIN },
+        Setup { tls: true, ..Setup::PLAIN },
+        Setup { buffers: Buffers::Tuned, ..Setup::PLAIN },
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
@@ -68,8 +58,8 @@ fn nginx_accepts_its_configuration() {
 /// Each choice is a word in the file, which the other choice does not have.
 #[test]
 fn a_choice_is_written_where_it_belongs() {
-    let tuned = Setup { buffers: Buffers::Tuned, ..PLAIN };
-    let logged = Setup { access_log: true, ..PLAIN };
+    let tuned = Setup { buffers: Buffers::Tuned, ..Setup::PLAIN };
+    let logged = Setup { access_log: true, ..Setup::PLAIN };
     let site = Site {
         directory: Path::new("/nowhere"),
         port: 8081,
@@ -79,12 +69,12 @@ fn a_choice_is_written_where_it_belongs() {
         certificate: Path::new("/nowhere/site.pem"),
         root: false,
     };
-    let secure = Setup { tls: true, ..PLAIN };
+    let secure = Setup { tls: true, ..Setup::PLAIN };
     let cases: [(Configuration, Setup, &str); 12] = [
         (tsuji, secure, "certificates = [\"/nowhere/site.pem\"]"),
         (haproxy, secure, "ssl crt /nowhere/site.pem"),
         (nginx, secure, "ssl_certificate_key /nowhere/site.pem;"),
-        (tsuji, Setup { parking: false, ..PLAIN }, "parktime = 0"),
+        (tsuji, Setup { parking: false, ..Setup::PLAIN }, "parktime = 0"),
         (tsuji, logged, "accesslog = \"/nowhere/access.log\""),
         (haproxy, tuned, "tune.bufsize"),
         (haproxy, logged, "log stdout format raw local0"),
@@ -96,6 +86,6 @@ fn a_choice_is_written_where_it_belongs() {
     ];
     for (configuration, setup, words) in cases {
         assert!(configuration(setup, &site).contains(words), "{words}");
-        assert!(!configuration(PLAIN, &site).contains(words), "{words}, though nobody asked for it");
+        assert!(!configuration(Setup::PLAIN, &site).contains(words), "{words}, though nobody asked for it");
     }
 }

@@ -13,7 +13,7 @@ use tsuji::tls::{BackFiles, FileText, ServerLink, TlsBack};
 use crate::support::secure::{Front, Issuer, Made, secure};
 use crate::support::{Origin, Setup, Site};
 
-const NAME: &str = "app.example";
+pub(super) const NAME: &str = "app.example";
 
 /// A server inside TLS that tells whom it was asked for and by whom.
 pub(super) struct SecureOrigin {

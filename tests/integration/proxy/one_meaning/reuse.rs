@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use rustls::RootCertStore;
 use tokio_rustls::TlsAcceptor;
-use tsuji::model::{AppProtocol, ServerHost, ServerTls};
-use tsuji::tls::{BackFiles, FileText, ServerLink, TlsBack};
 
 use crate::support::http2::{Http2, send, story, until};
 use crate::support::secure::{Front, Issuer};
 use crate::support::{Origin, Setup, Site, Visit};
 
-const NAME: &str = "app.example";
+use super::super::tls_servers::{NAME, link};
 
 /// TLS in front of a server.
 fn veil(inside: SocketAddr, issuer: &Issuer) -> SocketAddr {
@@ -50,22 +47,11 @@ fn site(origin: &Origin, secure: bool) -> Site {
         return Setup::http(&[origin]).change(change).start();
     }
     let issuer = Issuer::new("servers");
-    let settings = ServerTls {
-        name: Some(NAME.to_owned()),
-        ca: Some("ca.pem".into()),
-        verify: true,
-        certificate: None,
-        protocols: vec![AppProtocol::Http11],
-    };
-    let issuers = FileText { path: "ca.pem".into(), bytes: issuer.pem().into_bytes() };
-    let files = BackFiles { issuers: Some(issuers), identity: None };
-    let back = TlsBack::new(&settings, files, &Arc::new(RootCertStore::empty())).unwrap();
-    let host = ServerHost::Address("127.0.0.1".parse().unwrap());
-    let link = ServerLink::new(Arc::new(back), &settings, &host).unwrap();
+    let (settings, link) = link(&issuer, |_, _| ());
     let address = veil(origin.address(), &issuer);
     let mut setup = Setup::with_addresses(tsuji::model::ForwardingMethod::Http, vec![address]);
     setup.port.servers[0].proxied.tls = Some(settings);
-    setup.links = vec![Some(Arc::new(link))];
+    setup.links = vec![Some(link)];
     setup.change(change).start()
 }
 
