@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::model::{PortTls, ServerTls};
 use crate::tls::{BackFiles, FileText, FrontFiles, IdentityFiles, TlsFault, is_companion, is_store};
+
+use super::bounded::read_at_most;
 
 /// Bytes of one file: thousands of issuers, or a chain of any sensible length.
 const MAX_FILE: u64 = 4 << 20;
@@ -210,18 +212,16 @@ fn beside(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, CertificateError
 }
 
 fn read(path: &Path) -> Result<FileText, CertificateError> {
-    let mut bytes = Vec::new();
     // A pipe is opened without its writer, who may never come, and then refused like all that is no file.
     let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|source| io_error(path, source))?;
     if !file.metadata().map_err(|source| io_error(path, source))?.is_file() {
         return Err(CertificateError::NotAFile { path: path.to_owned() });
     }
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(CertificateError::TooLarge { path: path.to_owned() });
+    match read_at_most(file, MAX_FILE).map_err(|source| io_error(path, source))? {
+        Some(bytes) => Ok(FileText { path: path.to_owned(), bytes }),
+        None => Err(CertificateError::TooLarge { path: path.to_owned() }),
     }
-    Ok(FileText { path: path.to_owned(), bytes })
 }
 
 fn stamps<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<Stamp> {

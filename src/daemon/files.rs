@@ -1,11 +1,13 @@
 //! Configuration files and saved states on the disk.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use crate::config::{Document, Faults, import};
+
+use super::bounded::read_at_most;
 
 /// A configuration of the size limits of the model, fully written out, is about 30 MB; anything larger is a mistake.
 pub const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -30,11 +32,8 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    let mut content = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() as u64 > MAX_FILE {
-        return Err(LoadError::TooLarge { path: path.to_owned() });
-    }
+    let content = read_at_most(file, MAX_FILE).map_err(failed)?;
+    let content = content.ok_or_else(|| LoadError::TooLarge { path: path.to_owned() })?;
     let latin1 = |error: FromUtf8Error| import::latin1(error.as_bytes());
     String::from_utf8(content)
         .or_else(|error| latin1(error).ok_or_else(|| LoadError::NotText { path: path.to_owned() }))

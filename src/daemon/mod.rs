@@ -6,6 +6,7 @@
 
 mod accesslog;
 mod boot;
+mod bounded;
 mod certificate_watch;
 mod certificates;
 mod check;

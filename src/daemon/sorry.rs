@@ -1,11 +1,13 @@
 //! Reads a sorry site from disk.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::message::{MAX_SORRY_BYTES, MAX_SORRY_FILES, SorrySite, SorrySiteError};
 use crate::model::SorryPage;
+
+use super::bounded::read_at_most;
 
 /// Directories inside directories. A link back into its own directory ends here.
 const MAX_DEPTH: usize = 16;
@@ -114,13 +116,8 @@ impl Reading {
 
 /// The whole file, if it has no more than `most` bytes.
 fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, ReadSorryError> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|source| io_error(path, source))?;
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
-    if bytes.len() > most {
-        return Err(site_error(path, SorrySiteError::TooLarge));
-    }
-    Ok(bytes)
+    let read = File::open(path).and_then(|file| read_at_most(file, most as u64));
+    read.map_err(|source| io_error(path, source))?.ok_or_else(|| site_error(path, SorrySiteError::TooLarge))
 }
 
 fn io_error(path: &Path, source: io::Error) -> ReadSorryError {
