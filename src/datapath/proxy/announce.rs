@@ -11,8 +11,8 @@ use crate::message::proxy_protocol::{ProxiedClient, ProxyHeader};
 use crate::message::{ErrorReason, Proto};
 
 use super::client::Client;
+use super::connecting::{NoConnection, ended};
 use super::local::PortRef;
-use super::offer::NoConnection;
 
 /// Sends the port's PROXY header, if it has one. It is written by itself: what follows is hyper's business or the relay's,
 /// and one small segment more per connection is nothing beside the handshake.
@@ -23,18 +23,15 @@ pub(super) async fn announce(client: &Client, port: &PortRef, stream: &mut TcpSt
     }
 }
 
-/// Within what is left of the time for the connection, which [`super::offer::connect`] began.
+/// Within what is left of the time for the connection, which [`super::connecting::connect`] began.
 async fn write<S>(client: &Client, stream: &mut S, mut left: &[u8]) -> Result<(), NoConnection>
 where
     S: AsyncWrite + Unpin,
 {
     poll_fn(|cx| {
         client.listen(cx);
-        if client.take_cut() {
-            return Poll::Ready(Err(NoConnection::Cut));
-        }
-        if client.take_expired() {
-            return Poll::Ready(Err(NoConnection::Failed(ErrorReason::ConnectTimeout)));
+        if let Some(why) = ended(client) {
+            return Poll::Ready(Err(why));
         }
         while !left.is_empty() {
             // A server that hangs up now would not have taken a request either.

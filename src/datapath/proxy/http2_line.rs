@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -25,8 +24,8 @@ use crate::message::codec::{BadHead, MAX_INTERIM, Read};
 use crate::tls::ServerLink;
 
 use super::client::Client;
+use super::connecting::{NoConnection, in_time};
 use super::line::LineFault;
-use super::offer::NoConnection;
 use super::stream::Stream;
 
 /// One connection to a server, shared by the requests of a worker.
@@ -76,19 +75,8 @@ impl Trunk {
             .max_header_list_size(MOST_FIELDS)
             .max_send_buffer_size(SEND_BUFFER);
         let mut greeting = Box::pin(builder.handshake::<_, Bytes>(stream));
-        let greeted = poll_fn(|cx| {
-            client.listen(cx);
-            match greeting.as_mut().poll(cx) {
-                Poll::Pending if client.take_cut() => Poll::Ready(Err(NoConnection::Cut)),
-                Poll::Pending if client.take_expired() => {
-                    Poll::Ready(Err(NoConnection::Failed(ErrorReason::ConnectTimeout)))
-                }
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(greeted) => {
-                    Poll::Ready(greeted.map_err(|_| NoConnection::Failed(ErrorReason::ServerClosed)))
-                }
-            }
-        });
+        let failed = |_| NoConnection::Failed(ErrorReason::ServerClosed);
+        let greeted = in_time(client, |cx| greeting.as_mut().poll(cx).map_err(failed));
         let (requests, connection) = greeted.await?;
         let is_open = Rc::new(Cell::new(true));
         let ends = Rc::clone(&is_open);

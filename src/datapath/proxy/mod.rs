@@ -39,6 +39,7 @@ mod body_rate;
 mod channel;
 mod choice;
 mod client;
+mod connecting;
 mod download;
 mod ending;
 mod exchange;

@@ -1,9 +1,7 @@
 //! One attempt to have a server answer a request.
 
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +10,6 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::response::Parts;
 use hyper::ext::ReasonPhrase;
-use tokio::net::TcpStream;
 
 use crate::executor::{Event, Phase, ServerIndex, verdict};
 use crate::message::codec::{self, write_request};
@@ -20,9 +17,9 @@ use crate::message::{ErrorReason, PrivateFacts, PrivateFields, write_private};
 use crate::model::{AppProtocol, ServerId};
 use crate::tls::ServerLink;
 
-use super::accept::is_exhaustion;
 use super::announce::announce;
 use super::client::{Client, Wait};
+use super::connecting::{NoConnection, connect};
 use super::exchange::{Exchange, Offered};
 use super::http2_line::Trunk;
 use super::line::LineFault;
@@ -78,14 +75,6 @@ pub(super) enum Silence {
     /// The client's own body broke off.
     BadBody,
     Timeout(ErrorReason),
-    Cut,
-}
-
-/// Why there is no connection.
-pub(super) enum NoConnection {
-    Failed(ErrorReason),
-    /// Our own file descriptors or memory are used up; no server is to blame.
-    Exhausted,
     Cut,
 }
 
@@ -432,46 +421,4 @@ fn with_reason(read: codec::Read) -> Parts {
         head.extensions.insert(reason);
     }
     head
-}
-
-/// Opens a connection, unless that takes too long or its server is taken down meanwhile.
-pub(super) async fn connect(
-    client: &Client,
-    address: SocketAddr,
-    begun: Instant,
-    patience: Duration,
-) -> Result<TcpStream, NoConnection> {
-    client.arm(Wait::Connect, begun, patience);
-    let mut connecting = pin!(TcpStream::connect(address));
-    let connected = poll_fn(|cx| {
-        // Nothing else of a tcp client's task listens yet.
-        client.listen(cx);
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(connected.map_err(no_connection));
-        }
-        if client.take_cut() {
-            return Poll::Ready(Err(NoConnection::Cut));
-        }
-        if client.take_expired() {
-            return Poll::Ready(Err(NoConnection::Failed(ErrorReason::ConnectTimeout)));
-        }
-        Poll::Pending
-    });
-    let stream = connected.await?;
-    // Without it a small request may wait for the acknowledgement of the one before. Who cannot set it can still serve.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
-    }
-    Ok(stream)
-}
-
-fn no_connection(error: io::Error) -> NoConnection {
-    if is_exhaustion(&error) {
-        return NoConnection::Exhausted;
-    }
-    NoConnection::Failed(match error.kind() {
-        io::ErrorKind::ConnectionRefused => ErrorReason::ConnectRefused,
-        io::ErrorKind::TimedOut => ErrorReason::ConnectTimeout,
-        _ => ErrorReason::Unreachable,
-    })
 }

@@ -1,9 +1,7 @@
 //! TLS with a server, on a connection that stands.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -13,7 +11,7 @@ use crate::message::ErrorReason;
 use crate::tls::ServerLink;
 
 use super::client::Client;
-use super::offer::NoConnection;
+use super::connecting::{NoConnection, in_time};
 use super::stream::Stream;
 
 /// How a server is spoken to: plainly, or inside TLS. Where TLS is asked for and nothing could be made of the settings, there
@@ -26,7 +24,7 @@ pub(super) fn link_of(server: &ServerEntry) -> Result<Option<&Arc<ServerLink>>, 
     }
 }
 
-/// Within what is left of the time for the connection, which [`super::offer::connect`] began.
+/// Within what is left of the time for the connection, which [`super::connecting::connect`] began.
 pub(super) async fn secure(
     client: &Client,
     link: Option<&Arc<ServerLink>>,
@@ -35,21 +33,10 @@ pub(super) async fn secure(
     let Some(link) = link else { return Ok(Stream::Plain(stream)) };
     let connector = TlsConnector::from(Arc::clone(link.back.config()));
     let mut connecting = pin!(connector.connect(link.name.clone(), stream));
-    let connected = poll_fn(|cx| {
-        client.listen(cx);
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(connected.map_err(|error| {
-                tracing::warn!(name = ?link.name, %error, "no TLS session with a server");
-                NoConnection::Failed(ErrorReason::ServerTls)
-            }));
-        }
-        if client.take_cut() {
-            return Poll::Ready(Err(NoConnection::Cut));
-        }
-        if client.take_expired() {
-            return Poll::Ready(Err(NoConnection::Failed(ErrorReason::ConnectTimeout)));
-        }
-        Poll::Pending
-    });
-    Ok(Stream::Tls(Box::new(TlsStream::Client(connected.await?))))
+    let failed = |error| {
+        tracing::warn!(name = ?link.name, %error, "no TLS session with a server");
+        NoConnection::Failed(ErrorReason::ServerTls)
+    };
+    let session = in_time(client, |cx| connecting.as_mut().poll(cx).map_err(failed)).await?;
+    Ok(Stream::Tls(Box::new(TlsStream::Client(session))))
 }

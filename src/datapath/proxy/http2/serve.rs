@@ -235,16 +235,12 @@ impl Driver<'_> {
         if let Some(flood) = trunk.flood.take() {
             count(trunk, reason_of(flood));
             tracing::debug!(peer = %trunk.client.peer(), port = %trunk.port.key, ?flood, "too many frames");
-            (self.is_leaving, self.is_cut) = (true, true);
-            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            return true;
+            return self.cut(connection, Reason::ENHANCE_YOUR_CALM);
         }
         let is_late = trunk.client.take_expired();
         if is_late && trunk.client.wait() == Wait::Head && trunk.meter.borrow().is_midway() {
             count(trunk, ErrorReason::HeadTimeout);
-            (self.is_leaving, self.is_cut) = (true, true);
-            connection.abrupt_shutdown(Reason::NO_ERROR);
-            return true;
+            return self.cut(connection, Reason::NO_ERROR);
         }
         let is_over = is_late && trunk.client.wait() == Wait::Idle && !self.is_busy(connection);
         let local = &trunk.client.local;
@@ -257,6 +253,12 @@ impl Driver<'_> {
         }
         self.is_leaving = true;
         connection.graceful_shutdown();
+        true
+    }
+
+    fn cut(&mut self, connection: &mut Front, reason: Reason) -> bool {
+        (self.is_leaving, self.is_cut) = (true, true);
+        connection.abrupt_shutdown(reason);
         true
     }
 
