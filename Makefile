@@ -36,7 +36,7 @@ fuzz: ## look for inputs that break a parser (needs nightly and cargo-fuzz); TAR
 	@tests/setup/fuzz.sh $(or $(SECONDS),60) $(TARGET)
 
 floods: export FLOODS := whole
-floods: ## attacks in their whole size on the program as it is released, some minutes; prints growth, latency of others, counters
+floods: ## attacks in their whole size on the program as it is released, some minutes; ATTACK=heads: those; prints growth, latency of others, counters
 	cargo test --release --test process floods -- --nocapture
 
 bench: ## measure; BENCH=decide measures one

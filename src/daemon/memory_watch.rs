@@ -1,6 +1,7 @@
 //! Reads how much memory the process has, and tells the workers when it is too much.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,11 +23,13 @@ const SHED: Duration = Duration::from_secs(1);
 pub async fn run(heart: Rc<Heart>) {
     let (available, group) = (available(), group_limit());
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().map_or(4096, |size| size as u64);
-    let (mut level, mut until_shed) = (Pressure::Calm, Duration::ZERO);
+    let mut statm = None;
+    let (mut level, mut until_shed, mut resident) = (Pressure::Calm, Duration::ZERO, 0);
     loop {
         let asked = heart.read(|dispatcher| dispatcher.config().executor.maxmemory);
         let most = ceiling(asked, available, group);
-        let resident = resident(page).unwrap_or_default();
+        // What cannot be read is what it was: descriptors are used up when memory is, too.
+        resident = read_resident(&mut statm, page).unwrap_or(resident);
         let before = level;
         level = before.next(resident, most);
         heart.workers().shared().set_memory(resident, most, level);
@@ -52,8 +55,13 @@ fn tell(before: Pressure, level: Pressure, resident: u64, most: u64) {
 }
 
 /// The second number of proc_pid_statm(5).
-fn resident(page: u64) -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
+fn read_resident(statm: &mut Option<File>, page: u64) -> Option<u64> {
+    if statm.is_none() {
+        *statm = File::open("/proc/self/statm").ok();
+    }
+    let mut bytes = [0; 256];
+    let read = statm.as_ref()?.read_at(&mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(bytes.get(..read)?).ok()?;
     text.split_whitespace().nth(1)?.parse::<u64>().ok().map(|pages| pages.saturating_mul(page))
 }
 
@@ -103,7 +111,10 @@ mod tests {
     fn files_of_the_kernel_are_understood() {
         assert_eq!(parse_available("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
         assert_eq!(parse_available("MemTotal: 9 kB\n"), None);
-        assert!(resident(4096).is_some_and(|bytes| bytes > 1 << 20));
+        let mut statm = None;
+        for _ in 0..2 {
+            assert!(read_resident(&mut statm, 4096).is_some_and(|bytes| bytes > 1 << 20));
+        }
     }
 
     #[test]

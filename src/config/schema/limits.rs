@@ -60,7 +60,7 @@ pub(super) const ON_PORTS: [Keyword; PORT_LIMIT_KEYWORDS] = [
         "h2frames",
         whole(10, 10_000),
         Whole(100),
-        "HTTP/2: percent of what a client may send of other frames: 50 settings, 200 priorities, 100 empty data, 1000 windows not paid for, in 10 s; 8 continuations of a head",
+        "HTTP/2: percent of what a client may send of other frames: 50 settings, 200 priorities, 100 empty data, 1000 windows not paid for, in 10 s",
     )
     .http_only(),
     // As nginx, Envoy and the browsers have it: one connection serves a whole site, and a new one costs more.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 
 use crate::message::ErrorReason;
 use crate::model::{ForwardingMethod, PortId};
@@ -19,7 +20,7 @@ use super::client::Client;
 use super::ending::close;
 use super::intake::admit_or_give;
 use super::journal::log_rejected;
-use super::local::{Local, PortRef};
+use super::local::{BREATH, Local, PortRef};
 use super::per_client;
 use super::pressure::Pressure;
 use super::secure::secure;
@@ -31,6 +32,7 @@ use super::{front, http2, tcp};
 /// Takes connections of one port until it is told to stop, and then those that wait already.
 pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener, stop: Rc<Notify>) {
     let episode = Cell::new(false);
+    let mut breath = BREATH;
     loop {
         if local.shared.pressure() >= Pressure::Closed {
             tokio::select! {
@@ -46,6 +48,11 @@ pub(super) async fn accept(local: Rc<Local>, port: PortId, listener: TcpListener
             Ok((stream, peer)) => {
                 episode.set(false);
                 admit_or_give(&local, port, stream, peer);
+                breath -= 1;
+                if breath == 0 {
+                    breath = BREATH;
+                    yield_now().await;
+                }
             }
             Err(error) => pause(&local, &error, &episode).await,
         }
@@ -182,7 +189,8 @@ fn seat_introduced(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -> 
 fn reject(local: &Local, port: &PortRef, (stream, peer): (TcpStream, SocketAddr), reason: ErrorReason) {
     local.count(Event::Rejected);
     port.counters.count_reason(local.lane, reason.index());
-    if port.settings.method != ForwardingMethod::Http {
+    // Inside TLS it could be told only after a handshake, which is what there may be too many of.
+    if port.settings.method != ForwardingMethod::Http || port.settings.tls.is_some() {
         return log_rejected(local, port, peer, reason, false);
     }
     let told = stream.into_std().and_then(|mut stream| {

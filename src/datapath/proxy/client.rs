@@ -71,6 +71,8 @@ pub(super) struct Client {
     pub journal: Journal,
     ticket: Cell<Ticket>,
     wait: Cell<Wait>,
+    /// Since when it has waited for its next request, when that is what it waits for.
+    silent_since: Cell<Tick>,
     /// When the wait is over.
     deadline: Cell<Tick>,
     /// Where the one live entry in the timers is.
@@ -96,6 +98,7 @@ impl Client {
             journal: Journal::default(),
             ticket: Cell::new(Ticket { place: 0, serial: 0 }),
             wait: Cell::new(Wait::Idle),
+            silent_since: Cell::new(Tick::NEVER),
             deadline: Cell::new(Tick::NEVER),
             scheduled: Cell::new(Tick::NEVER),
             expired: Cell::new(false),
@@ -180,6 +183,9 @@ impl Client {
 
     /// From now on the connection waits for `wait`, for at most `patience` counted from `from`.
     pub fn arm(&self, wait: Wait, from: Instant, patience: Duration) {
+        if matches!(wait, Wait::Idle | Wait::Parked) {
+            self.silent_since.set(self.local.timers.at(from));
+        }
         self.wait.set(wait);
         self.expired.set(false);
         let tick = self.local.timers.after(from, patience);
@@ -273,8 +279,16 @@ impl Client {
             return;
         }
         self.scheduled.set(Tick::NEVER);
+        self.expire();
+    }
+
+    fn expire(&self) {
         self.expired.set(true);
         self.wake();
+    }
+
+    pub fn ticket(&self) -> Ticket {
+        self.ticket.get()
     }
 }
 
@@ -331,20 +345,24 @@ impl Clients {
         silent.retain(|client| client.is_silent());
         let share = (silent.len() / 8).max(LEAST_SHED).min(silent.len());
         if share > 0 && share < silent.len() {
-            silent.select_nth_unstable_by_key(share - 1, |client| client.deadline.get());
+            silent.select_nth_unstable_by_key(share - 1, |client| client.silent_since.get());
         }
         silent.truncate(share);
-        for client in &silent {
-            client.expired.set(true);
-            client.wake();
-        }
+        silent.iter().for_each(|client| client.expire());
         share
     }
 
-    /// The entries of a bucket have come up.
-    pub fn come_up(&self, tickets: Vec<Ticket>, tick: Tick, now: Tick) {
+    /// Ends what this client waits for, as if its time were over.
+    pub fn expire(&self, ticket: Ticket) {
+        if let Some(client) = self.get(ticket) {
+            client.expire();
+        }
+    }
+
+    /// These entries of a bucket have come up.
+    pub fn come_up(&self, tickets: &[Ticket], tick: Tick, now: Tick) {
         for ticket in tickets {
-            let client = self.get(ticket);
+            let client = self.get(*ticket);
             if let Some(client) = client {
                 client.come_up(tick, now);
             }
@@ -453,7 +471,7 @@ mod tests {
         let come_up = |after: Duration| {
             let tick = local.timers.at(now + after);
             while let Some((due, tickets)) = local.timers.take_due(tick) {
-                local.clients.come_up(tickets, due, tick);
+                local.clients.come_up(&tickets, due, tick);
             }
             client.take_expired()
         };
@@ -478,9 +496,26 @@ mod tests {
         second.arm(Wait::Idle, now, Duration::from_secs(9));
         let tick = local.timers.at(now + Duration::from_secs(2));
         while let Some((due, tickets)) = local.timers.take_due(tick) {
-            local.clients.come_up(tickets, due, tick);
+            local.clients.come_up(&tickets, due, tick);
         }
         assert!(!second.take_expired());
+    }
+
+    #[test]
+    fn those_are_shed_who_have_been_silent_for_longest_whatever_they_may_wait_for_still() {
+        let local = local();
+        let (now, second) = (Instant::now() + Duration::from_secs(100), Duration::from_secs(1));
+        let clients: Vec<_> = (0..80).map(|_| register(&local)).collect();
+        for (place, (client, _)) in clients.iter().enumerate() {
+            match place % 2 {
+                0 => client.arm(Wait::Parked, now - 50 * second, 60 * second),
+                _ => client.arm(Wait::Idle, now, second),
+            }
+        }
+        assert_eq!(local.clients.shed(), LEAST_SHED);
+        let shed: Vec<_> = clients.iter().map(|(client, _)| client.take_expired()).collect();
+        assert_eq!(shed.iter().filter(|shed| **shed).count(), LEAST_SHED);
+        assert!(shed.iter().skip(1).step_by(2).all(|shed| !shed), "nobody who was heard a moment ago");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the tasks of one worker share. It never leaves the worker's thread.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 
 use crate::executor::{ForwardingTable, Lane, PortTable};
 use crate::message::http_date;
@@ -22,7 +24,14 @@ use super::pipes::Pipes;
 use super::pool::Pool;
 use super::secure::MOST_HANDSHAKES;
 use super::shared::{Event, Shared};
-use super::timers::{Tick, Timers};
+use super::timers::{Tick, Ticket, Timers};
+
+/// Clients that are begun, or ended, in a row. Each is at once a task that looks at its socket, so the clients that are there
+/// already would wait for all of a burst; between two of these they have their turn.
+pub(super) const BREATH: usize = 16;
+
+/// Key exchanges in a row, some 0.1 ms each.
+const KEY_EXCHANGES: usize = 4;
 
 pub(super) struct Local {
     pub shared: Arc<Shared>,
@@ -37,6 +46,11 @@ pub(super) struct Local {
     handshakes: Semaphore,
     /// For how many there is.
     most_handshakes: Cell<u32>,
+    /// Those clients, in the order in which their sessions were begun.
+    half_made: RefCell<BTreeMap<u64, Ticket>>,
+    half_mades: Cell<u64>,
+    /// A few key exchanges of those sessions before all sockets are looked at again.
+    key_exchange: Semaphore,
     /// No new connections, and those that there are end after what they are doing.
     pub draining: Cell<bool>,
     /// Clients that were parked or left since memory was given back last.
@@ -113,6 +127,9 @@ impl Local {
             handovers: Allowance::new(Instant::now()),
             handshakes: Semaphore::new(MOST_HANDSHAKES as usize),
             most_handshakes: Cell::new(MOST_HANDSHAKES),
+            half_made: RefCell::default(),
+            half_mades: Cell::new(0),
+            key_exchange: Semaphore::new(KEY_EXCHANGES),
             draining: Cell::new(false),
             freed: Cell::new(0),
             scratch: RefCell::new(vec![0; Pace::MOST].into_boxed_slice()),
@@ -148,6 +165,32 @@ impl Local {
         &self.handshakes
     }
 
+    /// A TLS session is begun for this client; what is returned says which one to [`Local::made`].
+    pub fn half_made(&self, client: Ticket) -> u64 {
+        let serial = self.half_mades.get() + 1;
+        self.half_mades.set(serial);
+        self.half_made.borrow_mut().insert(serial, client);
+        serial
+    }
+
+    /// That session is made, or has failed.
+    pub fn made(&self, serial: u64) {
+        self.half_made.borrow_mut().remove(&serial);
+    }
+
+    /// Ends the session that has been in the making for longest, so that somebody else can have its place.
+    pub fn displace(&self) {
+        let oldest = self.half_made.borrow_mut().pop_first();
+        if let Some((_, ticket)) = oldest {
+            self.clients.expire(ticket);
+        }
+    }
+
+    /// A turn at the key exchange.
+    pub fn key_exchange(&self) -> &Semaphore {
+        &self.key_exchange
+    }
+
     pub fn count(&self, event: Event) {
         self.shared.count(self.lane, event);
     }
@@ -159,7 +202,12 @@ impl Local {
             let now = Instant::now();
             let tick = self.timers.at(now);
             while let Some((due, tickets)) = self.timers.take_due(tick) {
-                self.clients.come_up(tickets, due, tick);
+                // Who has run out of time is told so, and closed. Of those who came together all may run out of it together,
+                // and others would wait for that.
+                for some in tickets.chunks(BREATH) {
+                    self.clients.come_up(some, due, tick);
+                    yield_now().await;
+                }
             }
             self.pool.sweep(now);
             self.give_back();

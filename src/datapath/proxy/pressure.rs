@@ -63,10 +63,12 @@ pub fn ceiling(asked: Option<u32>, available: Option<u64>, group: Option<u64>) -
     const MIB: u64 = 1 << 20;
     /// A machine that has less to spare when we start is used by others just then: to be closed for ever would not help.
     const LEAST: u64 = 256 * MIB;
-    match (asked, available.into_iter().chain(group).min()) {
-        (Some(mib), _) => u64::from(mib) * MIB,
-        (None, Some(least)) => (least / 4 * 3).max(LEAST),
-        (None, None) => 0,
+    let share = |bytes: u64| bytes / 4 * 3;
+    // A group's limit is hard: the kernel would end the process there.
+    let free = available.map(|available| share(available).max(LEAST));
+    match asked {
+        Some(mib) => u64::from(mib) * MIB,
+        None => free.into_iter().chain(group.map(share)).min().unwrap_or(0),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The beginning of TLS with a client.
 //!
-//! A client that has not said anything holds nothing but its socket. Its first bytes tell whether it speaks TLS at all;
-//! only then a session is made for it, and of such half-made sessions a worker has a bounded number.
+//! A client holds nothing but its socket and what it said, until its first message is whole; only then a session is made for
+//! it. Of such half-made sessions a worker has a bounded number, and it makes one key exchange at a time.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,9 +14,11 @@ use bytes::Bytes;
 use rustls::{HandshakeKind, ServerConnection};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
 use tokio_rustls::{TlsAcceptor, TlsStream, server};
 
+use crate::message::client_hello::{MAX_BYTES, is_settled};
 use crate::message::{ErrorReason, is_method_start};
 use crate::model::{AppProtocol, ForwardingMethod};
 use crate::tls::TlsFront;
@@ -47,7 +49,8 @@ impl Secured {
 }
 
 /// Sessions in the making at one worker. Each holds some 10 KiB, and a worker finishes some thousands in a second: who
-/// comes later waits without any, within the same time.
+/// comes later waits without any, within the same time, and the oldest of them ends. Who has not said all of a ClientHello has
+/// none.
 pub(super) const MOST_HANDSHAKES: u32 = 1024;
 
 /// The type of a record that a TLS client begins with (RFC 8446 5.1).
@@ -78,11 +81,12 @@ pub(super) async fn secure(client: &Client, port: &PortRef, rest: &mut Option<Re
 
 async fn shake_hands(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -> bool {
     client.arm(Wait::Tls, Instant::now(), port.settings.timeouts.tls);
-    let Some(Rest { stream: Stream::Plain(mut stream), mut read }) = rest.take() else { return false };
+    let Some(Rest { stream: Stream::Plain(mut stream), read }) = rest.take() else { return false };
+    let mut read = read.to_vec();
     match open(client, port, &mut stream, &mut read).await {
-        Ok((front, permit)) => match accept(client, &front, stream, read).await {
+        Ok((front, place)) => match accept(client, &front, stream, read).await {
             Ok(session) => {
-                drop(permit);
+                drop(place);
                 welcome(client, front, &session);
                 let stream = Stream::Tls(Box::new(TlsStream::Server(session)));
                 *rest = Some(Rest { stream, read: Bytes::new() });
@@ -101,54 +105,99 @@ async fn shake_hands(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -
     }
 }
 
-/// Waits for the client's first bytes, and for room for one more session.
+/// Waits for the client's first message, and for room for one more session.
 async fn open<'a>(
     client: &'a Client,
     port: &PortRef,
     stream: &mut TcpStream,
-    read: &mut Bytes,
-) -> Result<(Arc<TlsFront>, SemaphorePermit<'a>), Failure> {
+    read: &mut Vec<u8>,
+) -> Result<(Arc<TlsFront>, Place<'a>), Failure> {
     let front = port.tls.clone().ok_or(Failure::NoCertificate)?;
-    if read.is_empty() {
-        *read = poll_fn(|cx| within(client, cx, |cx| poll_first(client, stream, cx))).await?;
+    while !is_settled(read) {
+        poll_fn(|cx| within(client, cx, |cx| poll_more(client, stream, read, cx))).await?;
+        if read.first() != Some(&HANDSHAKE) {
+            let is_http = port.settings.method == ForwardingMethod::Http && is_method_start(read);
+            return Err(Failure::NotTls { is_http });
+        }
     }
-    if read.first() != Some(&HANDSHAKE) {
-        return Err(Failure::NotTls {
-            is_http: port.settings.method == ForwardingMethod::Http && is_method_start(read),
-        });
+    Ok((front, Place::take(client).await?))
+}
+
+/// Room for a session in the making.
+struct Place<'a> {
+    client: &'a Client,
+    serial: u64,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl<'a> Place<'a> {
+    /// Where all places are taken, some may be by clients that said a first message and left: the one that has had its place for
+    /// longest gives it up, and its handshake ends as if its time were over. Honest ones need theirs for a round trip.
+    async fn take(client: &'a Client) -> Result<Self, Failure> {
+        let local = &client.local;
+        let places = local.handshakes();
+        if places.available_permits() == 0 {
+            local.displace();
+        }
+        let permit = acquire(client, places).await?;
+        Ok(Self { client, serial: local.half_made(client.ticket()), _permit: permit })
     }
-    let mut permit = pin!(client.local.handshakes().acquire());
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.client.local.made(self.serial);
+    }
+}
+
+/// Reads once.
+fn poll_more(
+    client: &Client,
+    stream: &mut TcpStream,
+    read: &mut Vec<u8>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Failure>> {
+    let mut scratch = client.local.scratch.borrow_mut();
+    // Of what is read here it is settled what it is, so there is always room for more.
+    let room = scratch.len().min(MAX_BYTES.saturating_sub(read.len()));
+    let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+    match ready!(Pin::new(stream).poll_read(cx, &mut buf)) {
+        Ok(()) if buf.filled().is_empty() && read.is_empty() => Poll::Ready(Err(Failure::Silent)),
+        Ok(()) if buf.filled().is_empty() => Poll::Ready(Err(Failure::Broken(io::ErrorKind::UnexpectedEof.into()))),
+        Ok(()) => {
+            read.extend_from_slice(buf.filled());
+            Poll::Ready(Ok(()))
+        }
+        Err(error) => Poll::Ready(Err(Failure::Broken(error))),
+    }
+}
+
+/// Waits in line.
+async fn acquire<'a>(client: &Client, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, Failure> {
+    let mut permit = pin!(places.acquire());
     let permit = poll_fn(|cx| {
         within(client, cx, |cx| {
             // It is closed by nobody.
             permit.as_mut().poll(cx).map(|permit| permit.map_err(|_| Failure::Late))
         })
     });
-    Ok((front, permit.await?))
+    permit.await
 }
-
-fn poll_first(client: &Client, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
-    let mut scratch = client.local.scratch.borrow_mut();
-    let room = scratch.len().min(FIRST);
-    let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
-    match ready!(Pin::new(stream).poll_read(cx, &mut buf)) {
-        Ok(()) if buf.filled().is_empty() => Poll::Ready(Err(Failure::Silent)),
-        Ok(()) => Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled()))),
-        Err(error) => Poll::Ready(Err(Failure::Broken(error))),
-    }
-}
-
-/// Bytes of a first look: a whole first message of any client.
-const FIRST: usize = 4096;
 
 async fn accept(
     client: &Client,
     front: &TlsFront,
     stream: TcpStream,
-    read: Bytes,
+    read: Vec<u8>,
 ) -> Result<server::TlsStream<TcpStream>, Failure> {
     let acceptor = TlsAcceptor::from(Arc::clone(front.config()));
+    let turn = acquire(client, client.local.key_exchange()).await?;
     let mut accepting = pin!(acceptor.accept_with(stream, |session| feed(session, &read)));
+    drop(read);
+    // A key exchange is dear: a hundred times what a small request costs. When many come at once, all that other clients
+    // sent is looked at between two of them.
+    yield_now().await;
+    drop(turn);
     poll_fn(|cx| within(client, cx, |cx| accepting.as_mut().poll(cx).map(|done| done.map_err(Failure::Broken)))).await
 }
 

@@ -66,12 +66,17 @@ struct Kept {
 }
 
 impl Kept {
+    /// A frame costs more than its bytes: a body of 64 KiB that comes byte by byte would else hold some MiB.
+    const FRAME: u64 = 64;
+
     fn keep(&self, bytes: &Bytes, so_far: u64) {
-        if self.is_lost.get() || so_far > self.most {
+        let mut frames = self.frames.borrow_mut();
+        let frames_cost = Self::FRAME.saturating_mul(frames.len() as u64);
+        if self.is_lost.get() || so_far.saturating_add(frames_cost) > self.most.saturating_add(Self::FRAME) {
             self.is_lost.set(true);
-            self.frames.borrow_mut().clear();
+            frames.clear();
         } else {
-            self.frames.borrow_mut().push(bytes.clone());
+            frames.push(bytes.clone());
         }
     }
 }

@@ -119,6 +119,15 @@ pub fn parse(bytes: &[u8]) -> Result<Progress, ClientHelloFault> {
     }
 }
 
+/// Whether no more is to be waited for: the ClientHello is whole, or will never be one. For those who have it judged elsewhere.
+pub fn is_settled(bytes: &[u8]) -> bool {
+    match begin(bytes) {
+        Begin::Tls => !matches!(records::first_message(bytes), Ok(None)),
+        Begin::Open => false,
+        Begin::Other(_) => true,
+    }
+}
+
 enum Begin {
     Tls,
     /// Not enough to tell.

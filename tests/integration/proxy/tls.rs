@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 use tsuji::message::ErrorReason;
 use tsuji::model::{Misdirected, TlsVersion};
 
@@ -180,6 +181,40 @@ fn a_handshake_that_is_not_over_in_time_ends() {
     }
     assert!(begun.elapsed() >= limit);
     site.until("both are counted", |site| site.reason(ErrorReason::TlsTimeout) == 2);
+}
+
+#[test]
+fn only_a_whole_first_message_takes_one_of_the_places_for_handshakes() {
+    let origin = Origin::named("x");
+    let issuer = Issuer::new("issuer");
+    let front = Front::with(&[&issuer.certificate(&[NAME])]);
+    let site = Setup::http(&[&origin]).tls(&front).change(|port| port.timeouts.tls = Duration::from_secs(60)).start();
+    site.shared.set_most_handshakes(1);
+    let config = Arc::new(issuer.trusting());
+    let hello = hello(&config);
+    let begin = |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(site.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream
+    };
+    let _halves: Vec<_> = [1, 5, 6, hello.len() / 2, hello.len() - 1].map(|length| begin(&hello[..length])).into();
+    site.until("all are there", |site| site.port().connections == 5);
+    assert_eq!(secure(site.address, &config, NAME).get("/").text(), "x");
+    assert_eq!(site.reason(ErrorReason::TlsTimeout), 0, "nobody had to end for that");
+    // Who has begun and left gives the place to the next one, long before its time is over.
+    let mut left = begin(&hello);
+    left.read_exact(&mut [0; 5]).unwrap();
+    assert_eq!(secure(site.address, &config, NAME).get("/").text(), "x");
+    site.until("it is counted", |site| site.reason(ErrorReason::TlsTimeout) == 1);
+    site.until("only the halves are there", |site| site.port().connections == 5);
+}
+
+/// What a client says first.
+fn hello(config: &Arc<ClientConfig>) -> Vec<u8> {
+    let mut session = ClientConnection::new(Arc::clone(config), ServerName::try_from(NAME).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    session.write_tls(&mut bytes).unwrap();
+    bytes
 }
 
 #[test]

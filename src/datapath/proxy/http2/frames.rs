@@ -30,17 +30,22 @@ impl Frames {
 
     /// Takes from `bytes` what belongs to the frame; whether its first `wanted` bytes, at most a head and a code, are here.
     pub fn gather(&mut self, bytes: &mut &[u8], wanted: usize) -> bool {
-        let passed = self.skip.min(bytes.len());
-        self.skip -= passed;
-        let ahead = bytes.get(passed..).unwrap_or_default();
-        let here = (wanted - self.filled).min(ahead.len());
-        let (start, rest) = ahead.split_at(here);
+        self.skip(bytes);
+        let here = (wanted - self.filled).min(bytes.len());
+        let (start, rest) = bytes.split_at(here);
         if let Some(room) = self.seen.get_mut(self.filled..self.filled + here) {
             room.copy_from_slice(start);
         }
         self.filled += here;
         *bytes = rest;
         self.filled == wanted
+    }
+
+    /// Passes over what is here of the frame that was seen.
+    pub fn skip(&mut self, bytes: &mut &[u8]) {
+        let passed = self.skip.min(bytes.len());
+        self.skip -= passed;
+        *bytes = bytes.get(passed..).unwrap_or_default();
     }
 
     /// The frame was seen; so many bytes of it are passed over before the next one.

@@ -39,10 +39,10 @@ const SPAN: Duration = Duration::from_secs(10);
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
@@ -70,7 +70,17 @@ pub(super) struct Meter {
     ping_credit: u64,
     /// Bytes sent in all.
     total: u64,
+    /// What the frames of this turn cost.
+    spent: usize,
 }
+
+/// What one turn may cost, in frames without fields. What `h2` is not given waits in the socket while others have their
+/// turn: a connection that says much at once costs them no more than this.
+const TURN: usize = 100;
+
+/// What was sent pays for windows and pings that come while it is on its way, not for those of another day.
+const MOST_CREDIT: u64 = 4 << 20;
+const MOST_PING_CREDIT: u64 = 64 << 10;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -95,7 +105,17 @@ impl Meter {
             credit: 0,
             ping_credit: 0,
             total: 0,
+            spent: 0,
         }
+    }
+
+    pub fn begin_turn(&mut self) {
+        self.spent = 0;
+    }
+
+    /// Whether the rest has to wait for the next turn.
+    pub fn is_spent(&self) -> bool {
+        self.spent >= TURN
     }
 
     /// Whether the peer is in the middle of a block of fields or of a frame other than data.
@@ -105,9 +125,10 @@ impl Meter {
 
     /// So much went to the peer.
     pub fn sent(&mut self, bytes: usize) {
-        for sum in [&mut self.credit, &mut self.ping_credit, &mut self.total] {
-            *sum = sum.saturating_add(bytes as u64);
-        }
+        let bytes = bytes as u64;
+        self.credit = self.credit.saturating_add(bytes).min(MOST_CREDIT);
+        self.ping_credit = self.ping_credit.saturating_add(bytes).min(MOST_PING_CREDIT);
+        self.total = self.total.saturating_add(bytes);
     }
 
     /// Bytes that ever went to the peer.
@@ -115,12 +136,17 @@ impl Meter {
         self.total
     }
 
-    /// These bytes came. The time is asked for only when a frame is counted.
-    pub fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
-        while self.frames.gather(&mut bytes, HEAD) {
+    /// These bytes came; so many of them are for this turn. The time is asked for only when a frame is counted.
+    pub fn read(&mut self, bytes: &[u8], now: impl Fn() -> Instant) -> Result<usize, Flood> {
+        let mut rest = bytes;
+        while self.frames.gather(&mut rest, HEAD) {
             self.frame(&now)?;
+            if self.is_spent() {
+                self.frames.skip(&mut rest);
+                return Ok(bytes.len() - rest.len());
+            }
         }
-        Ok(())
+        Ok(bytes.len())
     }
 
     /// A head is complete.
@@ -128,6 +154,7 @@ impl Meter {
         let Head { length, kind, flags } = self.frames.head();
         self.frames.pass(length);
         self.in_data = kind == DATA;
+        self.spent += cost(kind, length);
         match kind {
             HEADERS => self.block(flags, 0),
             CONTINUATION => self.block(flags, 1),
@@ -139,9 +166,10 @@ impl Meter {
             SETTINGS if flags & ACK == 0 => {
                 self.count(now, |counts| &mut counts.settings, self.allowance.settings, Flood::Settings)
             }
-            PRIORITY => self.count(now, |counts| &mut counts.priorities, self.allowance.priorities, Flood::Priorities),
             WINDOW_UPDATE => self.window(now),
-            _ => Ok(()),
+            DATA | SETTINGS | GOAWAY => Ok(()),
+            // Priorities, frames of kinds that nobody knows, answers to pings that nobody sent: all of it is read and thrown away.
+            _ => self.count(now, |counts| &mut counts.priorities, self.allowance.priorities, Flood::Priorities),
         }
     }
 
@@ -190,9 +218,20 @@ impl Meter {
     }
 }
 
+/// A request is a task of its own and a connection to a server; each of its fields, which may be one byte here, is looked at
+/// and made a value.
+fn cost(kind: u8, length: usize) -> usize {
+    match kind {
+        HEADERS | CONTINUATION => 4 + length / 64,
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PRIORITY: u8 = 2;
 
     const FEW: Allowance =
         Allowance { resets: 3, pings: 3, settings: 3, priorities: 3, empty_data: 3, windows: 3, continuations: 2 };
@@ -203,9 +242,19 @@ mod tests {
         bytes
     }
 
+    /// All of it, in as many turns as it takes.
+    fn hear(meter: &mut Meter, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
+        while !bytes.is_empty() {
+            meter.begin_turn();
+            let heard = meter.read(bytes, &now)?;
+            bytes = &bytes[heard..];
+        }
+        Ok(())
+    }
+
     fn meter() -> Meter {
         let mut meter = Meter::new(FEW);
-        meter.read(PREFACE, Instant::now).unwrap();
+        hear(&mut meter, PREFACE, Instant::now).unwrap();
         meter
     }
 
@@ -222,10 +271,10 @@ mod tests {
         for (bytes, flood) in cases {
             let (mut meter, start) = (meter(), Instant::now());
             for _ in 0..3 {
-                assert_eq!(meter.read(&bytes, || start), Ok(()), "{flood:?}");
+                assert_eq!(hear(&mut meter, &bytes, || start), Ok(()), "{flood:?}");
             }
-            assert_eq!(meter.read(&bytes, || start), Err(flood));
-            assert_eq!(meter.read(&bytes, || start + SPAN), Ok(()), "{flood:?}: later");
+            assert_eq!(hear(&mut meter, &bytes, || start), Err(flood));
+            assert_eq!(hear(&mut meter, &bytes, || start + SPAN), Ok(()), "{flood:?}: later");
         }
     }
 
@@ -238,20 +287,29 @@ mod tests {
                 frame(HEADERS, END_HEADERS, 40),
                 frame(DATA, 0, 900),
                 frame(DATA, END_STREAM, 0),
-                frame(PING, ACK, 8),
                 frame(SETTINGS, ACK, 0),
             ] {
-                assert_eq!(meter.read(&bytes, || start), Ok(()));
+                assert_eq!(hear(&mut meter, &bytes, || start), Ok(()));
             }
             meter.sent(2048);
             for kind in [WINDOW_UPDATE, PING] {
-                assert_eq!(meter.read(&frame(kind, 0, 8), || start), Ok(()), "it has taken something");
+                assert_eq!(hear(&mut meter, &frame(kind, 0, 8), || start), Ok(()), "it has taken something");
             }
         }
+        assert_eq!(hear(&mut meter, &frame(PING, ACK, 8), || start), Ok(()), "we asked once, at the end");
         assert!(!meter.is_midway());
         // A slow upload is in the middle of some frame most of the time.
-        assert_eq!(meter.read(&[0, 4, 0, DATA, 0, 0, 0, 0, 1, 7], || start), Ok(()));
+        assert_eq!(hear(&mut meter, &[0, 4, 0, DATA, 0, 0, 0, 0, 1, 7], || start), Ok(()));
         assert!(!meter.is_midway());
+    }
+
+    #[test]
+    fn what_was_sent_long_ago_pays_for_little() {
+        let mut meter = meter();
+        meter.sent(1 << 30);
+        let pings = frame(PING, 0, 8).repeat(MOST_PING_CREDIT as usize / 32 + 3);
+        assert_eq!(hear(&mut meter, &pings, Instant::now), Ok(()));
+        assert_eq!(hear(&mut meter, &frame(PING, 0, 8), Instant::now), Err(Flood::Pings));
     }
 
     #[test]
@@ -260,25 +318,44 @@ mod tests {
         let start = Instant::now();
         for _ in 0..10 {
             for bytes in [frame(HEADERS, 0, 9), frame(CONTINUATION, 0, 9), frame(CONTINUATION, END_HEADERS, 9)] {
-                assert_eq!(meter.read(&bytes, || start), Ok(()));
+                assert_eq!(hear(&mut meter, &bytes, || start), Ok(()));
             }
         }
         assert!(!meter.is_midway());
         for bytes in [frame(HEADERS, 0, 9), frame(CONTINUATION, 0, 0), frame(CONTINUATION, 0, 0)] {
-            assert_eq!(meter.read(&bytes, || start), Ok(()));
+            assert_eq!(hear(&mut meter, &bytes, || start), Ok(()));
             assert!(meter.is_midway());
         }
-        assert_eq!(meter.read(&frame(CONTINUATION, 0, 0), || start), Err(Flood::Continuations));
+        assert_eq!(hear(&mut meter, &frame(CONTINUATION, 0, 0), || start), Err(Flood::Continuations));
     }
 
     /// However the bytes are cut.
+    #[test]
+    fn a_turn_ends_with_a_frame_and_the_next_goes_on_behind_it() {
+        let mut meter = meter();
+        let bytes = frame(DATA, 0, 7).repeat(TURN + 3);
+        let heard = meter.read(&bytes, Instant::now).unwrap();
+        assert_eq!((heard, meter.is_spent()), (TURN * frame(DATA, 0, 7).len(), true));
+        meter.begin_turn();
+        assert_eq!(meter.read(&bytes[heard..], Instant::now), Ok(bytes.len() - heard));
+        assert!(!meter.is_spent() && !meter.is_midway());
+        // A block of fields of one byte each is a turn by itself; what is not here yet of its frame belongs to the next.
+        meter.begin_turn();
+        let block = frame(HEADERS, END_HEADERS, 9000);
+        assert_eq!(meter.read(&block[..100], Instant::now), Ok(100));
+        assert!(meter.is_spent());
+        meter.begin_turn();
+        let rest = [&block[100..], &frame(DATA, 0, 0)].concat();
+        assert_eq!(meter.read(&rest, Instant::now), Ok(rest.len()));
+    }
+
     #[test]
     fn pieces_do_not_matter() {
         let bytes: Vec<u8> = [PREFACE.to_vec(), frame(PING, 0, 8), frame(DATA, 0, 300), frame(PING, 0, 8)].concat();
         for size in 1..20 {
             let mut meter = Meter::new(FEW);
             for piece in bytes.chunks(size) {
-                assert_eq!(meter.read(piece, Instant::now), Ok(()));
+                assert_eq!(hear(&mut meter, piece, Instant::now), Ok(()));
             }
             assert_eq!((meter.counts.pings, meter.is_midway()), (2, false), "{size}");
         }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use h2::server::{Builder, Connection};
 use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
 
 use crate::message::{ConnectionFacts, ErrorReason};
 use crate::model::Http2Limits;
@@ -60,8 +61,15 @@ fn allowance(limits: &Http2Limits) -> Allowance {
         priorities: share(200),
         empty_data: share(100),
         windows: share(1000),
-        continuations: share(8),
+        continuations: most_continuations(limits.fields),
     }
+}
+
+/// As many as `h2` takes itself for fields of so many bytes, which would call the next one a fault of protocol: a quarter more
+/// than full frames of 16 KiB would be, and five at least.
+fn most_continuations(fields: u32) -> u32 {
+    let full = (fields / 16_384).max(1);
+    (full + full / 4).max(5)
 }
 
 /// A request's guard in the count of its connection.
@@ -202,6 +210,7 @@ impl Driver<'_> {
     fn poll(&mut self, connection: &mut Front, cx: &mut Context<'_>) -> Poll<End> {
         let client = &self.trunk.client;
         client.listen(cx);
+        self.trunk.meter.borrow_mut().begin_turn();
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(None) => return Poll::Ready(End::Closed),
@@ -213,6 +222,10 @@ impl Driver<'_> {
             }
         }
         self.rest(connection);
+        if self.trunk.meter.borrow().is_spent() {
+            // It wakes this task again, after the sockets of all others were looked at.
+            let _is_pending = pin!(yield_now()).as_mut().poll(cx);
+        }
         Poll::Pending
     }
 
@@ -333,7 +346,7 @@ fn reason_of(flood: Flood) -> ErrorReason {
 /// The client's connection as `h2` sees it.
 struct Wire {
     stream: Stream,
-    /// Read before, and given to it first.
+    /// Read before, and given to it first: what told that it is HTTP/2, or what was more than a turn's.
     early: Bytes,
     trunk: Rc<Trunk>,
     refusals: Refusals,
@@ -342,14 +355,15 @@ struct Wire {
 }
 
 impl Wire {
-    /// Looks at what came. `false`: the rest is not for `h2`.
-    fn meter(&mut self, bytes: &[u8]) -> bool {
-        if let Err(flood) = self.trunk.meter.borrow_mut().read(bytes, Instant::now) {
+    /// Looks at what came, and says how much of it is for `h2` now.
+    fn meter(&mut self, bytes: &[u8]) -> usize {
+        let heard = self.trunk.meter.borrow_mut().read(bytes, Instant::now);
+        heard.unwrap_or_else(|flood| {
             self.trunk.flood.set(Some(flood));
             self.trunk.client.wake();
             self.is_deaf = true;
-        }
-        !self.is_deaf
+            0
+        })
     }
 
     /// Counts what the client was refused in the first `written` of these bytes.
@@ -368,7 +382,8 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.is_deaf {
+        // Who is not heard any more, or has had its turn: the driver comes back by itself.
+        if self.is_deaf || self.trunk.meter.borrow().is_spent() {
             return Poll::Pending;
         }
         let before = buf.filled().len();
@@ -379,10 +394,15 @@ impl AsyncRead for Wire {
             let early = self.early.split_to(now);
             buf.put_slice(&early);
         }
-        let heard = self.meter(buf.filled().get(before..).unwrap_or_default());
-        if !heard {
+        let came = buf.filled().get(before..).unwrap_or_default();
+        let heard = self.meter(came);
+        if self.is_deaf {
             buf.set_filled(before);
             return Poll::Pending;
+        }
+        if let Some(later @ [_, ..]) = came.get(heard..) {
+            self.early = [later, &self.early].concat().into();
+            buf.set_filled(before + heard);
         }
         Poll::Ready(Ok(()))
     }

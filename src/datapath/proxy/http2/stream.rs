@@ -105,6 +105,8 @@ impl Sending<'_> {
             piece: Bytes::new(),
             wants_trailers,
             taken: 0,
+            patience: STALL,
+            waits: Instant::now(),
         };
         self.state.read_at_most(FIRST_READ);
         poll_fn(|cx| passing.poll(cx)).await
@@ -183,8 +185,12 @@ struct Passing<'a> {
     /// What the client has not taken yet.
     piece: Bytes,
     wants_trailers: bool,
-    /// Bytes since the clock for the client's taking was set.
+    /// Bytes since the client's patience was last filled up.
     taken: usize,
+    /// For how long the client may still be waited for before it has taken [`STALL_BYTES`].
+    patience: Duration,
+    /// Since when it is.
+    waits: Instant,
 }
 
 impl Passing<'_> {
@@ -256,20 +262,33 @@ impl Passing<'_> {
             }
             if self.piece.is_empty() {
                 self.state.read_at_most(self.state.most_read().saturating_mul(2).min(MOST_READ));
-                let patience = self.state.port.settings.timeouts.body;
-                self.state.client.arm(Wait::Body, Instant::now(), patience);
+                self.expect_more();
             }
         }
         Poll::Ready(Ok(false))
     }
 
-    /// Starts the client's clock, and again only when it has taken enough.
+    /// The server's clock runs instead of the client's, which goes on from where it was: who takes a little of each piece is
+    /// no quicker for that.
+    fn expect_more(&mut self) {
+        let (client, now) = (&self.state.client, Instant::now());
+        if client.wait() == Wait::Take {
+            self.patience = self.patience.saturating_sub(now.saturating_duration_since(self.waits));
+        }
+        client.arm(Wait::Body, now, self.state.port.settings.timeouts.body);
+    }
+
+    /// Starts the client's clock, and anew only when it has taken enough.
     fn expect_taking(&mut self) {
         self.state.read_at_most(FIRST_READ / 2);
         let client = &self.state.client;
-        if client.wait() != Wait::Take || self.taken >= STALL_BYTES {
-            self.taken = 0;
-            client.arm(Wait::Take, Instant::now(), STALL);
+        let has_taken = self.taken >= STALL_BYTES;
+        if has_taken {
+            (self.taken, self.patience) = (0, STALL);
+        }
+        if has_taken || client.wait() != Wait::Take {
+            self.waits = Instant::now();
+            client.arm(Wait::Take, self.waits, self.patience);
         }
     }
 
