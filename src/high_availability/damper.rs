@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-/// Counts the changes of one group on this dispatcher.
+/// Counts how often one of the two began to claim a group, as far as this dispatcher knows: its own claims, and those that it was
+/// told of. So a dispatcher that restarts in a loop, and forgets its own, is damped by the other one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damper {
     recent: [Option<Instant>; CHANGES],
     until: Option<Instant>,
 }
 
-/// So many changes...
+/// So many claims...
 const CHANGES: usize = 3;
 /// ...within this time...
 const WITHIN: Duration = Duration::from_secs(60);
@@ -17,7 +18,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(60);
 
 impl Damper {
-    /// This dispatcher began or ceased to be active.
+    /// Somebody began to claim.
     pub fn note(&mut self, now: Instant) {
         self.recent.rotate_left(1);
         if let Some(last) = self.recent.last_mut() {

@@ -95,6 +95,8 @@ pub(super) struct Group {
     /// Has served, or been the standby of one who does, in this life: it knows more than one who has just started.
     pub seasoned: bool,
     pub damper: Damper,
+    /// The partner claimed it when it was last heard.
+    pub theirs: bool,
     pub last: Option<(Change, Instant)>,
     pub persisted: Epoch,
     /// The disk refused this epoch.
@@ -122,6 +124,7 @@ impl Group {
             conflict: false,
             seasoned: false,
             damper: Damper::default(),
+            theirs: false,
             last: None,
             persisted,
             unsaved: None,
@@ -165,6 +168,7 @@ impl Group {
     pub fn activate(&mut self, epoch: Epoch, reason: Reason, view: &View<'_>, out: &mut Outcome) {
         self.known = epoch;
         self.seasoned = true;
+        self.damper.note(view.now);
         self.ask = None;
         self.promise = None;
         self.refused = None;
@@ -191,9 +195,6 @@ impl Group {
 
     pub fn change(&mut self, to: State, reason: Reason, now: Instant, out: &mut Outcome) {
         let change = Change { group: self.id, from: self.state.name(), to: to.name(), reason, epoch: self.known };
-        if self.is_active() || to.name() == GroupState::Active {
-            self.damper.note(now);
-        }
         self.state = to;
         self.last = Some((change, now));
         self.better = 0;

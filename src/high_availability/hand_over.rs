@@ -5,7 +5,7 @@
 //! which is shorter than the promise. So whatever is lost, late or doubled on the way: at most one of the two claims. And when
 //! either dies in the middle, the other one hears silence, which is a door of its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::event::{Action, Misconfiguration, Notice, Reason, Refusal, TAKEOVER_LIMIT};
 use super::group::{Ask, Group, Promise, RETRY, State};
@@ -94,6 +94,7 @@ impl Group {
     pub fn hear(&mut self, theirs: &GroupWord, view: &View<'_>, out: &mut Outcome) {
         self.known = self.known.max(theirs.epoch);
         self.release_promise(theirs);
+        self.note_theirs(theirs, view.now);
         match self.state {
             State::Active { epoch } if theirs.state == GroupState::Active => {
                 self.hear_rival(epoch, theirs, view, out);
@@ -105,6 +106,14 @@ impl Group {
         self.better = if worse { self.better.saturating_add(1) } else { 0 };
         self.hear_wish(theirs, view, out);
         self.hear_answer(theirs, view, out);
+    }
+
+    fn note_theirs(&mut self, theirs: &GroupWord, now: Instant) {
+        let active = theirs.state == GroupState::Active;
+        if active && !std::mem::replace(&mut self.theirs, active) {
+            self.damper.note(now);
+        }
+        self.theirs = active;
     }
 
     /// A partner that neither serves nor asks any more has given its attempt up, and never takes it up again.

@@ -41,7 +41,10 @@ impl Pair {
     fn meet(&mut self, heartbeat: &Heartbeat) {
         self.paths.iter_mut().for_each(Path::restart);
         // A life cannot take up what was promised to the one before it, and has not the tables of that one.
-        self.groups.iter_mut().for_each(|group| group.promise = None);
+        for group in &mut self.groups {
+            group.promise = None;
+            group.theirs = false;
+        }
         self.sync.in_sync = false;
         self.outreached = 0;
         self.out.urgent = true;

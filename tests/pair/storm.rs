@@ -1,0 +1,303 @@
+//! Troubles: which there are, when they strike, when all is well again.
+
+use tsuji::high_availability::*;
+
+use crate::network::{Link, PATHS};
+use crate::node::Pause;
+use crate::time::{MINUTE, MS, SECOND, Time, nanos};
+use crate::world::{Happening, World};
+
+/// What may go wrong in a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// Everything.
+    All,
+    /// Stops and crashes, commands: with these nobody ever claims beside another.
+    StopsAndCrashes,
+    /// Machines freeze, clock and all.
+    Freezes,
+    /// Heartbeats get lost on all paths, and nothing else goes wrong.
+    Loss,
+}
+
+impl Mode {
+    pub fn of(seed: u64) -> Self {
+        match seed % 8 {
+            0 | 1 => Self::StopsAndCrashes,
+            2 => Self::Freezes,
+            3 => Self::Loss,
+            _ => Self::All,
+        }
+    }
+}
+
+/// The plan of a run: storms of three minutes, at the end of each a while in which nothing changes, then two minutes of calm; a long
+/// calm at the end.
+#[derive(Clone, Debug)]
+pub struct Storm {
+    pub mode: Mode,
+    pub end: Time,
+    /// No new trouble, and no relief, until the storm ends.
+    pub from: Time,
+    pub still_from: Time,
+    /// When something last went wrong, or well.
+    pub moved: Time,
+    last_calm: Time,
+}
+
+const STORM: Time = 3 * MINUTE;
+const STILL: Time = 50 * SECOND;
+const CALM: Time = 2 * MINUTE;
+
+impl Storm {
+    pub fn new(mode: Mode, minutes: u64) -> Self {
+        let end = minutes * MINUTE;
+        let last = if minutes >= 20 { 11 * MINUTE } else { CALM };
+        Self { mode, end, from: 0, still_from: 0, moved: 0, last_calm: end.saturating_sub(last) }
+    }
+}
+
+/// One thing that happens to the pair from outside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    Link(usize, usize, LinkTrouble),
+    Pause(usize, Pause),
+    Resume(usize),
+    Crash(usize),
+    Restart(usize),
+    Carrier(usize, bool),
+    Attached(usize, bool),
+    Targets(usize, u16),
+    Failing(usize, u8),
+    Disk(usize, Time, bool),
+    Takeover(usize, usize),
+    Recovery(usize, bool),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkTrouble {
+    Cut,
+    Loses(u32),
+    /// Delays up to this, in any order.
+    Delays(Time),
+    Doubles,
+    Good,
+}
+
+impl World {
+    /// The first storm.
+    pub fn plan(&mut self) {
+        self.brew(10 * SECOND);
+    }
+
+    fn brew(&mut self, at: Time) {
+        let until = (at + STORM).min(self.storm.last_calm);
+        if until <= at + STILL {
+            return;
+        }
+        self.storm.from = at;
+        self.storm.still_from = until - STILL;
+        self.queue.push(at, Happening::Strike);
+        self.queue.push(until, Happening::Heal);
+    }
+
+    pub fn strike(&mut self) {
+        // Of the last storm, perhaps.
+        if self.now < self.storm.from || self.now >= self.storm.still_from {
+            return;
+        }
+        self.checks.settled = false;
+        let longest = nanos(self.timings.dead()) * 12;
+        let next = self.random.between(MS, longest.max(10 * SECOND));
+        self.queue.push(self.now + next, Happening::Strike);
+        let side = self.random.below(2);
+        match self.storm.mode {
+            Mode::All => self.strike_any(side),
+            Mode::StopsAndCrashes => self.strike_process(side, Pause::Stopped),
+            Mode::Freezes => self.strike_process(side, Pause::Frozen),
+            Mode::Loss => self.strike_links(),
+        }
+    }
+
+    fn strike_any(&mut self, side: usize) {
+        match self.random.between(0, 12) {
+            0..=2 => self.strike_process(side, Pause::Stopped),
+            3 => self.strike_process(side, Pause::Frozen),
+            4..=7 => self.strike_links(),
+            8 => self.lasting(Trouble::Carrier(side, false), Trouble::Carrier(side, true)),
+            9 => self.lasting(Trouble::Attached(side, false), Trouble::Attached(side, true)),
+            10 => {
+                let targets = self.random.between(0, 4) as u16;
+                self.lasting(Trouble::Targets(side, targets), Trouble::Targets(side, 3));
+            }
+            _ => self.strike_small(side),
+        }
+    }
+
+    fn strike_small(&mut self, side: usize) {
+        match self.random.between(0, 4) {
+            0 => self.lasting(Trouble::Failing(side, 1), Trouble::Failing(side, 0)),
+            1 => {
+                let delay = self.random.between(0, 5 * SECOND);
+                let fails = self.random.permille(500);
+                self.lasting(Trouble::Disk(side, delay, fails), Trouble::Disk(side, 0, false));
+            }
+            2 => {
+                let auto = self.random.permille(600);
+                self.befall(Trouble::Recovery(side, auto));
+                self.befall(Trouble::Recovery(1 - side, auto));
+            }
+            _ => self.command(side),
+        }
+    }
+
+    fn strike_process(&mut self, side: usize, pause: Pause) {
+        match self.random.between(0, 6) {
+            0 | 1 => self.lasting(Trouble::Pause(side, pause), Trouble::Resume(side)),
+            2 => self.lasting(Trouble::Crash(side), Trouble::Restart(side)),
+            3 => {
+                // Back before anybody can think it dead.
+                self.befall(Trouble::Crash(side));
+                let back = self.random.between(1, nanos(self.timings.dead()));
+                self.queue.push(self.now + back, Happening::Trouble(Trouble::Restart(side)));
+            }
+            _ => self.command(side),
+        }
+    }
+
+    /// An operator, or two at once.
+    fn command(&mut self, side: usize) {
+        let group = self.random.below(self.groups);
+        self.befall(Trouble::Takeover(side, group));
+        if self.random.permille(300) {
+            let after = self.random.between(0, 5 * MS);
+            self.queue.push(self.now + after, Happening::Trouble(Trouble::Takeover(1 - side, group)));
+        }
+    }
+
+    fn strike_links(&mut self) {
+        let trouble = match self.random.between(0, 6) {
+            _ if self.storm.mode == Mode::Loss => LinkTrouble::Loses(self.random.between(100, 700) as u32),
+            0..=2 => LinkTrouble::Cut,
+            3 => LinkTrouble::Loses(self.random.between(50, 700) as u32),
+            4 => LinkTrouble::Delays(self.random.between(MS, nanos(self.timings.dead()))),
+            _ => LinkTrouble::Doubles,
+        };
+        let directions = self.random.pick(&[1_u8, 2, 3, 3]);
+        let paths = self.random.pick(&[1_u8, 2, 3, 3]);
+        for side in (0..2).filter(|side| directions & (1 << side) != 0) {
+            for path in (0..PATHS).filter(|path| paths & (1 << path) != 0) {
+                self.lasting(Trouble::Link(side, path, trouble), Trouble::Link(side, path, LinkTrouble::Good));
+            }
+        }
+    }
+
+    /// Lasts from a moment to several dead times, or until the storm is over.
+    fn lasting(&mut self, trouble: Trouble, relief: Trouble) {
+        self.befall(trouble);
+        let dead = nanos(self.timings.dead());
+        let most = self.random.pick(&[dead / 2, dead * 2, dead * 8, dead * 30]);
+        let at = self.now + self.random.between(1, most);
+        if at < self.storm.still_from {
+            self.queue.push(at, Happening::Trouble(relief));
+        }
+    }
+
+    pub fn befall(&mut self, trouble: Trouble) {
+        self.storm.moved = self.now;
+        self.checks.log(self.now, trouble);
+        match trouble {
+            Trouble::Link(side, path, trouble) => self.befall_link(side, path, trouble),
+            Trouble::Pause(side, pause) => self.pause(side, pause),
+            Trouble::Resume(side) => self.resume(side),
+            Trouble::Crash(side) => self.crash(side),
+            Trouble::Restart(side) => self.start(side),
+            Trouble::Takeover(side, group) => self.take_over(side, group),
+            Trouble::Disk(side, delay, fails) => {
+                (self.nodes[side].disk_delay, self.nodes[side].disk_fails) = (delay, fails);
+            }
+            Trouble::Recovery(side, auto) => {
+                let recovery = if auto { Recovery::Auto } else { Recovery::Manual };
+                self.nodes[side].recovery = recovery;
+                self.tell(side, Event::Recovery(recovery));
+            }
+            Trouble::Carrier(..) | Trouble::Attached(..) | Trouble::Targets(..) | Trouble::Failing(..) => {
+                self.befall_health(trouble);
+            }
+        }
+    }
+
+    fn befall_link(&mut self, side: usize, path: usize, trouble: LinkTrouble) {
+        let link = &mut self.links[side][path];
+        match trouble {
+            LinkTrouble::Cut => link.cut = true,
+            LinkTrouble::Loses(permille) => link.loss_permille = permille,
+            LinkTrouble::Delays(spread) => link.spread = spread,
+            LinkTrouble::Doubles => link.twice_permille = 300,
+            LinkTrouble::Good => *link = Link::GOOD,
+        }
+    }
+
+    fn befall_health(&mut self, trouble: Trouble) {
+        let (side, after) = match trouble {
+            // A carrier is seen at once; targets are asked from time to time.
+            Trouble::Carrier(side, up) => {
+                (self.nodes[side].carrier, self.nodes[side].attached) = (up, up);
+                (side, self.random.between(0, 5 * MS))
+            }
+            Trouble::Attached(side, attached) => {
+                self.nodes[side].attached = attached || self.nodes[side].carrier && attached;
+                (side, self.random.between(SECOND / 2, 2 * SECOND))
+            }
+            Trouble::Targets(side, targets) => {
+                self.nodes[side].targets = targets;
+                (side, self.random.between(SECOND / 2, 2 * SECOND))
+            }
+            Trouble::Failing(side, failing) => {
+                self.nodes[side].failing = failing;
+                (side, 0)
+            }
+            _ => return,
+        };
+        let node = &mut self.nodes[side];
+        node.attached &= node.carrier;
+        node.answers_since = self.now;
+        let told = Happening::Look { by: side, life: node.life };
+        self.queue.push(self.now + after, told);
+        // Whoever answers for an address announces it when its leg is back.
+        for group in 0..self.groups {
+            if self.nodes[side].runs() && self.nodes[side].claims(group, self.now, self.lease()) {
+                self.announce(side, group);
+            }
+        }
+    }
+
+    fn take_over(&mut self, side: usize, group: usize) {
+        if self.nodes[side].runs() {
+            self.checks.commanded(side, group, self.now);
+            self.tell(side, Event::Takeover { group: GroupId(group as u8) });
+        }
+    }
+
+    /// Everything is well from now on.
+    pub fn heal(&mut self) {
+        for side in 0..2 {
+            (0..PATHS).for_each(|path| self.befall(Trouble::Link(side, path, LinkTrouble::Good)));
+            self.befall(Trouble::Disk(side, 0, false));
+            self.befall(Trouble::Resume(side));
+            self.befall(Trouble::Restart(side));
+            self.befall(Trouble::Carrier(side, true));
+            self.befall(Trouble::Attached(side, true));
+            self.befall(Trouble::Targets(side, 3));
+            self.befall(Trouble::Failing(side, 0));
+        }
+        self.queue.push(self.now + self.settling(), Happening::Settled);
+        self.brew(self.now + CALM);
+    }
+
+    /// After so long nothing of a trouble is left: targets were asked again (2 s), who was born or unfit has listened, who was
+    /// found wanting has handed over (after a retry, 5 s, at most).
+    pub fn settling(&self) -> Time {
+        nanos(self.timings.dead()) * 8 + 9 * SECOND
+    }
+}
