@@ -92,6 +92,8 @@ pub(super) struct Group {
     pub unheard: Option<Instant>,
     /// Both claim.
     pub conflict: bool,
+    /// The partner was silent while we claimed: it may have claimed as well.
+    pub unwatched: bool,
     /// Has served, or been the standby of one who does, in this life: it knows more than one who has just started.
     pub seasoned: bool,
     pub damper: Damper,
@@ -122,6 +124,7 @@ impl Group {
             held: None,
             unheard: None,
             conflict: false,
+            unwatched: false,
             seasoned: false,
             damper: Damper::default(),
             theirs: false,
@@ -201,6 +204,7 @@ impl Group {
         self.vacant = None;
         self.recovering = None;
         self.conflict = false;
+        self.unwatched = false;
         self.unheard = None;
         out.urgent = true;
         out.notice(Notice::Changed(change));

@@ -142,7 +142,9 @@ impl Group {
     }
 
     fn hear_standby(&mut self, epoch: Epoch, out: &mut Outcome) {
-        if self.conflict {
+        // A partner that was not heard for a while may have claimed meanwhile, and ceased when it heard us: by what it announced,
+        // the clients ask it. The same when both are known to have claimed.
+        if self.conflict || self.unwatched {
             self.end_conflict(out);
         }
         // Somebody claimed with a higher epoch and does so no longer. Ours has to be the highest, or else the next rival, who

@@ -20,7 +20,7 @@ impl Group {
         match self.state {
             State::Active { .. } => self.settle_active(view, out),
             State::Probing { until, silent, anyway } => self.settle_probing(until, silent, anyway, view, out),
-            State::Standby if view.listening => self.vacant = None,
+            State::Standby if view.listening => self.lose_count(),
             State::Standby if view.silent => self.settle_silence(view, out),
             State::Standby => self.settle_standby(view, out),
             State::Fault => {}
@@ -42,23 +42,34 @@ impl Group {
     }
 
     fn settle_active(&mut self, view: &View<'_>, out: &mut Outcome) {
+        if !view.silent {
+            return;
+        }
         // The rival's last announcement may be younger than ours, and it will not tell us any more that it has ceased.
-        if self.conflict && view.silent {
+        if self.conflict {
             self.end_conflict(out);
         }
+        self.unwatched = true;
     }
 
     pub fn end_conflict(&mut self, out: &mut Outcome) {
         self.conflict = false;
+        self.unwatched = false;
         self.unheard = None;
         out.actions.push_back(Action::Announce { group: self.id });
+    }
+
+    /// What was waited for in the company of the partner begins anew.
+    fn lose_count(&mut self) {
+        self.vacant = None;
+        self.recovering = None;
+        self.better = 0;
     }
 
     /// Silence. What was asked is not answered any more; what was promised to the partner still holds.
     fn settle_silence(&mut self, view: &View<'_>, out: &mut Outcome) {
         self.ask = None;
-        self.vacant = None;
-        self.recovering = None;
+        self.lose_count();
         let held = self.held.is_some_and(|until| view.now < until);
         // A dispatcher that reaches nothing is more likely the one that is cut off. An operator may know better.
         let cut_off = view.outreached() && self.command.is_none();
@@ -134,6 +145,7 @@ impl Group {
 
     /// Neither has it. One of the two asks and the other one consents, so that they never start side by side.
     fn settle_vacancy(&mut self, view: &View<'_>, out: &mut Outcome) {
+        self.recovering = None;
         let since = *self.vacant.get_or_insert(view.now);
         let waited = view.now.saturating_duration_since(since);
         if self.promise.is_some() || view.outreached() {

@@ -3,7 +3,7 @@
 //! Names are those of the project's list of properties. *Claims* means: from `Claim` to `Yield`, as long as the process runs or
 //! its lease lasts. Where a statement differs from the list, the reason stands beside it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
 use std::time::Instant;
 
@@ -40,6 +40,8 @@ pub struct Checks {
     /// Since when nobody claims a group that somebody could.
     pub vacant: [Option<Time>; MOST_GROUPS],
     pub totals: Totals,
+    /// How often a state was left for each reason.
+    pub reasons: HashMap<Reason, u64>,
 }
 
 /// What a side was told by the newest heartbeat that it took in.
@@ -58,8 +60,8 @@ pub struct Totals {
     pub claims: u64,
     pub conflicts: u64,
     pub longest_both: Time,
-    pub commands_done: u64,
-    pub commands_refused: u64,
+    pub takeovers_done: u64,
+    pub takeovers_refused: u64,
 }
 
 const LINES: usize = 80;
@@ -83,6 +85,7 @@ impl Checks {
             taken_back: [0; MOST_GROUPS],
             vacant: [None; MOST_GROUPS],
             totals: Totals::default(),
+            reasons: HashMap::new(),
         }
     }
 

@@ -80,12 +80,13 @@ impl World {
     pub fn noticed(&mut self, side: usize, notice: Notice) {
         match notice {
             Notice::Changed(change) => self.judge_change(side, change),
+            _ if self.mutant == Mutant::NeverAnswers => {}
             Notice::TakeoverDone { group } => {
-                self.checks.totals.commands_done += 1;
+                self.checks.totals.takeovers_done += 1;
                 self.checks.commands[side][usize::from(group.0)] = None;
             }
             Notice::TakeoverRefused { group, refusal } => {
-                self.checks.totals.commands_refused += 1;
+                self.checks.totals.takeovers_refused += 1;
                 if refusal != Refusal::AlreadyAsked {
                     self.checks.commands[side][usize::from(group.0)] = None;
                 }
@@ -96,6 +97,7 @@ impl World {
     }
 
     fn judge_change(&mut self, side: usize, change: Change) {
+        *self.checks.reasons.entry(change.reason).or_default() += 1;
         if change.from != GroupState::Active && change.to != GroupState::Active {
             return;
         }

@@ -12,7 +12,8 @@ mod storm;
 mod time;
 mod world;
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use mutant::Mutant;
 use storm::Mode;
@@ -39,28 +40,85 @@ fn explain(seed: u64, minutes: u64, world: &World) -> String {
     format!("{}\nseed {seed} ({:?}, {:?}) at {now:.6} s: {violation}\nrepeat: {repeat}\n", lines.join("\n"), world.checks.mode, world.timings)
 }
 
+/// What a sweep has seen.
+#[derive(Default)]
+struct Sweep {
+    failed: Vec<u64>,
+    events: u64,
+    claims: u64,
+    conflicts: u64,
+    takeovers_done: u64,
+    takeovers_refused: u64,
+    longest_both: u64,
+    reasons: BTreeMap<String, u64>,
+}
+
+impl Sweep {
+    fn add(&mut self, seed: u64, minutes: u64, world: &World) {
+        let totals = world.checks.totals;
+        self.events += totals.events;
+        self.claims += totals.claims;
+        self.conflicts += totals.conflicts;
+        self.takeovers_done += totals.takeovers_done;
+        self.takeovers_refused += totals.takeovers_refused;
+        self.longest_both = self.longest_both.max(totals.longest_both);
+        for (reason, count) in &world.checks.reasons {
+            *self.reasons.entry(format!("{reason:?}")).or_default() += count;
+        }
+        if world.checks.violation.is_some() {
+            eprintln!("{}", explain(seed, minutes, world));
+            self.failed.push(seed);
+        }
+    }
+
+    fn print(&self, seeds: u64, minutes: u64, took: Duration) {
+        let (took, hours) = (took.as_secs_f64(), (seeds * minutes) as f64 / 60.0);
+        eprintln!("{seeds} seeds of {minutes} minutes in {took:.1} s: {:.1} seeds/s, {:.1} simulated hours/s", seeds as f64 / took, hours / took);
+        eprintln!("{} events, {} claims, {} conflicts, both claimed for {:?} at most", self.events, self.claims, self.conflicts, Duration::from_nanos(self.longest_both));
+        eprintln!("takeovers: {} done, {} refused; changes: {:?}", self.takeovers_done, self.takeovers_refused, self.reasons);
+    }
+}
+
 #[test]
 fn seeds() {
     let (seeds, minutes) = (setting("HA_SEEDS", SEEDS), setting("HA_MINUTES", MINUTES));
     let first = setting("HA_FIRST_SEED", 1);
     let began = Instant::now();
-    let mut failed = Vec::new();
-    let mut events = 0;
-    let (mut claims, mut conflicts, mut done, mut refused, mut longest) = (0, 0, 0, 0, 0);
+    let mut sweep = Sweep::default();
     for seed in first..first + seeds {
         let world = run(seed, minutes, Mode::of(seed), Mutant::None);
-        let totals = world.checks.totals;
-        (events, claims, conflicts) = (events + totals.events, claims + totals.claims, conflicts + totals.conflicts);
-        (done, refused) = (done + totals.commands_done, refused + totals.commands_refused);
-        longest = longest.max(totals.longest_both);
-        if world.checks.violation.is_some() {
-            eprintln!("{}", explain(seed, minutes, &world));
-            failed.push(seed);
-        }
+        sweep.add(seed, minutes, &world);
     }
-    let took = began.elapsed().as_secs_f64();
-    let hours = (seeds * minutes) as f64 / 60.0;
-    eprintln!("{seeds} seeds in {took:.1} s: {:.1} seeds/s, {:.1} simulated hours/s, {events} events", seeds as f64 / took, hours / took);
-    eprintln!("{claims} claims, {conflicts} conflicts, {done} takeovers done, {refused} refused, both for {longest} ns at most");
-    assert!(failed.is_empty(), "seeds that failed: {failed:?}");
+    sweep.print(seeds, minutes, began.elapsed());
+    assert!(sweep.failed.is_empty(), "seeds that failed: {:?}", sweep.failed);
+}
+
+/// A check that cannot fail proves nothing.
+#[test]
+fn each_fault_put_in_is_found() {
+    let cases = [
+        (Mutant::NoLease, Mode::StopsAndCrashes, "S2"),
+        (Mutant::YieldsLate, Mode::StopsAndCrashes, "S2"),
+        (Mutant::YieldsLate, Mode::Loss, "S1"),
+        (Mutant::BothPrimary, Mode::All, "S3"),
+        (Mutant::NeverLooks, Mode::All, "S1"),
+        (Mutant::NeverRepeats, Mode::All, "L2"),
+        (Mutant::ForgetsToListen, Mode::StopsAndCrashes, "S4"),
+        (Mutant::TakesBackAnyway, Mode::All, "S7"),
+        (Mutant::NeverAnswers, Mode::StopsAndCrashes, "L4"),
+        (Mutant::NeverClaims, Mode::All, "L1"),
+        (Mutant::OldDisk, Mode::All, "S3"),
+    ];
+    for (mutant, mode, property) in cases {
+        let found = (1..=60).find_map(|seed| run(seed, 10, mode, mutant).checks.violation.filter(|what| what.starts_with(property)));
+        assert!(found.is_some(), "{mutant:?} is not found by {property}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 1..=16 {
+        let hashes = [0, 1].map(|_| run(seed, 10, Mode::of(seed), Mutant::None).checks.hash);
+        assert_eq!(hashes[0], hashes[1], "seed {seed}");
+    }
 }

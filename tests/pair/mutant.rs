@@ -14,4 +14,14 @@ pub enum Mutant {
     NeverLooks,
     /// The winner of a conflict does not announce again.
     NeverRepeats,
+    /// It does not hear how long it was stopped, but its claims end with the lease.
+    ForgetsToListen,
+    /// It is not told that recovery has become manual, nor that the tables are out of sync.
+    TakesBackAnyway,
+    /// Nobody hears what became of a takeover.
+    NeverAnswers,
+    /// Its claims do not reach the rest of the machine.
+    NeverClaims,
+    /// What is on its disk is newer than what it was given at its start.
+    OldDisk,
 }

@@ -2,6 +2,7 @@
 
 use tsuji::high_availability::*;
 
+use crate::mutant::Mutant;
 use crate::network::{Link, PATHS};
 use crate::node::Pause;
 use crate::time::{MINUTE, MS, SECOND, Time, nanos};
@@ -87,7 +88,9 @@ pub enum LinkTrouble {
 impl World {
     /// The first storm.
     pub fn plan(&mut self) {
-        self.brew(10 * SECOND);
+        let settled = 9 * SECOND + self.settling();
+        self.queue.push(settled, Happening::Settled);
+        self.brew(settled + SECOND);
     }
 
     fn brew(&mut self, at: Time) {
@@ -184,22 +187,53 @@ impl World {
             _ => LinkTrouble::Doubles,
         };
         let directions = self.random.pick(&[1_u8, 2, 3, 3]);
-        let paths = self.random.pick(&[1_u8, 2, 3, 3]);
+        let paths = self.random.pick(&[1_u8, 2, 3, 3, 3]);
+        let (lasts, victim) = (self.duration(), self.random.below(2));
+        let uneven = self.random.permille(300);
         for side in (0..2).filter(|side| directions & (1 << side) != 0) {
+            // Sometimes one direction comes back before the other.
+            let lasts = if uneven { self.duration() } else { lasts };
             for path in (0..PATHS).filter(|path| paths & (1 << path) != 0) {
-                self.lasting(Trouble::Link(side, path, trouble), Trouble::Link(side, path, LinkTrouble::Good));
+                self.befall(Trouble::Link(side, path, trouble));
+                self.relieve(lasts, Trouble::Link(side, path, LinkTrouble::Good));
             }
         }
+        // A machine that is cut off altogether: its leg to the clients goes with its heartbeats.
+        if trouble == LinkTrouble::Cut && paths == 3 && self.random.permille(400) {
+            self.befall(Trouble::Attached(victim, false));
+            self.relieve(lasts, Trouble::Attached(victim, true));
+        }
+    }
+
+    /// Born apart: neither hears the other, and one of them has no leg to the clients, until shortly before the first storm.
+    pub fn part(&mut self) {
+        for side in 0..2 {
+            for path in 0..PATHS {
+                self.befall(Trouble::Link(side, path, LinkTrouble::Cut));
+                let relief = Trouble::Link(side, path, LinkTrouble::Good);
+                self.queue.push(8 * SECOND + side as u64 * SECOND, Happening::Trouble(relief));
+            }
+        }
+        self.befall(Trouble::Attached(1, false));
+        self.queue.push(8 * SECOND, Happening::Trouble(Trouble::Attached(1, true)));
     }
 
     /// Lasts from a moment to several dead times, or until the storm is over.
     fn lasting(&mut self, trouble: Trouble, relief: Trouble) {
         self.befall(trouble);
+        let lasts = self.duration();
+        self.relieve(lasts, relief);
+    }
+
+    fn duration(&mut self) -> Time {
         let dead = nanos(self.timings.dead());
         let most = self.random.pick(&[dead / 2, dead * 2, dead * 8, dead * 30]);
-        let at = self.now + self.random.between(1, most);
-        if at < self.storm.still_from {
-            self.queue.push(at, Happening::Trouble(relief));
+        self.random.between(1, most)
+    }
+
+    fn relieve(&mut self, after: Time, relief: Trouble) {
+        if self.now + after < self.storm.still_from {
+            self.queue.push(self.now + after, Happening::Trouble(relief));
         }
     }
 
@@ -219,7 +253,9 @@ impl World {
             Trouble::Recovery(side, auto) => {
                 let recovery = if auto { Recovery::Auto } else { Recovery::Manual };
                 self.nodes[side].recovery = recovery;
-                self.tell(side, Event::Recovery(recovery));
+                if self.mutant != Mutant::TakesBackAnyway {
+                    self.tell(side, Event::Recovery(recovery));
+                }
             }
             Trouble::Carrier(..) | Trouble::Attached(..) | Trouble::Targets(..) | Trouble::Failing(..) => {
                 self.befall_health(trouble);

@@ -91,6 +91,9 @@ impl World {
         self.start(0);
         self.queue.push(second, Happening::Trouble(Trouble::Restart(1)));
         self.plan();
+        if matches!(self.storm.mode, Mode::All | Mode::Loss) && self.random.permille(150) {
+            self.part();
+        }
     }
 
     /// Runs until everything that was planned has happened.
@@ -147,11 +150,12 @@ impl World {
             return;
         }
         let both = self.mutant == Mutant::BothPrimary;
+        let old = self.mutant == Mutant::OldDisk;
         let node = &mut self.nodes[side];
         node.life += 1;
         let now = node.clock.read(self.now);
         let boot = BootId(((side as u128) << 64) | u128::from(node.life));
-        let persisted: Vec<_> = (0..self.groups).map(|group| (GroupId(group as u8), node.disk[group])).collect();
+        let persisted: Vec<_> = (0..self.groups).map(|group| (GroupId(group as u8), if old { Epoch(0) } else { node.disk[group] })).collect();
         let settings = settings(side, self.groups, self.timings, node.recovery, both);
         node.pair = Some(Pair::new(settings, boot, &persisted, now).expect("good settings"));
         node.spoke = now;
@@ -183,7 +187,7 @@ impl World {
 
     pub fn resume(&mut self, side: usize) {
         let Some((pause, since)) = self.nodes[side].paused.take() else { return };
-        let unseen = pause == Pause::Frozen || self.mutant == Mutant::NoLease;
+        let unseen = pause == Pause::Frozen || matches!(self.mutant, Mutant::NoLease | Mutant::ForgetsToListen);
         if unseen {
             self.nodes[side].clock.stand_still(self.now - since);
         }
@@ -191,6 +195,7 @@ impl World {
         let now = self.nodes[side].clock.read(self.now);
         let lease = self.timings.lease();
         let late = pause == Pause::Stopped && now.saturating_duration_since(self.nodes[side].spoke) > lease;
+        let late = late || self.mutant == Mutant::ForgetsToListen && self.now - since > nanos(lease);
         self.checks.resumed(side, now, late);
         let mut waiting = std::mem::take(&mut self.nodes[side].waiting);
         let at = self.random.below(waiting.len() + 1);
@@ -253,7 +258,8 @@ impl World {
 
     fn claim(&mut self, side: usize, group: usize, epoch: Epoch) {
         self.judge_claim(side, group, epoch);
-        if self.nodes[side].claimed[group].replace(epoch).is_none() {
+        let claims = self.mutant != Mutant::NeverClaims;
+        if claims && self.nodes[side].claimed[group].replace(epoch).is_none() {
             self.announce(side, group);
             self.nodes[side].answers_since = self.now;
         }
