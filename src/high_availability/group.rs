@@ -61,6 +61,8 @@ pub(super) struct Ask {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Promise {
     pub wish: Wish,
+    /// We claimed until then.
+    pub served: bool,
     pub until: Instant,
 }
 
@@ -136,7 +138,7 @@ impl Group {
 
     pub fn word(&self) -> GroupWord {
         let answer = match (self.promise, self.refused) {
-            (Some(promise), _) => Some(Answer::Yielded { epoch: promise.wish.epoch }),
+            (Some(promise), _) => Some(Answer::Yielded { epoch: promise.wish.epoch, served: promise.served }),
             (None, Some((epoch, objection))) => Some(Answer::Refused { epoch, objection }),
             (None, None) => None,
         };

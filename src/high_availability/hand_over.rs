@@ -183,6 +183,7 @@ impl Group {
     }
 
     fn grant(&mut self, wish: Wish, view: &View<'_>, out: &mut Outcome) {
+        let served = self.is_active();
         if !matches!(self.state, State::Fault) {
             self.step_down(State::Standby, Reason::Yielded(wish.cause), view.now, out);
         }
@@ -190,7 +191,7 @@ impl Group {
         self.ask = None;
         self.refused = None;
         self.known = wish.epoch;
-        self.promise = Some(Promise { wish, until: view.now + view.dead });
+        self.promise = Some(Promise { wish, served, until: view.now + view.dead });
     }
 
     /// What an active has against letting the group go.
@@ -212,10 +213,12 @@ impl Group {
         let Some(ask) = self.ask else { return };
         let own = |epoch: Epoch| epoch == ask.wish.epoch;
         match theirs.answer {
-            Some(Answer::Yielded { epoch }) if own(epoch) && theirs.state != GroupState::Active => {
+            Some(Answer::Yielded { epoch, served }) if own(epoch) && theirs.state != GroupState::Active => {
                 let fit = view.fault.is_none() && !view.listening && !view.outreached();
                 if fit && view.now < ask.until {
-                    self.activate(epoch, Reason::Granted(ask.wish.cause), view, out);
+                    // What nobody claimed was not handed over, whatever we had asked for it.
+                    let cause = if served { ask.wish.cause } else { Cause::Vacant };
+                    self.activate(epoch, Reason::Granted(cause), view, out);
                 }
             }
             Some(Answer::Refused { epoch, objection }) if own(epoch) => {

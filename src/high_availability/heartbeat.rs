@@ -70,10 +70,9 @@ pub enum Cause {
 /// To the partner's wish.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// "I do not claim the group, and shall not for a dead time: take it."
-    Yielded {
-        epoch: Epoch,
-    },
+    /// "I do not claim the group, and shall not for a dead time: take it." `served`: it claimed until it was asked. If not, the
+    /// group was vacant, whatever the asker thought.
+    Yielded { epoch: Epoch, served: bool },
     Refused {
         epoch: Epoch,
         objection: Objection,
