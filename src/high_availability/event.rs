@@ -38,6 +38,7 @@ pub enum Event {
 pub const TAKEOVER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is to be done, in this order.
+#[expect(clippy::large_enum_variant, reason = "most actions are heartbeats, and there is never more than a handful")]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Action {
     Send {

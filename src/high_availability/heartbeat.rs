@@ -72,7 +72,10 @@ pub enum Cause {
 pub enum Answer {
     /// "I do not claim the group, and shall not for a dead time: take it." `served`: it claimed until it was asked. If not, the
     /// group was vacant, whatever the asker thought.
-    Yielded { epoch: Epoch, served: bool },
+    Yielded {
+        epoch: Epoch,
+        served: bool,
+    },
     Refused {
         epoch: Epoch,
         objection: Objection,

@@ -130,13 +130,13 @@ impl Pair {
         if !self.is_late(now) {
             return;
         }
-        self.out.notice(Notice::LoopLate { by: now.saturating_duration_since(self.spoke) });
         for group in &mut self.groups {
-            group.promise = None;
-            group.refuse(Refusal::Listening, &mut self.out);
             let to = if group.state == State::Fault { State::Fault } else { State::Standby };
             group.step_down(to, Reason::LoopLate, now, &mut self.out);
+            group.promise = None;
+            group.refuse(Refusal::Listening, &mut self.out);
         }
+        self.out.notice(Notice::LoopLate { by: now.saturating_duration_since(self.spoke) });
         self.partner.forget();
         self.listen(now);
     }

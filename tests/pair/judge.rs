@@ -41,7 +41,8 @@ impl World {
         let told = self.checks.told[side];
         let ago = self.now - told.at;
         if told.active[group].is_some() && ago < nanos(self.timings.dead()) * 99 / 100 {
-            self.checks.fail("S1", format!("{side} claims group {group}, though told {ago} ns ago that the partner does"));
+            self.checks
+                .fail("S1", format!("{side} claims group {group}, though told {ago} ns ago that the partner does"));
         }
     }
 
@@ -107,10 +108,7 @@ impl World {
             self.checks.known_claims[side][group].push_back(self.now);
         }
         self.judge_recovery(side, change);
-        let planned = matches!(
-            change.reason,
-            Reason::Granted(Cause::Recovery) | Reason::Yielded(Cause::Recovery)
-        );
+        let planned = matches!(change.reason, Reason::Granted(Cause::Recovery) | Reason::Yielded(Cause::Recovery));
         self.checks.taken_back[group] += u32::from(planned);
         if self.checks.settled && (!planned || self.checks.taken_back[group] > 2) {
             self.checks.fail("L2", format!("{side} changed when all was well: {change:?}"));
@@ -189,12 +187,15 @@ impl World {
         };
         let gap = nanos(self.timings.dead());
         let contact = &mut self.checks.contact[side][group];
-        let first = contact.filter(|(first, last)| self.now - last < gap && *first >= since).map_or(self.now, |(first, _)| first);
+        let first = contact
+            .filter(|(first, last)| self.now - last < gap && *first >= since)
+            .map_or(self.now, |(first, _)| first);
         *contact = Some((first, self.now));
         // S1, with one direction cut: the only one who can know gives way. It takes a dead time to be sure that it is not
         // heard, and another one until then in which it was heard last.
         if self.now - first > gap * 3 {
-            self.checks.fail("S1", format!("both claim group {group}, and {side} has known it for {} ns", self.now - first));
+            self.checks
+                .fail("S1", format!("both claim group {group}, and {side} has known it for {} ns", self.now - first));
         }
     }
 
@@ -265,7 +266,8 @@ impl World {
             if claims[0] == claims[1] || epochs[0] != epochs[1] {
                 self.checks.fail("L2", format!("group {group} has not settled: {claims:?}, {epochs:?}"));
             } else if self.lan.owner[group] != Some(owner) {
-                self.checks.fail("L2", format!("{owner} claims group {group}, and the clients ask {:?}", self.lan.owner));
+                self.checks
+                    .fail("L2", format!("{owner} claims group {group}, and the clients ask {:?}", self.lan.owner));
             }
         }
         self.checks.settled = self.checks.violation.is_none();

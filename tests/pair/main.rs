@@ -2,6 +2,8 @@
 //!
 //! `HA_SEEDS`, `HA_MINUTES` and `HA_FIRST_SEED` widen the sweep; a failure prints the seed, and how to repeat it.
 
+#![allow(clippy::indexing_slicing, reason = "a test that meets the unexpected should stop right there")]
+
 mod checks;
 mod judge;
 mod mutant;
@@ -37,7 +39,12 @@ fn explain(seed: u64, minutes: u64, world: &World) -> String {
     let violation = world.checks.violation.as_deref().unwrap_or("none");
     let repeat = format!("HA_FIRST_SEED={seed} HA_SEEDS=1 HA_MINUTES={minutes} cargo test --test pair seeds");
     let now = world.now as f64 / 1e9;
-    format!("{}\nseed {seed} ({:?}, {:?}) at {now:.6} s: {violation}\nrepeat: {repeat}\n", lines.join("\n"), world.checks.mode, world.timings)
+    format!(
+        "{}\nseed {seed} ({:?}, {:?}) at {now:.6} s: {violation}\nrepeat: {repeat}\n",
+        lines.join("\n"),
+        world.checks.mode,
+        world.timings
+    )
 }
 
 /// What a sweep has seen.
@@ -73,9 +80,22 @@ impl Sweep {
 
     fn print(&self, seeds: u64, minutes: u64, took: Duration) {
         let (took, hours) = (took.as_secs_f64(), (seeds * minutes) as f64 / 60.0);
-        eprintln!("{seeds} seeds of {minutes} minutes in {took:.1} s: {:.1} seeds/s, {:.1} simulated hours/s", seeds as f64 / took, hours / took);
-        eprintln!("{} events, {} claims, {} conflicts, both claimed for {:?} at most", self.events, self.claims, self.conflicts, Duration::from_nanos(self.longest_both));
-        eprintln!("takeovers: {} done, {} refused; changes: {:?}", self.takeovers_done, self.takeovers_refused, self.reasons);
+        eprintln!(
+            "{seeds} seeds of {minutes} minutes in {took:.1} s: {:.1} seeds/s, {:.1} simulated hours/s",
+            seeds as f64 / took,
+            hours / took
+        );
+        eprintln!(
+            "{} events, {} claims, {} conflicts, both claimed for {:?} at most",
+            self.events,
+            self.claims,
+            self.conflicts,
+            Duration::from_nanos(self.longest_both)
+        );
+        eprintln!(
+            "takeovers: {} done, {} refused; changes: {:?}",
+            self.takeovers_done, self.takeovers_refused, self.reasons
+        );
     }
 }
 
@@ -110,7 +130,8 @@ fn each_fault_put_in_is_found() {
         (Mutant::OldDisk, Mode::All, "S3"),
     ];
     for (mutant, mode, property) in cases {
-        let found = (1..=60).find_map(|seed| run(seed, 10, mode, mutant).checks.violation.filter(|what| what.starts_with(property)));
+        let found = (1..=60)
+            .find_map(|seed| run(seed, 10, mode, mutant).checks.violation.filter(|what| what.starts_with(property)));
         assert!(found.is_some(), "{mutant:?} is not found by {property}");
     }
 }

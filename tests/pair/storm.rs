@@ -282,7 +282,7 @@ impl World {
                 (side, self.random.between(0, 5 * MS))
             }
             Trouble::Attached(side, attached) => {
-                self.nodes[side].attached = attached || self.nodes[side].carrier && attached;
+                self.nodes[side].attached = attached;
                 (side, self.random.between(SECOND / 2, 2 * SECOND))
             }
             Trouble::Targets(side, targets) => {

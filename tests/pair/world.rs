@@ -15,14 +15,37 @@ use crate::time::{Clock, MS, Queue, SECOND, Time, nanos};
 /// What happens in the world.
 #[derive(Clone, Debug)]
 pub enum Happening {
-    Deliver { to: usize, path: PathId, heartbeat: Heartbeat },
+    Deliver {
+        to: usize,
+        path: PathId,
+        heartbeat: Heartbeat,
+    },
     /// Something that a life of a machine asked for has come to an end.
-    Tell { to: usize, life: u64, event: Event },
+    Tell {
+        to: usize,
+        life: u64,
+        event: Event,
+    },
     /// It looks at its interfaces and reach targets.
-    Look { by: usize, life: u64 },
-    Probed { by: usize, life: u64, group: usize },
-    Yielded { by: usize, life: u64, group: usize },
-    Written { by: usize, group: usize, epoch: Epoch },
+    Look {
+        by: usize,
+        life: u64,
+    },
+    Probed {
+        by: usize,
+        life: u64,
+        group: usize,
+    },
+    Yielded {
+        by: usize,
+        life: u64,
+        group: usize,
+    },
+    Written {
+        by: usize,
+        group: usize,
+        epoch: Epoch,
+    },
     Trouble(Trouble),
     Strike,
     Heal,
@@ -130,13 +153,17 @@ impl World {
                 self.tell(to, event);
             }
             Happening::Probed { by, life, group } if self.nodes[by].life == life => self.probed(by, group),
-            Happening::Yielded { by, life, group } if self.nodes[by].life == life => self.nodes[by].claimed[group] = None,
+            Happening::Yielded { by, life, group } if self.nodes[by].life == life => {
+                self.nodes[by].claimed[group] = None
+            }
             Happening::Look { by, life } if self.nodes[by].life == life => {
                 let health = self.nodes[by].health();
                 self.tell(by, Event::Health(health));
             }
             Happening::Tell { .. } | Happening::Look { .. } | Happening::Probed { .. } | Happening::Yielded { .. } => {}
-            Happening::Written { by, group, epoch } => self.nodes[by].disk[group] = self.nodes[by].disk[group].max(epoch),
+            Happening::Written { by, group, epoch } => {
+                self.nodes[by].disk[group] = self.nodes[by].disk[group].max(epoch)
+            }
             Happening::Trouble(trouble) => self.befall(trouble),
             Happening::Strike => self.strike(),
             Happening::Heal => self.heal(),
@@ -155,7 +182,9 @@ impl World {
         node.life += 1;
         let now = node.clock.read(self.now);
         let boot = BootId(((side as u128) << 64) | u128::from(node.life));
-        let persisted: Vec<_> = (0..self.groups).map(|group| (GroupId(group as u8), if old { Epoch(0) } else { node.disk[group] })).collect();
+        let persisted: Vec<_> = (0..self.groups)
+            .map(|group| (GroupId(group as u8), if old { Epoch(0) } else { node.disk[group] }))
+            .collect();
         let settings = settings(side, self.groups, self.timings, node.recovery, both);
         node.pair = Some(Pair::new(settings, boot, &persisted, now).expect("good settings"));
         node.spoke = now;
@@ -214,7 +243,11 @@ impl World {
         }
         let Some(pair) = node.pair.as_mut() else { return };
         let now = node.clock.read(self.now);
-        let heard = if let Event::Heard { heartbeat, .. } = &event { self.checks.heard(side, heartbeat, self.now) } else { false };
+        let heard = if let Event::Heard { heartbeat, .. } = &event {
+            self.checks.heard(side, heartbeat, self.now)
+        } else {
+            false
+        };
         pair.handle(event, now);
         let mut count = 0;
         while let Some(action) = self.nodes[side].pair.as_mut().and_then(Pair::poll_action) {
@@ -235,7 +268,9 @@ impl World {
             Action::Send { path, heartbeat } => self.send(side, path, heartbeat, now),
             Action::Claim { group, epoch } => self.claim(side, usize::from(group.0), epoch),
             Action::Yield { group } => self.give_up(side, usize::from(group.0)),
-            Action::Announce { group } if self.mutant != Mutant::NeverRepeats => self.announce(side, usize::from(group.0)),
+            Action::Announce { group } if self.mutant != Mutant::NeverRepeats => {
+                self.announce(side, usize::from(group.0))
+            }
             Action::Announce { .. } => {}
             Action::ProbeAddresses { group } => {
                 let after = self.random.between(MS, nanos(self.timings.probing()) / 2);
@@ -303,7 +338,8 @@ impl World {
 
     /// The tables are copied from the partner in one to three seconds.
     pub fn copy_tables(&mut self, side: usize) {
-        self.nodes[side].sync = Sync { position: self.nodes[side].sync.position + 1, in_sync: true, lag: Duration::ZERO };
+        self.nodes[side].sync =
+            Sync { position: self.nodes[side].sync.position + 1, in_sync: true, lag: Duration::ZERO };
         let after = self.random.between(SECOND, 3 * SECOND);
         let event = Event::Synchronized(self.nodes[side].sync);
         self.queue.push(self.now + after, Happening::Tell { to: side, life: self.nodes[side].life, event });
