@@ -39,6 +39,8 @@ pub struct Checks {
     pub taken_back: [u32; MOST_GROUPS],
     /// Since when nobody claims a group that somebody could.
     pub vacant: [Option<Time>; MOST_GROUPS],
+    /// Since when nobody claims a group, and for how long at most that was so.
+    pub gap: [(Option<Time>, Time); MOST_GROUPS],
     pub totals: Totals,
     /// How often a state was left for each reason.
     pub reasons: HashMap<Reason, u64>,
@@ -58,6 +60,8 @@ pub struct Told {
 pub struct Totals {
     pub events: u64,
     pub claims: u64,
+    /// Changes to or from active.
+    pub changes: u64,
     pub conflicts: u64,
     pub longest_both: Time,
     pub takeovers_done: u64,
@@ -84,6 +88,7 @@ impl Checks {
             settled: false,
             taken_back: [0; MOST_GROUPS],
             vacant: [None; MOST_GROUPS],
+            gap: [(None, 0); MOST_GROUPS],
             totals: Totals::default(),
             reasons: HashMap::new(),
         }

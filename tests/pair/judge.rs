@@ -102,6 +102,7 @@ impl World {
         if change.from != GroupState::Active && change.to != GroupState::Active {
             return;
         }
+        self.checks.totals.changes += 1;
         let group = usize::from(change.group.0);
         if change.to == GroupState::Active {
             self.judge_damping(side, change);
@@ -219,7 +220,7 @@ impl World {
         let lasted = self.now - since;
         self.checks.totals.longest_both = self.checks.totals.longest_both.max(lasted);
         let allowed = match self.checks.mode {
-            Mode::StopsAndCrashes => 0,
+            Mode::StopsAndCrashes | Mode::Quiet => 0,
             Mode::Freezes => nanos(self.timings.interval()) + 5 * MS,
             Mode::All | Mode::Loss => return,
         };
@@ -248,12 +249,19 @@ impl World {
         let lease = self.lease();
         for group in 0..self.groups {
             let claimed = self.nodes.iter().any(|node| node.claims(group, self.now, lease));
+            self.note_gap(group, claimed);
             let since = (!claimed && quiet).then(|| self.checks.vacant[group].unwrap_or(self.now));
             self.checks.vacant[group] = since;
             if since.is_some_and(|since| self.now - since > nanos(self.timings.dead()) * 2) {
                 self.checks.fail("L1", format!("nobody claims group {group}"));
             }
         }
+    }
+
+    fn note_gap(&mut self, group: usize, claimed: bool) {
+        let (since, longest) = self.checks.gap[group];
+        let longest = longest.max(since.map_or(0, |since| self.now - since));
+        self.checks.gap[group] = ((!claimed).then(|| since.unwrap_or(self.now)), longest);
     }
 
     /// L2: all is well for a while: exactly one claims each group, both know its epoch, the clients have its address.

@@ -10,6 +10,7 @@ mod mutant;
 mod network;
 mod node;
 mod random;
+mod scenarios;
 mod storm;
 mod time;
 mod world;
@@ -141,5 +142,23 @@ fn the_same_seed_gives_the_same_run() {
     for seed in 1..=16 {
         let hashes = [0, 1].map(|_| run(seed, 10, Mode::of(seed), Mutant::None).checks.hash);
         assert_eq!(hashes[0], hashes[1], "seed {seed}");
+    }
+}
+
+/// Runs that failed once, and what was wrong.
+#[test]
+fn seeds_that_failed_once() {
+    let cases = [
+        (8, 30, "damping was forgotten in a crash"),
+        (44, 30, "damping was forgotten in a crash, the group moved for health"),
+        (24, 30, "the hold before recovery ran on while the machine was stopped"),
+        (80, 30, "the same"),
+        (30, 30, "a group that was vacant was taken as if it had been handed over"),
+        (1167, 20, "the same, for recovery"),
+        (1378, 20, "the same, with a frozen machine"),
+    ];
+    for (seed, minutes, story) in cases {
+        let world = run(seed, minutes, Mode::of(seed), Mutant::None);
+        assert_eq!(world.checks.violation, None, "{story}\n{}", explain(seed, minutes, &world));
     }
 }

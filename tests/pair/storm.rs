@@ -19,6 +19,8 @@ pub enum Mode {
     Freezes,
     /// Heartbeats get lost on all paths, and nothing else goes wrong.
     Loss,
+    /// Nothing but what a scenario brings.
+    Quiet,
 }
 
 impl Mode {
@@ -44,6 +46,8 @@ pub struct Storm {
     /// When something last went wrong, or well.
     pub moved: Time,
     last_calm: Time,
+    /// Dead times between two strikes, at most.
+    pub pace: u64,
 }
 
 const STORM: Time = 3 * MINUTE;
@@ -54,7 +58,7 @@ impl Storm {
     pub fn new(mode: Mode, minutes: u64) -> Self {
         let end = minutes * MINUTE;
         let last = if minutes >= 20 { 11 * MINUTE } else { CALM };
-        Self { mode, end, from: 0, still_from: 0, moved: 0, last_calm: end.saturating_sub(last) }
+        Self { mode, end, from: 0, still_from: 0, moved: 0, last_calm: end.saturating_sub(last), pace: 12 }
     }
 }
 
@@ -88,6 +92,9 @@ pub enum LinkTrouble {
 impl World {
     /// The first storm.
     pub fn plan(&mut self) {
+        if self.storm.mode == Mode::Quiet {
+            return;
+        }
         let settled = 9 * SECOND + self.settling();
         self.queue.push(settled, Happening::Settled);
         self.brew(settled + SECOND);
@@ -110,8 +117,8 @@ impl World {
             return;
         }
         self.checks.settled = false;
-        let longest = nanos(self.timings.dead()) * 12;
-        let next = self.random.between(MS, longest.max(10 * SECOND));
+        let longest = nanos(self.timings.dead()) * self.storm.pace;
+        let next = self.random.between(MS, longest.max(SECOND * self.storm.pace / 2));
         self.queue.push(self.now + next, Happening::Strike);
         let side = self.random.below(2);
         match self.storm.mode {
@@ -119,6 +126,7 @@ impl World {
             Mode::StopsAndCrashes => self.strike_process(side, Pause::Stopped),
             Mode::Freezes => self.strike_process(side, Pause::Frozen),
             Mode::Loss => self.strike_links(),
+            Mode::Quiet => {}
         }
     }
 

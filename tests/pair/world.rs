@@ -94,8 +94,30 @@ impl World {
             storm,
             mutant,
         };
+        world.storm.pace = world.random.pick(&[2, 6, 12, 20]);
         world.begin();
         world
+    }
+
+    /// Two machines that are well, past their start: nothing happens but what is brought about.
+    pub fn quiet(timings: Timings, minutes: u64) -> Self {
+        let mut world = Self::new(1, minutes, Mode::Quiet, Mutant::None);
+        world.timings = timings;
+        world.groups = 1;
+        for side in 0..2 {
+            world.crash(side);
+            world.nodes[side].recovery = Recovery::Manual;
+            world.start(side);
+        }
+        world
+    }
+
+    /// Runs up to this time, or until a property is broken.
+    pub fn run_until(&mut self, end: Time) {
+        while self.checks.violation.is_none() && self.queue.next_at().min(self.nodes[0].wake).min(self.nodes[1].wake) <= end {
+            self.step();
+        }
+        self.now = end;
     }
 
     /// Most seeds run the slow profile, because it is cheap to simulate; the faults scale with it.
