@@ -19,8 +19,9 @@ pub enum Event {
     AddressAnswered { group: GroupId },
     /// Nobody answered the probe.
     AddressSilent { group: GroupId },
-    /// How far this dispatcher's copy of the tables is, whenever it changes.
-    Synchronized(Sync),
+    /// How far the tables are copied between this dispatcher and that life of the partner, whenever it changes. What is said of
+    /// a life that has ended is too late and means nothing.
+    Synchronized { with: BootId, sync: Sync },
     /// An operator wants the group here. Answered by [`Notice::TakeoverDone`] or [`Notice::TakeoverRefused`] within
     /// [`TAKEOVER_LIMIT`].
     Takeover { group: GroupId },

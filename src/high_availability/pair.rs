@@ -146,7 +146,8 @@ impl Pair {
             Event::Tick => {}
             Event::Heard { path, heartbeat } => self.hear(path, &heartbeat, now),
             Event::Health(health) => self.health = Health { on_time: self.health.on_time, ..health },
-            Event::Synchronized(sync) => self.sync = sync,
+            Event::Synchronized { with, sync } if self.partner.boot == Some(with) => self.sync = sync,
+            Event::Synchronized { .. } => {}
             Event::AddressAnswered { group } => {
                 self.on_group(group, now, |own, view, out| own.address_answered(view, out))
             }

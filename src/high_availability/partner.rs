@@ -9,7 +9,7 @@ use super::words::BootId;
 /// What is known of the partner.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partner {
-    boot: Option<BootId>,
+    pub boot: Option<BootId>,
     /// Lives of the partner that have ended. What still arrives from them is nobody's word.
     ended: VecDeque<BootId>,
     sequence: u64,

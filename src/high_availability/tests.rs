@@ -52,6 +52,10 @@ fn word(role: Role) -> Heartbeat {
     }
 }
 
+fn in_sync(with: u128) -> Event {
+    Event::Synchronized { with: BootId(with), sync: Sync { in_sync: true, ..Sync::default() } }
+}
+
 impl Desk {
     /// A machine of this role that has just started.
     fn new(role: Role) -> Self {

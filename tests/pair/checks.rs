@@ -179,6 +179,12 @@ impl Checks {
         true
     }
 
+    pub fn synchronized(&mut self, side: usize, with: BootId, now: Time) {
+        if self.told[side].newest.0 == with.0 {
+            self.in_sync[side].get_or_insert(now);
+        }
+    }
+
     /// S3: the number on the disk never goes down.
     pub fn persists(&mut self, on_disk: Epoch, epoch: Epoch) {
         if epoch <= on_disk {

@@ -16,7 +16,7 @@ pub enum Mutant {
     NeverRepeats,
     /// It does not hear how long it was stopped, but its claims end with the lease.
     ForgetsToListen,
-    /// It is not told that recovery has become manual, nor that the tables are out of sync.
+    /// It is not told that recovery is manual.
     TakesBackAnyway,
     /// Nobody hears what became of a takeover.
     NeverAnswers,

@@ -114,7 +114,9 @@ impl World {
 
     /// Runs up to this time, or until a property is broken.
     pub fn run_until(&mut self, end: Time) {
-        while self.checks.violation.is_none() && self.queue.next_at().min(self.nodes[0].wake).min(self.nodes[1].wake) <= end {
+        while self.checks.violation.is_none()
+            && self.queue.next_at().min(self.nodes[0].wake).min(self.nodes[1].wake) <= end
+        {
             self.step();
         }
         self.now = end;
@@ -168,12 +170,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Deliver { to, path, heartbeat } => self.tell(to, Event::Heard { path, heartbeat }),
-            Happening::Tell { to, life, event } if self.nodes[to].life == life => {
-                if matches!(event, Event::Synchronized(_)) {
-                    self.checks.in_sync[to].get_or_insert(self.now);
-                }
-                self.tell(to, event);
-            }
+            Happening::Tell { to, life, event } if self.nodes[to].life == life => self.tell(to, event),
             Happening::Probed { by, life, group } if self.nodes[by].life == life => self.probed(by, group),
             Happening::Yielded { by, life, group } if self.nodes[by].life == life => {
                 self.nodes[by].claimed[group] = None
@@ -200,14 +197,16 @@ impl World {
         }
         let both = self.mutant == Mutant::BothPrimary;
         let old = self.mutant == Mutant::OldDisk;
+        let deaf = self.mutant == Mutant::TakesBackAnyway;
         let node = &mut self.nodes[side];
         node.life += 1;
+        let recovery = if deaf { Recovery::Auto } else { node.recovery };
         let now = node.clock.read(self.now);
         let boot = BootId(((side as u128) << 64) | u128::from(node.life));
         let persisted: Vec<_> = (0..self.groups)
             .map(|group| (GroupId(group as u8), if old { Epoch(0) } else { node.disk[group] }))
             .collect();
-        let settings = settings(side, self.groups, self.timings, node.recovery, both);
+        let settings = settings(side, self.groups, self.timings, recovery, both);
         node.pair = Some(Pair::new(settings, boot, &persisted, now).expect("good settings"));
         node.spoke = now;
         node.sync = Sync::default();
@@ -270,6 +269,9 @@ impl World {
         } else {
             false
         };
+        if let Event::Synchronized { with, .. } = &event {
+            self.checks.synchronized(side, *with, self.now);
+        }
         pair.handle(event, now);
         let mut count = 0;
         while let Some(action) = self.nodes[side].pair.as_mut().and_then(Pair::poll_action) {
@@ -300,7 +302,7 @@ impl World {
                 self.queue.push(self.now + after, probed);
             }
             Action::PersistEpoch { group, epoch } => self.persist(side, group, epoch),
-            Action::RequestSnapshot { .. } => self.copy_tables(side),
+            Action::RequestSnapshot { boot } => self.copy_tables(side, boot),
             Action::Notice(notice) => self.noticed(side, notice),
         }
     }
@@ -359,11 +361,11 @@ impl World {
     }
 
     /// The tables are copied from the partner in one to three seconds.
-    pub fn copy_tables(&mut self, side: usize) {
+    fn copy_tables(&mut self, side: usize, with: BootId) {
         self.nodes[side].sync =
             Sync { position: self.nodes[side].sync.position + 1, in_sync: true, lag: Duration::ZERO };
         let after = self.random.between(SECOND, 3 * SECOND);
-        let event = Event::Synchronized(self.nodes[side].sync);
+        let event = Event::Synchronized { with, sync: self.nodes[side].sync };
         self.queue.push(self.now + after, Happening::Tell { to: side, life: self.nodes[side].life, event });
     }
 

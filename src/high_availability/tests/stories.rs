@@ -234,7 +234,7 @@ fn a_primary_takes_back_after_the_hold_when_both_say_auto() {
         desk.partner.recovery = theirs;
         desk.partner_is(GroupState::Active, 3);
         desk.pass_hearing(20_000 * MS);
-        desk.tell(Event::Synchronized(Sync { in_sync: true, ..Sync::default() }));
+        desk.tell(in_sync(77));
         desk.pass_hearing(29_900 * MS);
         assert_eq!(desk.said().wish, None);
         desk.pass_hearing(200 * MS);
@@ -260,7 +260,7 @@ fn two_primaries_are_shown_and_nothing_moves() {
     desk.partner.node = NodeId(9);
     desk.partner_is(GroupState::Active, 2);
     desk.pass_hearing(1000 * MS);
-    desk.tell(Event::Synchronized(Sync { in_sync: true, ..Sync::default() }));
+    desk.tell(in_sync(77));
     desk.partner.health.failing = 1;
     desk.pass_hearing(40_000 * MS);
     assert_eq!((desk.state(), desk.said().wish), (GroupState::Standby, None));

@@ -75,7 +75,7 @@ fn a_returned_primary_takes_back_once() {
     let mut duet = Duet::new();
     duet.pass(1000 * MS);
     duet.tell(1, Event::Takeover { group: GROUP });
-    duet.tell(0, Event::Synchronized(Sync { in_sync: true, ..Sync::default() }));
+    duet.tell(0, in_sync(2));
     let notices = duet.pass(120_000 * MS);
     let changes = notices.iter().filter(|notice| matches!(notice, Notice::Changed(_))).count();
     assert_eq!((changes, duet.claims(0)), (2, true));
