@@ -23,7 +23,8 @@ pub enum Event {
     /// a life that has ended is too late and means nothing.
     Synchronized { with: BootId, sync: Sync },
     /// An operator wants the group here. Answered by [`Notice::TakeoverDone`] or [`Notice::TakeoverRefused`] within
-    /// [`TAKEOVER_LIMIT`].
+    /// [`TAKEOVER_LIMIT`]. With no partner heard there is nobody to ask: the group is taken in the usual way, by a last look, but
+    /// without regard to the reach.
     Takeover { group: GroupId },
     /// An operator chooses the way of recovery.
     Recovery(Recovery),

@@ -102,7 +102,6 @@ pub(super) struct Group {
     /// The partner claimed it when it was last heard.
     pub theirs: bool,
     pub last: Option<(Change, Instant)>,
-    pub persisted: Epoch,
     /// The disk refused this epoch.
     pub unsaved: Option<Epoch>,
 }
@@ -131,7 +130,6 @@ impl Group {
             damper: Damper::default(),
             theirs: false,
             last: None,
-            persisted,
             unsaved: None,
         }
     }

@@ -66,6 +66,7 @@ impl Pair {
         let Some(sent) = self.sent.at(echo.sequence) else { return };
         path.round_trip = Some(now.saturating_duration_since(sent).saturating_sub(echo.age));
         self.partner.hears = self.partner.hears.max(Some(sent));
+        self.former = self.former.filter(|(_, last)| echo.sequence <= *last);
     }
 
     pub(super) fn note_lost_paths(&mut self, now: Instant) {

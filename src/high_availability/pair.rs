@@ -28,6 +28,9 @@ pub struct Pair {
     pub(super) spoke: Instant,
     pub(super) speak_at: Instant,
     pub(super) sequence: u64,
+    /// Shorter times that hold until the partner has heard a later heartbeat than this: so long it may take over as early as
+    /// they let it.
+    pub(super) former: Option<(Timings, u64)>,
     pub(super) sent: Sent,
     /// Heartbeats of the partner in a row that told of reach while there was none here.
     pub(super) outreached: u32,
@@ -77,6 +80,7 @@ impl Pair {
             spoke: now,
             speak_at: now,
             sequence: 0,
+            former: None,
             sent: Sent::new(),
             outreached: 0,
             fault: None,
@@ -121,7 +125,7 @@ impl Pair {
 
     fn is_late(&self, now: Instant) -> bool {
         // Without a partner nobody takes over, and a late answer is better than none.
-        !self.paths.is_empty() && now.saturating_duration_since(self.spoke) > self.settings.timings.lease()
+        !self.paths.is_empty() && now.saturating_duration_since(self.spoke) > self.timings().lease()
     }
 
     /// This process did not run for longer than its lease: the partner may be active by now, and whatever is in our queues
@@ -195,6 +199,9 @@ impl Pair {
         }
         let kept = |id: &PathId| self.paths.iter().find(|path| path.id == *id).cloned();
         self.paths = settings.paths.iter().map(|id| kept(id).unwrap_or_else(|| Path::new(*id))).collect();
+        let present = self.timings();
+        let longer = settings.timings.dead() > present.dead();
+        self.former = longer.then_some((present, self.sequence));
         self.settings = settings;
         self.out.urgent = true;
         self.compare();
@@ -267,7 +274,7 @@ impl Pair {
         View {
             now,
             node: self.settings.node,
-            timings: self.settings.timings,
+            timings: self.timings(),
             dead,
             listening: self.listening.is_some(),
             silent: self.is_silent(now),
@@ -280,6 +287,11 @@ impl Pair {
             health: self.health,
             word,
         }
+    }
+
+    /// What this dispatcher keeps to. What it tells, and waits for, are the times of its settings.
+    pub(super) fn timings(&self) -> Timings {
+        self.former.map_or(self.settings.timings, |(former, _)| former)
     }
 
     fn listen(&mut self, now: Instant) {

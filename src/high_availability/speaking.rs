@@ -13,7 +13,7 @@ impl Pair {
     /// Sends a heartbeat on every path, and by that renews the lease. It is always the whole word: one that was urgent takes the
     /// place of the one that would have come.
     pub(super) fn speak(&mut self, now: Instant) {
-        let timings = self.settings.timings;
+        let timings = self.timings();
         let late = now.saturating_duration_since(self.speak_at);
         self.health.on_time = late < timings.lease() / LATE;
         self.sequence += 1;
@@ -29,7 +29,7 @@ impl Pair {
     }
 
     fn pace(&self) -> Duration {
-        let timings = self.settings.timings;
+        let timings = self.timings();
         if self.groups.iter().any(Group::hurries) { timings.quick() } else { timings.interval() }
     }
 
@@ -58,7 +58,6 @@ const LATE: u32 = 4;
 
 impl Group {
     pub fn saved(&mut self, epoch: Epoch) {
-        self.persisted = self.persisted.max(epoch);
         self.unsaved = self.unsaved.filter(|unsaved| *unsaved > epoch);
     }
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test that meets the unexpected should stop right there")]
 
+mod acts;
 mod checks;
 mod judge;
 mod mutant;
@@ -13,6 +14,7 @@ mod random;
 mod scenarios;
 mod storm;
 mod time;
+mod troubles;
 mod world;
 
 use std::collections::BTreeMap;
@@ -142,6 +144,7 @@ fn the_same_seed_gives_the_same_run() {
     for seed in 1..=16 {
         let hashes = [0, 1].map(|_| run(seed, 10, Mode::of(seed), Mutant::None).checks.hash);
         assert_eq!(hashes[0], hashes[1], "seed {seed}");
+        assert_ne!(hashes[0], run(seed + 1, 1, Mode::of(seed), Mutant::None).checks.hash, "seed {seed} and the next");
     }
 }
 

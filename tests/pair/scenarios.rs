@@ -3,8 +3,9 @@
 use tsuji::high_availability::*;
 
 use crate::node::Pause;
-use crate::storm::{LinkTrouble, Mode, Trouble};
+use crate::storm::Mode;
 use crate::time::{MINUTE, MS, SECOND, Time};
+use crate::troubles::{LinkTrouble, Trouble};
 use crate::world::World;
 
 /// The active one, by its role.

@@ -81,6 +81,19 @@ fn a_machine_that_was_stopped_yields_before_anything_else_and_listens() {
 }
 
 #[test]
+fn an_old_copy_heard_after_a_stop_is_a_sign_of_life_and_no_word() {
+    let mut desk = Desk::standby();
+    desk.hear();
+    let copy = desk.partner;
+    desk.now += 500 * MS;
+    desk.tell(Event::Tick);
+    desk.pass(200 * MS);
+    desk.tell(Event::Heard { path: PathId(1), heartbeat: copy });
+    desk.pass(150 * MS);
+    assert_eq!((desk.state(), desk.sub_state()), (GroupState::Standby, SubState::Vacant));
+}
+
+#[test]
 fn a_stall_within_the_lease_moves_nothing() {
     let mut desk = Desk::active();
     for _ in 0..100 {
@@ -351,6 +364,19 @@ fn the_longer_patience_counts() {
     assert_eq!(desk.state(), GroupState::Standby);
     desk.pass(MS);
     assert_eq!(desk.state(), GroupState::Probing);
+}
+
+#[test]
+fn a_longer_lease_begins_when_the_partner_knows_of_it() {
+    let mut desk = Desk::active();
+    desk.hear();
+    desk.tell(Event::Settings(Settings { timings: Timings::IBM, ..settings(Role::Primary) }));
+    let told = desk.pair.report(desk.now);
+    assert!(!desk.pair.claims(GROUP, desk.now + 241 * MS), "{told:?}");
+    let Some(Action::Send { heartbeat, .. }) = desk.done.last() else { panic!("nothing sent") };
+    desk.partner.echo = Some(Echo { sequence: heartbeat.sequence, age: Duration::ZERO });
+    desk.hear();
+    assert!(desk.pair.claims(GROUP, desk.now + 1600 * MS));
 }
 
 #[test]
