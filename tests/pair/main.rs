@@ -148,17 +148,15 @@ fn the_same_seed_gives_the_same_run() {
     }
 }
 
-/// Runs that failed once, and what was wrong.
+/// Runs that fail when a fault that was found is put back in. They hold as long as the simulator draws its chances in the same order.
 #[test]
 fn seeds_that_failed_once() {
     let cases = [
-        (8, 30, "damping was forgotten in a crash"),
-        (44, 30, "damping was forgotten in a crash, the group moved for health"),
-        (24, 30, "the hold before recovery ran on while the machine was stopped"),
-        (80, 30, "the same"),
-        (30, 30, "a group that was vacant was taken as if it had been handed over"),
-        (1167, 20, "the same, for recovery"),
-        (1378, 20, "the same, with a frozen machine"),
+        (8, 20, "damping was forgotten in a crash"),
+        (62, 30, "the hold before recovery ran on while the machine was stopped"),
+        (20, 20, "the winner did not announce again, because it had not heard that the other claimed too"),
+        (136, 30, "a word about the tables was believed that was about a partner who had restarted since"),
+        (4, 20, "both claimed, and the only one who could hear of it insisted"),
     ];
     for (seed, minutes, story) in cases {
         let world = run(seed, minutes, Mode::of(seed), Mutant::None);

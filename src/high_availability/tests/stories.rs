@@ -267,6 +267,20 @@ fn a_standby_in_better_health_asks_at_the_second_heartbeat() {
 }
 
 #[test]
+fn what_nobody_claimed_was_not_handed_over() {
+    for (served, reason) in [(true, Cause::Health), (false, Cause::Vacant)] {
+        let mut desk = Desk::standby();
+        desk.partner.health.failing = 1;
+        desk.pass_hearing(100 * MS);
+        let wish = desk.said().wish.unwrap();
+        desk.partner_is(GroupState::Standby, 2);
+        desk.partner_word().answer = Some(Answer::Yielded { epoch: wish.epoch, served });
+        desk.hear();
+        assert_eq!(desk.last_reason(), Some(Reason::Granted(reason)));
+    }
+}
+
+#[test]
 fn two_primaries_are_shown_and_nothing_moves() {
     let mut desk = Desk::new(Role::Primary);
     desk.partner_word().role = Role::Primary;
