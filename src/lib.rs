@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod datapath;
 pub mod dispatcher;
 pub mod executor;
+pub mod high_availability;
 pub mod manager;
 pub mod message;
 pub mod metrics;
