@@ -85,6 +85,16 @@ impl Claim {
         }
     }
 
+    /// It is ours without probes: somebody else has made sure.
+    pub fn settle(&mut self, now: Instant) {
+        self.stage = Stage::Settled { since: now, made: 0, next: now };
+    }
+
+    /// Whoever has it has it by right.
+    pub fn forget_rival(&mut self) {
+        self.rival = None;
+    }
+
     /// Frames that are due.
     pub fn due(&mut self, now: Instant) -> Vec<Vec<u8>> {
         match self.stage {
@@ -106,7 +116,7 @@ impl Claim {
         }
     }
 
-    fn probe(&self) -> Vec<u8> {
+    pub fn probe(&self) -> Vec<u8> {
         match self.owned.address {
             IpAddr::V4(v4) => Arp::probe(self.owned.mac, v4),
             IpAddr::V6(target) => {

@@ -32,8 +32,18 @@ pub struct Owned {
 pub enum Event<'a> {
     /// From now on these addresses are ours.
     Own(Vec<Owned>),
-    /// The dispatcher speaks for them, or no longer.
-    Active(bool),
+    /// The dispatcher speaks for them from now on. Unless it was `asked` whether somebody else does, each address that was never
+    /// claimed here is probed first.
+    Claim { asked: bool },
+    /// It speaks for them no longer.
+    Yield,
+    /// Somebody else was believed to have them: all is announced anew.
+    Announce,
+    /// Look whether another station answers for them, while this one does not.
+    Ask,
+    /// In a pair: until when the dispatcher may speak, which is told again and again. A dispatcher that stands alone speaks for
+    /// as long as it is on time.
+    Lease(Instant),
     /// A frame of ARP or ICMPv6 came in at this time.
     Frame { interface: u32, received: Instant, bytes: &'a [u8] },
     /// To be told every [`TICK`]; how late it comes shows whether this process is on time.
@@ -55,6 +65,11 @@ pub enum Action {
     Leave {
         interface: u32,
         group: Ipv6Addr,
+    },
+    /// Another station has this address, which was asked for.
+    Answered {
+        address: IpAddr,
+        mac: Mac,
     },
     Alert(Alert),
 }
@@ -99,11 +114,17 @@ pub const LEASE: Duration = Duration::from_millis(240);
 /// Answers per second: many times what a link with a full table of neighbours asks, and little work.
 pub const MOST_ANSWERS: u32 = 10_000;
 
+/// For so long after it was asked whether somebody has an address, an answer is one.
+const ASKING: Duration = Duration::from_millis(500);
+
 /// All claims of this dispatcher.
 #[derive(Debug)]
 pub struct Claims {
     claims: BTreeMap<(IpAddr, u32), Claim>,
     active: bool,
+    /// In a pair.
+    lease: Option<Instant>,
+    asked: Option<Instant>,
     punctual: Punctuality,
     second: (Option<Instant>, u32),
     counts: Counts,
@@ -114,6 +135,8 @@ impl Claims {
         Self {
             claims: BTreeMap::new(),
             active: false,
+            lease: None,
+            asked: None,
             punctual: Punctuality::new(now),
             second: (None, 0),
             counts: Counts::default(),
@@ -128,12 +151,17 @@ impl Claims {
         let mut actions = Vec::new();
         match event {
             Event::Own(owned) => self.own(&owned, now, &mut actions),
-            Event::Active(active) => {
-                if active && !self.active {
-                    self.claims.values_mut().for_each(|claim| claim.begin(now));
-                }
-                self.active = active;
+            Event::Claim { asked } => self.claim(asked, now, &mut actions),
+            Event::Yield => {
+                self.active = false;
+                self.claims.values_mut().for_each(Claim::forget_rival);
             }
+            Event::Announce => {
+                self.claims.values_mut().for_each(|claim| claim.begin(now));
+                self.speak(now, &mut actions);
+            }
+            Event::Ask => self.ask(now, &mut actions),
+            Event::Lease(until) => self.lease = Some(until),
             Event::Frame { interface, received, bytes } => self.hear(interface, received, bytes, now, &mut actions),
             Event::Tick => {
                 self.punctual.tick(now);
@@ -141,6 +169,35 @@ impl Claims {
             }
         }
         actions
+    }
+
+    fn claim(&mut self, asked: bool, now: Instant, actions: &mut Vec<Action>) {
+        if self.active {
+            return;
+        }
+        self.active = true;
+        for claim in self.claims.values_mut() {
+            if asked {
+                claim.settle(now);
+            } else {
+                claim.begin(now);
+            }
+        }
+        if asked {
+            // Clients wait for it.
+            self.speak(now, actions);
+        }
+    }
+
+    fn ask(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.asked = Some(now);
+        let probes = self.claims.values().filter(|_| !self.active);
+        actions.extend(probes.map(|claim| Action::Send { interface: claim.owned().interface, frame: claim.probe() }));
+    }
+
+    /// Whether frames may say that the addresses are here.
+    fn may_speak(&mut self, now: Instant) -> bool {
+        self.active && self.lease.is_none_or(|until| now <= until) && self.punctual.is_on_time(now)
     }
 
     fn own(&mut self, owned: &[Owned], now: Instant, actions: &mut Vec<Action>) {
@@ -164,7 +221,7 @@ impl Claims {
 
     /// Probes and announcements that are due, and rivals that have fallen silent.
     fn speak(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let speaks = self.active && self.punctual.is_on_time(now);
+        let speaks = self.may_speak(now);
         for claim in self.claims.values_mut() {
             actions.extend(claim.rival_gone(now).map(Action::Alert));
             if !speaks {
@@ -189,8 +246,8 @@ impl Claims {
         let (sender_mac, sender) = arp.sender;
         self.contest(interface, sender.into(), sender_mac, now, actions);
         let asked = arp.operation == Operation::Request && sender != arp.target.1;
-        // A probe of another station for an address of ours: it is going to take it.
-        if asked && sender.is_unspecified() && self.is_settled(interface, arp.target.1.into()) {
+        // A probe of another station for an address of ours: it is going to take it. A partner only asks whether we live.
+        if asked && self.lease.is_none() && sender.is_unspecified() && self.is_settled(interface, arp.target.1.into()) {
             self.note_rival(interface, arp.target.1.into(), sender_mac, now, actions);
         }
         if !asked {
@@ -227,7 +284,7 @@ impl Claims {
     fn may_answer(&mut self, interface: u32, address: IpAddr, received: Instant, now: Instant) -> Option<Mac> {
         let claim = self.claims.get(&(address, interface)).filter(|_| self.active)?;
         let own = claim.is_settled().then_some(claim.owned().mac)?;
-        if !self.punctual.is_on_time(now) || now.saturating_duration_since(received) > LEASE {
+        if !self.may_speak(now) || now.saturating_duration_since(received) > LEASE {
             self.counts.late += 1;
             return None;
         }
@@ -258,7 +315,12 @@ impl Claims {
     }
 
     fn note_rival(&mut self, interface: u32, address: IpAddr, mac: Mac, now: Instant, actions: &mut Vec<Action>) {
-        let speaks = self.active && self.punctual.is_on_time(now);
+        if !self.active {
+            // Somebody has it, as is right. It is news for who has asked.
+            let asks = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) <= ASKING);
+            return actions.extend(asks.then_some(Action::Answered { address, mac }));
+        }
+        let speaks = self.may_speak(now);
         let Some(claim) = self.claims.get_mut(&(address, interface)) else { return };
         let Heard { alert, defend } = claim.rival(mac, now);
         if alert {

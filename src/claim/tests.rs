@@ -33,7 +33,7 @@ impl World {
             groups: Vec::new(),
         };
         world.tell(Event::Own(vec![Owned { address, interface: 2, mac: OWN }]));
-        world.tell(Event::Active(true));
+        world.tell(Event::Claim { asked: false });
         world
     }
 
@@ -102,12 +102,12 @@ fn questions_are_answered_while_active_only() {
     assert_eq!((answer.operation, answer.sender), (Operation::Reply, (OWN, ADDRESS)));
     assert_eq!(answer.target, (CLIENT, HOST));
     assert_eq!(world.hear(&question(CLIENT, HOST, Ipv4Addr::new(192, 0, 2, 11))), None, "not ours");
-    world.tell(Event::Active(false));
+    world.tell(Event::Yield);
     assert_eq!(world.ask(), None);
     world.pass(60_000);
     assert_eq!(world.claims.counts().answers, 1);
     let before = world.sent.len();
-    world.tell(Event::Active(true));
+    world.tell(Event::Claim { asked: false });
     world.pass(100);
     assert!(world.sent.len() > before, "a takeover is announced at once");
     assert!(world.ask().is_some());
@@ -161,6 +161,38 @@ fn an_address_that_another_station_has_is_not_claimed() {
     assert!(world.sent.iter().all(|(_, frame)| is_probe(frame)));
     world.pass(3_000);
     assert!(world.ask().is_some(), "nobody answered the second time");
+}
+
+#[test]
+fn in_a_pair_a_claim_is_a_lease_and_the_partners_is_no_rival() {
+    let mut world = World::new(ADDRESS.into());
+    world.tell(Event::Yield);
+    world.tell(Event::Lease(world.now));
+    let partners = Arp::announcements(RIVAL, ADDRESS)[0].clone();
+    world.hear(&partners);
+    world.tell(Event::Ask);
+    assert!(is_probe(&world.sent.pop().unwrap().1));
+    let answer = Arp { operation: Operation::Reply, sender: (RIVAL, ADDRESS), target: (OWN, Ipv4Addr::UNSPECIFIED) };
+    world.hear(&answer.frame(OWN));
+    world.pass(20_000);
+    world.hear(&partners);
+    assert!(world.alerts.is_empty(), "{:?}", world.alerts);
+    assert_eq!(world.groups, [Action::Answered { address: ADDRESS.into(), mac: RIVAL }], "once, to the question");
+    // A takeover is announced in the same moment, and answered for as long as the lease is renewed.
+    world.tell(Event::Lease(world.now + Duration::from_millis(240)));
+    world.tell(Event::Claim { asked: true });
+    assert!(!world.sent.is_empty() && world.ask().is_some());
+    let probe = Arp::probe(RIVAL, ADDRESS);
+    assert!(world.hear(&probe).is_some(), "the partner asks whether we live");
+    assert!(world.alerts.is_empty());
+    world.pass(250);
+    world.sent.clear();
+    world.pass(10_000);
+    assert_eq!(world.ask(), None);
+    assert!(world.sent.is_empty(), "nor announced");
+    world.tell(Event::Lease(world.now + Duration::from_secs(1)));
+    world.tell(Event::Announce);
+    assert!(!world.sent.is_empty() && world.ask().is_some());
 }
 
 #[test]

@@ -224,7 +224,7 @@ impl Claimant {
         let owned = |address| Owned { address, interface: wire.interface.index, mac: wire.interface.mac };
         let now = Instant::now();
         let mut actions = claims.handle(Event::Own(ours.map(owned).collect()), now);
-        actions.extend(claims.handle(Event::Active(active), now));
+        actions.extend(claims.handle(if active { Event::Claim { asked: false } } else { Event::Yield }, now));
         actions
     }
 
@@ -233,6 +233,7 @@ impl Claimant {
             Action::Send { frame, .. } => sender.send_to(&frame, None).unwrap_or(Ok(())),
             Action::Join { interface, group } => groups.join(group, interface),
             Action::Leave { interface, group } => groups.leave(group, interface),
+            Action::Answered { .. } => Ok(()),
             Action::Alert(Alert::Duplicate { address, mac }) => {
                 tracing::error!(
                     target: "tsuji::state",
