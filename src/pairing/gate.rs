@@ -116,7 +116,10 @@ impl Gate {
     fn letter(&self, heartbeat: &Heartbeat, now: Instant) -> Letter {
         let about = self.partner().unwrap_or(BootId(0));
         let echo = heartbeat.echo.filter(|_| self.partner.is_some());
-        let greeting = self.candidates.greeting(heartbeat.sequence, now);
+        // The machine echoes only what it believes. So with nobody else to greet, the partner is told here that it was heard:
+        // whether it knows us does not hang on that.
+        let known = || self.partner.as_ref().map(Partner::greeting);
+        let greeting = self.candidates.greeting(heartbeat.sequence, now).or_else(known);
         Letter { heartbeat: Heartbeat { echo, ..*heartbeat }, about, greeting }
     }
 

@@ -21,7 +21,7 @@ pub struct Letter {
     /// The life that the heartbeat's echo is about. Numbers begin anew with each life, so without it an echo of one life
     /// could be taken for one of the next. Means nothing without an echo.
     pub about: BootId,
-    /// To a life that has not proven itself, so that it can.
+    /// To a life that has not proven itself, so that it can; to the known one otherwise.
     pub greeting: Option<Greeting>,
 }
 

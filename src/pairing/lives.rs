@@ -31,6 +31,10 @@ impl Partner {
         self.opens = keys.all().map(|key| (key.id(), Open::new(key, self.life, Purpose::HEARTBEAT))).collect();
     }
 
+    pub fn greeting(&self) -> Greeting {
+        Greeting { boot: self.life.boot, sequence: self.window.newest() }
+    }
+
     pub fn open(&self, key: KeyId) -> Option<&Open> {
         self.opens.iter().find(|(id, _)| *id == key).map(|(_, open)| open)
     }

@@ -20,10 +20,22 @@ struct Seen {
     numbers: u64,
 }
 
+impl Seen {
+    /// Takes the newest number and what follows.
+    fn from_now_on(path: PathId) -> Self {
+        Self { path, numbers: !1 }
+    }
+}
+
 impl Window {
-    /// Begins with the first number that is believed; nothing has come in yet.
+    /// Begins with the first number that is believed. Those before it are not: we did not live, or did not know the sender.
     pub fn new(first: u64, paths: &[PathId]) -> Self {
-        Self { newest: first, paths: paths.iter().map(|path| Seen { path: *path, numbers: 0 }).collect() }
+        Self { newest: first, paths: paths.iter().map(|path| Seen::from_now_on(*path)).collect() }
+    }
+
+    /// The newest number that has come in, on whatever path.
+    pub fn newest(&self) -> u64 {
+        self.newest
     }
 
     /// Whether this number may still come in on the path.
@@ -48,7 +60,7 @@ impl Window {
         self.paths.retain(|seen| paths.contains(&seen.path));
         for path in paths {
             if !self.paths.iter().any(|seen| seen.path == *path) {
-                self.paths.push(Seen { path: *path, numbers: 0 });
+                self.paths.push(Seen::from_now_on(*path));
             }
         }
     }

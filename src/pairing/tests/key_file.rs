@@ -62,8 +62,5 @@ fn a_fresh_file_has_one_key_and_room_for_another() {
 #[test]
 fn keys_are_not_shown() {
     let shown = format!("{:?}", keys(&[1, 2]));
-    assert_eq!(
-        shown,
-        "PairKeys { seals: PairKey { id: KeyId(1), .. }, other: Some(PairKey { id: KeyId(2), .. }) }"
-    );
+    assert_eq!(shown, "PairKeys { seals: PairKey { id: KeyId(1), .. }, other: Some(PairKey { id: KeyId(2), .. }) }");
 }
