@@ -14,7 +14,7 @@ mod bytes;
 pub mod datagram;
 pub mod gate;
 pub mod key;
-mod letter;
+pub mod letter;
 mod lives;
 mod numbers;
 pub mod record;
