@@ -15,6 +15,7 @@ pub mod message;
 pub mod metrics;
 pub mod model;
 pub mod packet;
+pub mod pairing;
 pub mod sys;
 pub mod tls;
 pub mod wire;

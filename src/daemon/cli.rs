@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::datapath::DatapathCommand;
+use super::keys::KeysCommand;
 use super::paths::DEFAULT_CONFIGURATION;
 use super::run::ConfigurationFiles;
-use super::{check, datapath, demo, import, run};
+use super::{check, datapath, demo, import, keys, run};
 use crate::config::import::Front;
 
 /// A layer-4/layer-7 load balancer: clusters, servers, advisors, rules and affinity, steered with dscontrol.
@@ -35,6 +36,11 @@ enum Command {
     Import(ImportOptions),
     /// Run a whole site on loopback to play with: three servers, a sorry page, the proxy. Needs no root.
     Demo(DemoOptions),
+    /// Make keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Look at what MAC forwarding left in the kernel, or take it away.
     Datapath {
         #[command(subcommand)]
@@ -96,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Check { files } => check::check(&files),
         Command::Import(options) => import::run(&options.file, Front { address: options.address, ports: options.port }),
         Command::Demo(options) => demo::run(options.listen, options.metrics),
+        Command::Keys { command } => keys::run(&command),
         Command::Datapath { command, bpffs } => datapath::run(&command, &bpffs),
     }
 }

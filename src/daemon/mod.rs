@@ -21,6 +21,7 @@ mod files;
 mod heart;
 mod import;
 mod keeper;
+mod keys;
 mod log;
 mod memory_watch;
 mod packets;

@@ -30,7 +30,7 @@ const CONTROL_SOCKET: [&str; 5] =
     ["control/client", "control/prompt", "control/server", "control/session", "control/socket"];
 
 /// A new room is entered here, and in ARCHITECTURE.md.
-pub const ROOMS: [Room; 19] = [
+pub const ROOMS: [Room; 20] = [
     pure("wire", &[]),
     pure("message", &["model"]),
     pure("model", &[]),
@@ -41,6 +41,7 @@ pub const ROOMS: [Room; 19] = [
     pure("packet", &["model", "wire", "executor"]),
     pure("claim", &["model", "wire"]),
     pure("high_availability", &[]),
+    pure("pairing", &["high_availability"]),
     pure("manager", &["model"]),
     pure("advisor", &["model"]),
     pure_but("control", &["model", "config"], &CONTROL_SOCKET),

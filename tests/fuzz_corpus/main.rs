@@ -125,6 +125,7 @@ targets!(
     client_hello,
     commands,
     control_frames,
+    heartbeat,
     paths,
     plugin_xml,
     proxy_protocol,

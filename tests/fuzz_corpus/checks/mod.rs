@@ -10,6 +10,7 @@ mod client_hello;
 mod commands;
 mod configuration;
 mod control_frames;
+mod heartbeat;
 mod import;
 mod memory;
 mod paths;
@@ -29,11 +30,12 @@ pub struct Target {
     pub check: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     chunked::TARGET,
     client_hello::TARGET,
     commands::TARGET,
     control_frames::TARGET,
+    heartbeat::TARGET,
     import::TARGET,
     paths::TARGET,
     proxy_protocol::TARGET,
