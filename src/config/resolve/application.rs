@@ -142,6 +142,16 @@ impl Check {
             self.fault(view.place_at("redirect"), message);
             return None;
         }
+        if is_host_open(location) {
+            let message = format!(
+                "{}: `redirect` lets clients name the host in {}: {{path}} and {{rest}} bring the slash that they begin with, so \
+                 https://new.example{{rest}} or /new{{rest}} would be right",
+                called(path),
+                quoted(location)
+            );
+            self.fault(view.place_at("redirect"), message);
+            return None;
+        }
         Some(Destination::Redirect(Redirect { location: location.to_owned(), status: status as u16 }))
     }
 
@@ -152,4 +162,12 @@ impl Check {
             self.fault(view.place(), message);
         }
     }
+}
+
+/// Whether a client's path would stand where the host of an address does: `/{rest}` becomes `//evil.example` for
+/// `/old/evil.example` (RFC 3986 4.2), and so does `https://{path}` to browsers. What may be empty does not keep them apart.
+fn is_host_open(location: &str) -> bool {
+    let first = ["{path}", "{rest}"].iter().filter_map(|word| location.find(word)).min();
+    let before = first.and_then(|at| location.get(..at)).unwrap_or_default().replace("{query}", "");
+    before.ends_with("//") || before.replace("{host}", "") == "/"
 }

@@ -125,6 +125,18 @@ fn redirected(uri: &Uri, host: &str) {
     let location = response.headers().get_all(LOCATION);
     assert_eq!(location.iter().count(), 1);
     assert!(location.iter().all(|value| !value.as_bytes().iter().any(|&byte| byte < b' ' && byte != b'\t')));
+    stays_at_its_host(uri, &path);
+}
+
+/// What a client writes behind the matched prefix does not become a part of the host.
+fn stays_at_its_host(uri: &Uri, path: &str) {
+    for template in ["https://new.example{rest}", "https://new.example{path}"] {
+        let redirect = Redirect { location: template.to_owned(), status: 302 };
+        let response = redirect_to(&redirect, &route(0, &["/shop/*"], None), uri, ("shop.example", path));
+        let location = response.headers()[LOCATION].as_bytes();
+        let rest = location.strip_prefix(b"https://new.example").expect("the template's beginning");
+        assert!(rest.is_empty() || rest.starts_with(b"/"), "{uri} leads to {}", String::from_utf8_lossy(location));
+    }
 }
 
 fn authorities(host: &str) {
