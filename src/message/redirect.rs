@@ -2,32 +2,35 @@
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
-use http::uri::PathAndQuery;
+use http::uri::{InvalidUri, PathAndQuery};
 use http::{HeaderValue, Response, StatusCode, Uri};
 
 use crate::model::{Redirect, Route, UriPattern};
 
 /// The target that the server gets instead, where the route rewrites: the new prefix in place of the matched one, or the new
 /// path in place of the whole. The query stays. `canonical` is the canonical path.
-pub fn rewrite_path(route: &Route, uri: &Uri, canonical: &str) -> Option<Uri> {
-    let new = route.rewrite.as_deref()?;
+///
+/// What cannot be a target is a fault and not `None`: the server would get the path that the route keeps from it.
+pub fn rewrite_path(route: &Route, uri: &Uri, canonical: &str) -> Result<Option<Uri>, InvalidUri> {
+    let Some(new) = route.rewrite.as_deref() else { return Ok(None) };
     // `OPTIONS *` asks about the server and not about a path: there is none that a prefix could be put before.
     if !uri.path().starts_with('/') {
-        return None;
+        return Ok(None);
     }
     let rest = rest_of(route, uri, canonical);
     let mut target = match rest {
         Some(rest) => format!("{}{rest}", new.strip_suffix('/').unwrap_or(new)),
         None => new.to_owned(),
     };
-    if target.is_empty() {
-        target.push('/');
+    // `/` in place of the prefix of `/old` or `/old;v=1` leaves nothing, or the parameters alone.
+    if !target.starts_with('/') {
+        target.insert(0, '/');
     }
     if let Some(query) = uri.query() {
         target.push('?');
         target.push_str(query);
     }
-    PathAndQuery::try_from(target).ok().map(Uri::from)
+    PathAndQuery::try_from(target).map(|target| Some(Uri::from(target)))
 }
 
 /// What of the path is behind the matched prefix, as the client wrote it where it is written plainly: nothing, segments, or
@@ -144,11 +147,15 @@ mod tests {
             ("/old/*", "/new", "/old/%2e%2E/old/a", "/new/a"),
             ("/old/*", "/new", "/oldX/%2e%2e/old/a", "/new/a"),
             ("/login", "/auth/start", "/login?x=1", "/auth/start?x=1"),
+            ("/old/*", "/", "/old;x", "/;x"),
+            ("/old/*", "/", "/old;jsessionid=0001abc:clone1?y", "/;jsessionid=0001abc:clone1?y"),
+            ("/old/*", "/new", "/old;jsessionid=0001abc:clone1", "/new;jsessionid=0001abc:clone1"),
+            ("/old/*", "/", "/old/page.jsp;jsessionid=0001abc:clone1", "/page.jsp;jsessionid=0001abc:clone1"),
         ];
         for (uri, rewrite, target, expected) in cases {
             let target: Uri = target.parse().unwrap();
             let canonical = canonical_path(target.path()).unwrap();
-            let rewritten = rewrite_path(&route(uri, rewrite), &target, &canonical).unwrap();
+            let rewritten = rewrite_path(&route(uri, rewrite), &target, &canonical).unwrap().unwrap();
             assert_eq!(rewritten.to_string(), expected, "{target}");
         }
     }
@@ -156,7 +163,12 @@ mod tests {
     /// `*` matches `/*` as what is left of a path would, and became `/new*`, which is not below the new prefix.
     #[test]
     fn what_is_no_path_has_no_prefix() {
-        assert_eq!(rewrite_path(&route("/*", "/new"), &Uri::from_static("*"), "/*"), None);
+        assert!(rewrite_path(&route("/*", "/new"), &Uri::from_static("*"), "/*").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_no_target_is_not_passed_over() {
+        assert!(rewrite_path(&route("/old/*", "/a<b"), &Uri::from_static("/old/x"), "/old/x").is_err());
     }
 
     #[test]

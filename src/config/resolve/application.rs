@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use http::uri::PathAndQuery;
+
 use super::port::{Surroundings, edits};
 use super::{Check, View, called, policy};
 use crate::config::fault::{proposal, quoted};
@@ -81,7 +83,7 @@ impl Check {
         let uris: Vec<UriPattern> = view.list("uris").into_iter().filter_map(|uri| uri.parse().ok()).collect();
         let rewrite = text("rewrite").filter(|rewrite| !rewrite.is_empty());
         if let Some(rewrite) = &rewrite
-            && !(rewrite.starts_with('/') && rewrite.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b)))
+            && !(rewrite.starts_with('/') && !rewrite.contains(['?', '#']) && is_target(rewrite))
         {
             let message = format!("{}: `rewrite` is a path such as /new, not {}", called(&path), quoted(rewrite));
             self.fault(view.place_at("rewrite"), message);
@@ -170,4 +172,9 @@ fn is_host_open(location: &str) -> bool {
     let first = ["{path}", "{rest}"].iter().filter_map(|word| location.find(word)).min();
     let before = first.and_then(|at| location.get(..at)).unwrap_or_default().replace("{query}", "");
     before.ends_with("//") || before.replace("{host}", "") == "/"
+}
+
+/// Whether a server can be asked for this path.
+fn is_target(path: &str) -> bool {
+    path.bytes().all(|b| b.is_ascii_graphic()) && PathAndQuery::try_from(path).is_ok()
 }

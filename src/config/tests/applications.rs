@@ -125,6 +125,10 @@ fn what_is_wrong_is_named_with_its_place() {
             "9:1: route shop:80:r: `rewrite` is a path such as /new, not `y`",
         ),
         (
+            "[[cluster.port.route]]\nname = \"r\"\nrewrite = \"/a<b\"\n".to_owned(),
+            "9:1: route shop:80:r: `rewrite` is a path such as /new, not `/a<b`",
+        ),
+        (
             "[[cluster.port.rule]]\nname = \"r\"\ntype = \"content\"\n".to_owned(),
             "7:1: rule shop:80:r: `pattern` is empty; a term such as uri=/shop/* would be right",
         ),

@@ -142,8 +142,13 @@ fn paths_are_rewritten_for_servers_and_clients_are_sent_elsewhere() {
             let own = || Destination::Group(None);
             let mut old = route("old", &[], &["/old/*"], own());
             old.rewrite = Some("/new".to_owned());
+            let mut flat = route("flat", &[], &["/flat/*"], own());
+            flat.rewrite = Some("/".to_owned());
+            let mut broken = route("broken", &[], &["/broken/*"], own());
+            broken.rewrite = Some("/a<b".to_owned());
             let secure = Redirect { location: "https://{host}{path}{query}".to_owned(), status: 308 };
-            port.routes = vec![old, route("secure", &["pay.example"], &["/*"], Destination::Redirect(secure))];
+            port.routes =
+                vec![old, flat, broken, route("secure", &["pay.example"], &["/*"], Destination::Redirect(secure))];
         })
         .start();
     let mut client = site.client();
@@ -152,7 +157,11 @@ fn paths_are_rewritten_for_servers_and_clients_are_sent_elsewhere() {
     let sent = ask(&mut client, "/card?x=1", "pay.example:8080", "");
     assert_eq!((sent.status, sent.field("location")), (308, Some("https://pay.example/card?x=1")));
     assert_eq!(sent.reason(), None);
-    assert_eq!(origin.heads().len(), 2);
+    // `;x` is no target, so the server got the path that it is not to see.
+    assert!(ask(&mut client, "/flat;x", "x", "").text().starts_with("GET /;x HTTP/1.1\r\n"));
+    let refused = ask(&mut client, "/broken/x", "x", "");
+    assert_eq!((refused.status, refused.reason()), (400, Some("bad-target")));
+    assert_eq!(origin.heads().len(), 3);
 }
 
 #[test]
