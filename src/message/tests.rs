@@ -36,7 +36,12 @@ impl Port {
         let before = client_address(&view, &head.headers);
         let introduction = prepare_request(head, &facts, &view, upgrade.as_ref());
         let mut wire = Vec::new();
-        let sent = codec::OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers };
+        let sent = codec::OutgoingHead {
+            method: &head.method,
+            target: &head.uri,
+            fields: &head.headers,
+            unedited: &head.headers,
+        };
         write_request(sent, introduction, &connection, |_| {}, &mut wire);
         head.headers = testing::fields_of(&wire);
         assert_eq!(client_address(&view, &head.headers), before, "the client is the same before and after");

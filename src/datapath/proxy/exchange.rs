@@ -204,7 +204,7 @@ impl Exchange {
             Some(changed) => (&changed.target, &changed.fields),
             None => (&self.head.uri, &self.head.headers),
         };
-        OutgoingHead { method: &self.head.method, target, fields }
+        OutgoingHead { method: &self.head.method, target, fields, unedited: &self.head.headers }
     }
 
     /// The request's group and route in the table of now.

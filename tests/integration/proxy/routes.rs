@@ -263,6 +263,7 @@ fn fields_are_changed_on_their_way_in_and_out() {
     let special = ask(&mut client, "/special/", "x", "");
     let text = special.text();
     assert!(text.contains("x-env: prod\r\nx-env: special\r\n") && text.contains("host: inner.example\r\n"), "{text}");
+    assert!(text.contains("x-forwarded-host: x\r\n"), "the client named another host than the server hears: {text}");
     assert_eq!(special.fields("x-old").collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(special.field("x-wrong"), None);
 }
