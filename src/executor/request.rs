@@ -1,6 +1,8 @@
 //! A request as decisions see it.
 
-use http::{HeaderMap, Method, Uri, Version};
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use crate::message::Canonical;
 use crate::model::{Fit, Redirect, Subject};
@@ -59,8 +61,17 @@ impl Subject for RequestView<'_> {
             },
             "version" => is_wanted(if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }),
             "host" => is_wanted(self.host()),
-            name => self.fields.get_all(name).iter().any(|value| value.to_str().is_ok_and(&mut *is_wanted)),
+            name => self.fields.get_all(name).iter().any(|value| is_wanted(&text(value))),
         }
+    }
+}
+
+/// A field as text. Clients write UTF-8, or Latin-1 as HTTP once said (RFC 9110 5.5); a byte that is neither's letter must not make
+/// the whole field invisible, or `!(x-beta=yes*)` could be had by adding one.
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    match str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => value.as_bytes().iter().map(|&byte| char::from(byte)).collect(),
     }
 }
 
@@ -88,6 +99,34 @@ impl PortTable {
                 Routed::Group(GroupIndex::PORT, None)
             }
             None => Routed::Nowhere,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+    use crate::model::ContentPattern;
+
+    /// One byte above 0x7F hid a whole field from rules.
+    #[test]
+    fn rules_see_fields_in_any_letters() {
+        let cases: [(&[u8], &str, bool); 5] = [
+            (b"yes", "x-beta=yes", true),
+            (b"yes \xE9", "x-beta=yes*", true),
+            (b"caf\xE9", "x-beta=caf\u{e9}", true),
+            ("caf\u{e9}".as_bytes(), "x-beta=caf\u{e9}", true),
+            (b"no \xFF", "x-beta=yes*", false),
+        ];
+        for (value, pattern, expected) in cases {
+            let fields =
+                HeaderMap::from_iter([(HeaderName::from_static("x-beta"), HeaderValue::from_bytes(value).unwrap())]);
+            let (uri, canonical) = (&Uri::from_static("/"), &Canonical::new(None, 80));
+            let view = RequestView { method: &Method::GET, uri, version: Version::HTTP_11, fields: &fields, canonical };
+            let pattern: ContentPattern = pattern.parse().unwrap();
+            assert_eq!(pattern.matches(&view), expected, "{value:?}");
         }
     }
 }

@@ -96,14 +96,17 @@ pub(super) fn is_private(name: &[u8]) -> bool {
 
 /// Fields besides the known ones by which proxies tell servers about the client. Nobody can list them all; these are
 /// the ones that common servers, frameworks and content networks read. Each of them, sent by a client, would let it
-/// choose its own address, certificate, scheme or URL.
-const CLAIMS: [&[u8]; 20] = [
+/// choose its own address, name, certificate, scheme or URL. `X-Request-Id` is among them because logs are joined by it: who
+/// chooses it puts its own lines among another's.
+const CLAIMS: [&[u8]; 24] = [
     b"cf-connecting-ip",
     b"client-cert",
     b"client-cert-chain",
     b"client-ip",
     b"fastly-client-ip",
     b"front-end-https",
+    b"proxy-client-ip",
+    b"remote-user",
     b"rmcorrelator",
     b"true-client-ip",
     b"x-arr-clientcert",
@@ -115,14 +118,19 @@ const CLAIMS: [&[u8]; 20] = [
     b"x-original-url",
     b"x-real-ip",
     b"x-remote-ip",
+    b"x-remote-user",
+    b"x-request-id",
     b"x-rewrite-url",
     b"x-scheme",
     b"x-url-scheme",
 ];
 
-/// Beginnings of such names; `x-original-for`, `-host` and `-proto` are what ASP.NET Core keeps of the replaced ones.
-const CLAIM_PREFIXES: [&[u8]; 8] = [
+/// Beginnings of such names; `x-original-for`, `-host` and `-proto` are what ASP.NET Core keeps of the replaced ones,
+/// `wl-proxy-` is what WebLogic believes of its plug-in, `iv-` (`iv-user`, `iv-groups`, `iv-creds`) what applications believe of WebSEAL.
+const CLAIM_PREFIXES: [&[u8]; 10] = [
+    b"iv-",
     b"ssl-client-",
+    b"wl-proxy-",
     b"x-forwarded",
     b"x-original-for",
     b"x-original-host",
@@ -134,7 +142,7 @@ const CLAIM_PREFIXES: [&[u8]; 8] = [
 
 fn is_claim(name: &[u8]) -> bool {
     // No claim begins with another letter; most fields of a browser do.
-    if !matches!(name.first(), Some(b'c' | b'f' | b'r' | b's' | b't' | b'x')) {
+    if !matches!(name.first(), Some(b'c' | b'f' | b'i' | b'p' | b'r' | b's' | b't' | b'w' | b'x')) {
         return false;
     }
     CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || CLAIMS.contains(&name)
@@ -155,7 +163,7 @@ pub(super) fn is_protected(name: &[u8]) -> bool {
     PROTECTED.contains(&lower) || PROTECTED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) || is_claim(lower)
 }
 
-const PROTECTED: [&[u8]; 26] = [
+const PROTECTED: [&[u8]; 25] = [
     b"accept",
     b"accept-encoding",
     b"age",
@@ -181,7 +189,6 @@ const PROTECTED: [&[u8]; 26] = [
     b"vary",
     b"via",
     b"www-authenticate",
-    b"x-request-id",
 ];
 const PROTECTED_PREFIXES: [&[u8]; 4] = [b"content-", b"if-", b"sec-", b"x-csrf"];
 
@@ -247,7 +254,7 @@ mod tests {
         for (name, field) in known {
             assert_eq!(of(name), Meaning::Known(field), "{name}");
         }
-        for name in ["Accept", "Cookie", "User-Agent", "X-Request-Id", "Via", "xx", "hosts", "1-2", "X-For"] {
+        for name in ["Accept", "Cookie", "User-Agent", "If-Match", "Via", "xx", "hosts", "1-2", "X-For"] {
             assert_eq!(of(name), Meaning::Ordinary, "{name}");
         }
         for name in ["X_Forwarded_For", "X-Forwarded_For", "$XSRA", "a.b", "_", "content_length", "x-forwarded-f!r"] {
@@ -256,7 +263,22 @@ mod tests {
         for name in ["$WSRA", "$wspt", "_WS_HAPRT_WLMVERSION"] {
             assert_eq!(of(name), Meaning::Private, "{name}");
         }
-        for name in ["X-Real-IP", "X-Forwarded", "X-Forwarded-Server", "X-SSL-Client-DN", "Client-Cert"] {
+        for name in [
+            "X-Real-IP",
+            "X-Forwarded",
+            "X-Forwarded-Server",
+            "X-SSL-Client-DN",
+            "Client-Cert",
+            "WL-Proxy-Client-IP",
+            "WL-Proxy-SSL",
+            "WL-Proxy-Client-Cert",
+            "Proxy-Client-IP",
+            "IV-User",
+            "iv-groups",
+            "Remote-User",
+            "X-Remote-User",
+            "X-Request-Id",
+        ] {
             assert_eq!(of(name), Meaning::Claim, "{name}");
         }
     }

@@ -23,25 +23,24 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if is_plain(path) {
         return Ok(Cow::Borrowed(path));
     }
-    let decoded = without_parameters(&decoded(path)?);
+    let decoded = decoded(path)?;
     if OVERLONG_SEPARATORS.iter().any(|separator| decoded.contains(separator)) {
         return Err(BadPath::Hidden);
     }
     let mut segments: Vec<&str> = Vec::new();
     let mut ends_open = false;
-    for segment in decoded.split('/') {
-        ends_open = matches!(segment, "" | "." | "..");
+    for segment in decoded.strip_prefix('/').unwrap_or(&decoded).split('/') {
+        let name = without_parameters(segment);
+        ends_open = matches!(name, "" | "." | "..");
         match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop().ok_or(BadPath::AboveRoot)?;
-            }
+            "." => {}
+            ".." => leave(&mut segments)?,
             segment if hides_dots(segment) => return Err(BadPath::Hidden),
-            segment => segments.push(segment),
+            _ => segments.push(name),
         }
     }
     let mut canonical = String::with_capacity(decoded.len());
-    for segment in &segments {
+    for segment in segments.iter().filter(|segment| !segment.is_empty()) {
         canonical.push('/');
         canonical.push_str(segment);
     }
@@ -49,6 +48,16 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
         canonical.push('/');
     }
     Ok(Cow::Owned(canonical))
+}
+
+/// Goes up one segment. In `/admin//../x` and `/admin/;v=1/../x` what is left is empty: servers that make one slash of several,
+/// or drop parameters, leave `admin`, and the others stay below it.
+fn leave(segments: &mut Vec<&str>) -> Result<(), BadPath> {
+    match segments.pop() {
+        None => Err(BadPath::AboveRoot),
+        Some("") => Err(BadPath::Hidden),
+        Some(_) => Ok(()),
+    }
 }
 
 /// `/`, `\` and NUL in more bytes than UTF-8 allows (RFC 3629 3). Decoders that take them made `%C0%AF` famous
@@ -66,8 +75,11 @@ const OVERLONG_SEPARATORS: [&str; 9] = [
 ];
 const OVERLONG_DOTS: [&str; 3] = ["%C0%AE", "%E0%80%AE", "%F0%80%80%AE"];
 
-/// Whether a server that takes backslashes and encoded slashes for separators, or overlong dots for dots, finds `..` in this
-/// segment: it would go up where routes and rules see a name.
+/// Whether some server finds `.` or `..` in this segment, which is neither: one that takes backslashes and encoded slashes for
+/// separators, or overlong dots for dots, or that drops path parameters. It would go up where others see a name, so that
+/// `/admin/..;/public` were the public's to us and the administrators' to a server that knows no parameters.
+///
+/// The parameters themselves are looked at too: to who does not know them, `/public;\..\admin` leads up as well.
 fn hides_dots(segment: &str) -> bool {
     let mut spelled = Cow::Borrowed(segment);
     for dot in OVERLONG_DOTS {
@@ -75,7 +87,8 @@ fn hides_dots(segment: &str) -> bool {
             spelled = Cow::Owned(spelled.replace(dot, "."));
         }
     }
-    spelled.replace("%2F", "\\").replace("%5C", "\\").split('\\').any(|piece| piece == "..")
+    let spelled = spelled.replace("%2F", "\\").replace("%5C", "\\").replace("%3B", ";");
+    without_parameters(&spelled) == "." || spelled.split('\\').any(|piece| without_parameters(piece) == "..")
 }
 
 /// Whether there is nothing to do: most paths are so.
@@ -90,16 +103,8 @@ fn is_plain(path: &str) -> bool {
     path.starts_with('/')
 }
 
-fn without_parameters(path: &str) -> String {
-    let mut kept = String::with_capacity(path.len());
-    let mut is_parameter = false;
-    for c in path.chars() {
-        is_parameter = c != '/' && (is_parameter || c == ';');
-        if !is_parameter {
-            kept.push(c);
-        }
-    }
-    kept
+fn without_parameters(segment: &str) -> &str {
+    segment.split_once(';').map_or(segment, |(name, _)| name)
 }
 
 fn decoded(path: &str) -> Result<String, BadPath> {
@@ -141,11 +146,29 @@ mod tests {
             ("/shop;v=1/cart;w=2", "/shop/cart"),
             ("/shop/../admin", "/admin"),
             ("/shop/%2e%2E/admin", "/admin"),
-            ("/shop/..;x=y/admin", "/admin"),
-            ("/shop/../..;x/..", "above"),
+            ("/shop/..;x=y/admin", "hidden"),
+            ("/admin/..;/public/x", "hidden"),
+            ("/admin/.;/x", "hidden"),
+            ("/admin/%2e%2E;x", "hidden"),
+            ("/admin/%c0%ae.;x/y", "hidden"),
+            ("/admin/..%3bx/y", "hidden"),
+            ("/public;\\..\\admin", "hidden"),
+            ("/public;%2f..%2fadmin", "hidden"),
+            ("/public;%2F..;x%2Fadmin", "hidden"),
+            ("/public;%c0%af..%c0%afadmin", "hidden"),
+            ("/public;%c0%ae/x", "/public/x"),
+            ("/admin/;/../public", "hidden"),
+            ("/admin//../public", "hidden"),
+            ("/admin//x/../../public", "hidden"),
+            ("/app/page.jsp;jsessionid=0001abc:clone1", "/app/page.jsp"),
+            ("/app/;jsessionid=0001abc:clone1", "/app/"),
+            ("/app;jsessionid=0001abc..x:clone1/..", "/"),
+            ("/;jsessionid=0001abc:clone1", "/"),
+            ("/a;v=1.2/..", "/"),
+            ("/shop/../..", "above"),
             ("/../..", "above"),
             ("/%2e%2e/x", "above"),
-            ("//..", "above"),
+            ("//..", "hidden"),
             ("/a%00", "nul"),
             ("/a%00/../b", "nul"),
             ("/a/..%2Fb", "hidden"),

@@ -36,7 +36,12 @@ impl Port {
         let before = client_address(&view, &head.headers);
         let introduction = prepare_request(head, &facts, &view, upgrade.as_ref());
         let mut wire = Vec::new();
-        let sent = codec::OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers };
+        let sent = codec::OutgoingHead {
+            method: &head.method,
+            target: &head.uri,
+            fields: &head.headers,
+            unedited: &head.headers,
+        };
         write_request(sent, introduction, &connection, |_| {}, &mut wire);
         head.headers = testing::fields_of(&wire);
         assert_eq!(client_address(&view, &head.headers), before, "the client is the same before and after");
@@ -68,6 +73,8 @@ fn what_an_untrusted_client_says_of_itself_is_replaced() {
         "X-Forwarded-Proto: https\nX-Forwarded-Host: evil\nX-Forwarded-Port: 1\nX-Forwarded-Ssl: on",
         "Forwarded: for=10.0.0.2\nFORWARDED: for=10.0.0.3",
         "X-Real-IP: 10.0.0.2\nTrue-Client-IP: 10.0.0.2\nClient-Cert: :x:\nX-Original-URL: /admin",
+        "WL-Proxy-Client-IP: 10.0.0.2\nWL-Proxy-SSL: true\nWL-Proxy-Client-Cert: x\nProxy-Client-IP: 10.0.0.2",
+        "iv-user: root\niv-groups: admins\nRemote-User: root\nX-Remote-User: root\nX-Request-Id: 1",
         "$WSRA: 10.0.0.2\n$WSIS: true\nX|Y: 1",
         "Connection: X-Forwarded-For, Host, x-forwarded-proto",
     ] {
@@ -125,6 +132,12 @@ fn what_a_trusted_proxy_says_is_kept_and_extended() {
         &["host: a", "x-forwarded-for: 1.1.1.1, 10.0.0.1", XFH, XFP, XFO],
     );
     let off = Port::with(ForwardedHeaders::Off);
+    off.check(
+        "what other products' servers believe",
+        PROXY,
+        "Host: a\nConnection: iv-user\niv-user: u\nProxy-Client-IP: 1.1.1.1\nRemote-User: u\nWL-Proxy-SSL: true\nX-Remote-User: u\nX-Request-Id: 1",
+        &["host: a", "iv-user: u", "proxy-client-ip: 1.1.1.1", "remote-user: u", "wl-proxy-ssl: true", "x-remote-user: u", "x-request-id: 1"],
+    );
     off.check("off", PROXY, "Host: a\nX-Forwarded-For: 1.1.1.1", &["host: a", "x-forwarded-for: 1.1.1.1"]);
 }
 
@@ -136,8 +149,8 @@ fn hop_by_hop_fields_of_requests() {
         ("Connection: close, X-Session\nX-Session: 1\nX-Other: 2", &["x-other: 2"]),
         ("Connection: x-a\nConnection: ,x-b ,, X-C\nX-A: 1\nX-B: 1\nX-B: 2\nX-C: 1", &[]),
         (
-            "Connection: Cookie, authorization, Content-Type, Sec-WebSocket-Key, X-Request-Id\nCookie: a=b\nAuthorization: x\nContent-Type: y\nSec-WebSocket-Key: z\nX-Request-Id: 1",
-            &["authorization: x", "content-type: y", "cookie: a=b", "sec-websocket-key: z", "x-request-id: 1"],
+            "Connection: Cookie, authorization, Content-Type, Sec-WebSocket-Key\nCookie: a=b\nAuthorization: x\nContent-Type: y\nSec-WebSocket-Key: z",
+            &["authorization: x", "content-type: y", "cookie: a=b", "sec-websocket-key: z"],
         ),
         ("Connection: (bad), x y, x-a\nX-A: 1", &[]),
         ("Proxy-Authorization: Basic x\nAuthorization: Basic y", &["authorization: Basic y"]),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 
 /// One change: `set NAME: VALUE`, `add NAME: VALUE` or `remove NAME`.
@@ -23,10 +24,12 @@ pub enum HeaderEditFault {
     Form(String),
     #[error("`{0}` says how a message is carried, which is the dispatcher's own business")]
     Reserved(String),
+    #[error("`{0}` would leave a request without a host or with two; `set Host: NAME` would be right")]
+    OneHost(String),
 }
 
 /// Fields that say how a message is framed and carried, or whom it comes from.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 16] = [
     "connection",
     "content-length",
     "expect",
@@ -40,6 +43,8 @@ const RESERVED: [&str; 14] = [
     "tsuji-error",
     "upgrade",
     "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
     "x-forwarded-proto",
 ];
 
@@ -67,12 +72,17 @@ impl FromStr for HeaderEdit {
             let value: HeaderValue = value.trim().parse().map_err(|_| fault())?;
             Ok((name_of(name)?, value))
         };
-        match verb {
+        let edit = match verb {
             "set" => pair().map(|(name, value)| Self::Set(name, value)),
             "add" => pair().map(|(name, value)| Self::Add(name, value)),
             "remove" => name_of(rest).map(Self::Remove),
             _ => Err(fault()),
+        }?;
+        // RFC 9112 3.2: a request without a `Host`, or with more than one, is answered with 400.
+        if edit.name() == HOST && !matches!(edit, Self::Set(..)) {
+            return Err(HeaderEditFault::OneHost(text.to_owned()));
         }
+        Ok(edit)
     }
 }
 
@@ -105,8 +115,21 @@ mod tests {
         for text in ["", "set", "set X", "put X: y", "set X Y: z", "remove", "set X: \u{7}"] {
             assert_eq!(text.parse::<HeaderEdit>(), Err(HeaderEditFault::Form(text.to_owned())));
         }
-        for text in ["set Content-Length: 5", "remove Connection", "add X-Forwarded-For: x", "set $WSRA: x"] {
+        let reserved = [
+            "set Content-Length: 5",
+            "remove Connection",
+            "add X-Forwarded-For: x",
+            "set X-Forwarded-Host: x",
+            "set X-Forwarded-Port: 443",
+            "remove x-forwarded-port",
+            "set $WSRA: x",
+        ];
+        for text in reserved {
             assert!(matches!(text.parse::<HeaderEdit>(), Err(HeaderEditFault::Reserved(_))), "{text}");
         }
+        for text in ["add Host: x", "remove host"] {
+            assert_eq!(text.parse::<HeaderEdit>(), Err(HeaderEditFault::OneHost(text.to_owned())));
+        }
+        assert_eq!("set Host: x".parse::<HeaderEdit>().map(|edit| edit.to_string()), Ok("set host: x".to_owned()));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use http::uri::PathAndQuery;
+
 use super::port::{Surroundings, edits};
 use super::{Check, View, called, policy};
 use crate::config::fault::{proposal, quoted};
@@ -81,7 +83,7 @@ impl Check {
         let uris: Vec<UriPattern> = view.list("uris").into_iter().filter_map(|uri| uri.parse().ok()).collect();
         let rewrite = text("rewrite").filter(|rewrite| !rewrite.is_empty());
         if let Some(rewrite) = &rewrite
-            && !(rewrite.starts_with('/') && rewrite.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b)))
+            && !(rewrite.starts_with('/') && !rewrite.contains(['?', '#']) && is_target(rewrite))
         {
             let message = format!("{}: `rewrite` is a path such as /new, not {}", called(&path), quoted(rewrite));
             self.fault(view.place_at("rewrite"), message);
@@ -142,6 +144,16 @@ impl Check {
             self.fault(view.place_at("redirect"), message);
             return None;
         }
+        if is_host_open(location) {
+            let message = format!(
+                "{}: `redirect` lets clients name the host in {}: {{path}} and {{rest}} bring the slash that they begin with, so \
+                 https://new.example{{rest}} or /new{{rest}} would be right",
+                called(path),
+                quoted(location)
+            );
+            self.fault(view.place_at("redirect"), message);
+            return None;
+        }
         Some(Destination::Redirect(Redirect { location: location.to_owned(), status: status as u16 }))
     }
 
@@ -152,4 +164,17 @@ impl Check {
             self.fault(view.place(), message);
         }
     }
+}
+
+/// Whether a client's path would stand where the host of an address does: `/{rest}` becomes `//evil.example` for
+/// `/old/evil.example` (RFC 3986 4.2), and so does `https://{path}` to browsers. What may be empty does not keep them apart.
+fn is_host_open(location: &str) -> bool {
+    let first = ["{path}", "{rest}"].iter().filter_map(|word| location.find(word)).min();
+    let before = first.and_then(|at| location.get(..at)).unwrap_or_default().replace("{query}", "");
+    before.ends_with("//") || before.replace("{host}", "") == "/"
+}
+
+/// Whether a server can be asked for this path.
+fn is_target(path: &str) -> bool {
+    path.bytes().all(|b| b.is_ascii_graphic()) && PathAndQuery::try_from(path).is_ok()
 }

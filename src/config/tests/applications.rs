@@ -103,6 +103,16 @@ fn what_is_wrong_is_named_with_its_place() {
             "9:1: route shop:80:r: `redirect` is a URL such as https://{host}{path}{query}, not `/{hots}`",
         ),
         (
+            "[[cluster.port.route]]\nname = \"r\"\nredirect = \"/{rest}\"\n".to_owned(),
+            "9:1: route shop:80:r: `redirect` lets clients name the host in `/{rest}`: {path} and {rest} bring the slash that they \
+             begin with, so https://new.example{rest} or /new{rest} would be right",
+        ),
+        (
+            "[[cluster.port.route]]\nname = \"r\"\nredirect = \"https://{path}\"\n".to_owned(),
+            "9:1: route shop:80:r: `redirect` lets clients name the host in `https://{path}`: {path} and {rest} bring the slash that they \
+             begin with, so https://new.example{rest} or /new{rest} would be right",
+        ),
+        (
             "[[cluster.port.route]]\nname = \"r\"\nredirect = \"/x\"\nredirectstatus = 304\n".to_owned(),
             "10:1: route shop:80:r: `redirectstatus` is 301, 302, 303, 307 or 308, not 304",
         ),
@@ -113,6 +123,10 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             "[[cluster.port.route]]\nname = \"r\"\nrewrite = \"y\"\n".to_owned(),
             "9:1: route shop:80:r: `rewrite` is a path such as /new, not `y`",
+        ),
+        (
+            "[[cluster.port.route]]\nname = \"r\"\nrewrite = \"/a<b\"\n".to_owned(),
+            "9:1: route shop:80:r: `rewrite` is a path such as /new, not `/a<b`",
         ),
         (
             "[[cluster.port.rule]]\nname = \"r\"\ntype = \"content\"\n".to_owned(),

@@ -204,7 +204,7 @@ impl Exchange {
             Some(changed) => (&changed.target, &changed.fields),
             None => (&self.head.uri, &self.head.headers),
         };
-        OutgoingHead { method: &self.head.method, target, fields }
+        OutgoingHead { method: &self.head.method, target, fields, unedited: &self.head.headers }
     }
 
     /// The request's group and route in the table of now.
@@ -263,7 +263,8 @@ impl Exchange {
             }
             Routed::Group(_, route) => route.map(RouteEntry::settings),
         };
-        let rewritten = route.and_then(|route| rewrite_path(route, &self.head.uri, self.view().path()));
+        let rewritten = route.map(|route| rewrite_path(route, &self.head.uri, self.view().path())).transpose();
+        let Ok(rewritten) = rewritten.map(Option::flatten) else { return Some(self.failed(ErrorReason::BadTarget)) };
         let route_edits = route.map_or(&[][..], |route| &route.request_edits);
         if rewritten.is_some() || !port_edits.is_empty() || !route_edits.is_empty() {
             let mut fields = self.head.headers.clone();

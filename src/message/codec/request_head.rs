@@ -12,6 +12,8 @@ pub struct OutgoingHead<'a> {
     /// In the form that the server gets ([`super::super::prepare_request`]).
     pub target: &'a Uri,
     pub fields: &'a HeaderMap,
+    /// The same before the operators' edits. A `Host` of theirs is for the server; the client named this one.
+    pub unedited: &'a HeaderMap,
 }
 
 /// Appends the head to `out`. Its fields are those that go on the wire, the framing ones included, and the target is in
@@ -33,7 +35,7 @@ pub fn write_request(
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write_fields(head.fields, out);
     if let Introduction::OfConnection { with_host } = introduction {
-        let host = if with_host { head.fields.get(HOST) } else { None };
+        let host = if with_host { head.unedited.get(HOST) } else { None };
         connection.write_lines(host, out);
     }
     more(out);
@@ -67,7 +69,8 @@ mod tests {
         let mut out = Vec::new();
         let local = "192.0.2.1:8080".parse().unwrap();
         let connection = ConnectionFacts::new("203.0.113.9".parse().unwrap(), local, Proto::Http);
-        let head = OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers };
+        let head =
+            OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers, unedited: &head.headers };
         write_request(head, introduction, &connection, |_| {}, &mut out);
         String::from_utf8(out).unwrap()
     }

@@ -111,7 +111,8 @@ fn rewritten_stays_below(uri: &Uri) {
         let below: UriPattern = "/inner/new/*".parse().expect("a pattern");
         let Ok(canonical) = canonical_path(uri.path()) else { return };
         let matches = route.fit("", 80, &canonical).is_some();
-        let Some(target) = rewrite_path(&route, uri, &canonical).filter(|_| matches) else { continue };
+        let rewritten = rewrite_path(&route, uri, &canonical).expect("a path before a rest is a path");
+        let Some(target) = rewritten.filter(|_| matches) else { continue };
         let there = canonical_path(target.path());
         assert!(there.is_ok_and(|there| below.fit(&there).is_some()), "{uri} became {target}");
         assert_eq!(target.query(), uri.query());
@@ -125,6 +126,18 @@ fn redirected(uri: &Uri, host: &str) {
     let location = response.headers().get_all(LOCATION);
     assert_eq!(location.iter().count(), 1);
     assert!(location.iter().all(|value| !value.as_bytes().iter().any(|&byte| byte < b' ' && byte != b'\t')));
+    stays_at_its_host(uri, &path);
+}
+
+/// What a client writes behind the matched prefix does not become a part of the host.
+fn stays_at_its_host(uri: &Uri, path: &str) {
+    for template in ["https://new.example{rest}", "https://new.example{path}"] {
+        let redirect = Redirect { location: template.to_owned(), status: 302 };
+        let response = redirect_to(&redirect, &route(0, &["/shop/*"], None), uri, ("shop.example", path));
+        let location = response.headers()[LOCATION].as_bytes();
+        let rest = location.strip_prefix(b"https://new.example").expect("the template's beginning");
+        assert!(rest.is_empty() || rest.starts_with(b"/"), "{uri} leads to {}", String::from_utf8_lossy(location));
+    }
 }
 
 fn authorities(host: &str) {

@@ -142,8 +142,13 @@ fn paths_are_rewritten_for_servers_and_clients_are_sent_elsewhere() {
             let own = || Destination::Group(None);
             let mut old = route("old", &[], &["/old/*"], own());
             old.rewrite = Some("/new".to_owned());
+            let mut flat = route("flat", &[], &["/flat/*"], own());
+            flat.rewrite = Some("/".to_owned());
+            let mut broken = route("broken", &[], &["/broken/*"], own());
+            broken.rewrite = Some("/a<b".to_owned());
             let secure = Redirect { location: "https://{host}{path}{query}".to_owned(), status: 308 };
-            port.routes = vec![old, route("secure", &["pay.example"], &["/*"], Destination::Redirect(secure))];
+            port.routes =
+                vec![old, flat, broken, route("secure", &["pay.example"], &["/*"], Destination::Redirect(secure))];
         })
         .start();
     let mut client = site.client();
@@ -152,7 +157,11 @@ fn paths_are_rewritten_for_servers_and_clients_are_sent_elsewhere() {
     let sent = ask(&mut client, "/card?x=1", "pay.example:8080", "");
     assert_eq!((sent.status, sent.field("location")), (308, Some("https://pay.example/card?x=1")));
     assert_eq!(sent.reason(), None);
-    assert_eq!(origin.heads().len(), 2);
+    // `;x` is no target, so the server got the path that it is not to see.
+    assert!(ask(&mut client, "/flat;x", "x", "").text().starts_with("GET /;x HTTP/1.1\r\n"));
+    let refused = ask(&mut client, "/broken/x", "x", "");
+    assert_eq!((refused.status, refused.reason()), (400, Some("bad-target")));
+    assert_eq!(origin.heads().len(), 3);
 }
 
 #[test]
@@ -254,6 +263,7 @@ fn fields_are_changed_on_their_way_in_and_out() {
     let special = ask(&mut client, "/special/", "x", "");
     let text = special.text();
     assert!(text.contains("x-env: prod\r\nx-env: special\r\n") && text.contains("host: inner.example\r\n"), "{text}");
+    assert!(text.contains("x-forwarded-host: x\r\n"), "the client named another host than the server hears: {text}");
     assert_eq!(special.fields("x-old").collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(special.field("x-wrong"), None);
 }
