@@ -11,7 +11,8 @@ use crate::high_availability::{BootId, NodeId};
 
 use super::key::PairKey;
 
-/// A dispatcher from one start to its end.
+/// A dispatcher from one start to its end. A virtual machine that is set back to a snapshot of itself goes on in the same life and
+/// would use numbers again: who notices that has to begin a new one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Life {
     pub node: NodeId,
