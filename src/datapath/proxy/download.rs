@@ -142,11 +142,13 @@ impl Running {
         tally.record(Phase::Total, started, now);
         let sent = upload.is_none_or(|upload| upload.0.progress() == Progress::Done);
         let settings = &tally.port.settings;
-        if reusable && sent {
-            let local = &front.client.local;
-            if local.pool.put(upstream, settings, now) {
-                local.expect_sweep(now);
+        let local = &front.client.local;
+        if reusable && sent && upstream.is_bound() {
+            if local.pool.is_over(&upstream) {
+                front.client.keep(upstream, tally.server());
             }
+        } else if reusable && sent && local.pool.put(upstream, settings, now) {
+            local.expect_sweep(now);
         }
         front.rest(now, &settings.timeouts);
     }

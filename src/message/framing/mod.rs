@@ -73,6 +73,14 @@ pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
+/// Whether credentials, or one of the challenges, are of a scheme by which servers know a whole connection afterwards and not
+/// one request: NTLM always, Negotiate when it has NTLM inside or the server likes (RFC 4559, 6). A comma within a challenge's
+/// parameter may be taken for the next challenge; that costs a connection and harms nobody.
+fn is_of_connection(value: &HeaderValue) -> bool {
+    let scheme = |token: &[u8]| token.split(|&byte| byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
+    tokens(value).any(|token| matches!(scheme(token).as_deref(), Some(b"ntlm" | b"negotiate")))
+}
+
 /// A length as RFC 9110 8.6 spells it: digits only, and no more of them than any file needs.
 fn parse_length(value: &HeaderValue) -> Option<u64> {
     /// Longer numbers overflow somewhere behind us.
