@@ -131,6 +131,11 @@ impl Client {
         (branch, registered)
     }
 
+    /// Whether it stands for one request of a connection in HTTP/2.
+    pub fn is_branch(&self) -> bool {
+        self.is_branch.get()
+    }
+
     /// Serves another request of the connection `trunk`: nothing is left of the last one.
     pub fn begin_again(&self, trunk: &Self) {
         self.serve_by(None);
