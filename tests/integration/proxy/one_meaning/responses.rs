@@ -23,7 +23,7 @@ use Means::{Broken, Once, Refused, Whole};
 
 /// To a GET, and what becomes of it. All connections are closed by the server when the text is over and it has said so by
 /// ending with `<end>`.
-const CASES: [(&str, Means); 44] = [
+const CASES: [(&str, Means); 45] = [
     ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Whole(200, "hello")),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", Whole(200, "hi")),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n0;c\r\nX-Sum: 1\r\n\r\n", Whole(200, "hi")),
@@ -86,6 +86,7 @@ const CASES: [(&str, Means); 44] = [
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n", Broken),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nhello\r\n0\r\n\r\n", Broken),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n", Broken),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\na: 1\n\nb: 2\r\n\r\n", Broken),
 ];
 
 /// Answers the first request of each connection with these bytes, and all later ones with `again`.
