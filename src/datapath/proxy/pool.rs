@@ -94,8 +94,12 @@ impl Pool {
         Self { idle: RefCell::default(), trunks: RefCell::default(), shared, lane }
     }
 
-    /// A connection in HTTP/2 with room for one more request.
+    /// A connection in HTTP/2 with room for one more request. For a client that has to be told of first there is none: those
+    /// here began without a word, before the port was told to say it.
     pub fn join(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Upstream> {
+        if wanted.owner.is_some() {
+            return None;
+        }
         let trunks = self.trunks.borrow();
         let same = |trunk: &&Rc<Trunk>| match (&trunk.link, wanted.link) {
             (None, None) => true,

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tsuji::message::ErrorReason;
-use tsuji::model::AppProtocol;
+use tsuji::model::{AppProtocol, ProxyVersion};
 
 use super::tls_servers::{SecureOrigin, link};
 use crate::support::http2::{Http2, send, story, until, whole};
@@ -204,6 +204,19 @@ fn grpc_speaks_both_ways_at_once_and_ends_with_trailers() {
         }
     });
     assert_eq!(origin.connections(), 1);
+}
+
+/// The server, which knows no PROXY header, refuses what begins with one.
+#[test]
+fn connections_from_before_a_proxy_header_was_to_be_sent_are_not_used() {
+    let origin = Origin::start(None);
+    let site = site(&origin);
+    assert_eq!(site.client().get("/").status, 200);
+    site.change(|setup| setup.port.sendproxy = Some(ProxyVersion::V1));
+    assert_eq!(site.client().get("/").status, 502);
+    site.change(|setup| setup.port.sendproxy = None);
+    assert_eq!(site.client().get("/").status, 200);
+    assert_eq!(origin.connections(), 2);
 }
 
 /// A length says when the body is over, and not the stream: gRPC's word on how it went comes behind it.
