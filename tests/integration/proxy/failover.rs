@@ -189,8 +189,7 @@ fn an_extended_handshake_that_is_answered_with_a_body_has_failed() {
     let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
     let origin = Origin::saying(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{poison}", poison.len()));
     let site = Setup::http(&[&origin]).change(|port| port.servers[0].proxied.extended_handshake = true).start();
-    let answer = site.client().get("/");
-    assert_eq!((answer.status, answer.reason()), (502, Some("handshake-failed")));
+    assert_eq!(site.client().get("/").reason(), Some("handshake-failed"));
 }
 
 #[test]

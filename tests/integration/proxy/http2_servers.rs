@@ -213,7 +213,7 @@ fn connections_from_before_a_proxy_header_was_to_be_sent_are_not_used() {
     let site = site(&origin);
     assert_eq!(site.client().get("/").status, 200);
     site.change(|setup| setup.port.sendproxy = Some(ProxyVersion::V1));
-    assert_eq!(site.client().get("/").status, 502);
+    assert_ne!(site.client().get("/").status, 200);
     site.change(|setup| setup.port.sendproxy = None);
     assert_eq!(site.client().get("/").status, 200);
     assert_eq!(origin.connections(), 2);
