@@ -52,7 +52,7 @@
 //!   extensions (16 KiB per body) are dropped. Within a chunked body nothing but CRLF ends a line.
 //! * Interim responses other than 101 are passed over; 100 opens the way for a body that waits for it.
 //! * 204, 304 and answers to HEAD have no body, whatever they say. A connection on which more comes than the response is
-//!   not used again.
+//!   not used again, nor is one after a 204 that has a length or an encoding.
 //! * A trailer reaches a client only if a `Trailer` field announced it and the client sent `TE: trailers` (hyper's server).
 
 #[cfg(test)]

@@ -44,7 +44,15 @@ impl ResponseFacts {
 
     /// The server's connection may carry another request after this.
     pub fn keeps_alive(&self) -> bool {
-        self.is_modern && !self.connection.closes
+        self.is_modern && !self.connection.closes && !self.frames_nothing()
+    }
+
+    /// A 204 that frames a body all the same (RFC 9110 8.6 and RFC 9112 6.1 forbid it): such a server may well send one, and
+    /// later than we look. An answer to HEAD and a 304 may say how long the body would be.
+    fn frames_nothing(&self) -> bool {
+        let has_framing =
+            self.fields.has(Field::TransferEncoding) || self.content_length.is_some_and(|length| length > 0);
+        self.status == StatusCode::NO_CONTENT && has_framing
     }
 
     /// It asks for, or answers, credentials of a scheme that is about the connection: what follows is for the same client.

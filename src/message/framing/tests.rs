@@ -158,6 +158,22 @@ fn responses() {
 }
 
 #[test]
+fn connections_that_carry_another_request() {
+    let cases = [
+        ("200", true),
+        ("200\nConnection: close", false),
+        ("204", true),
+        ("204\nContent-Length: 0", true),
+        ("204\nContent-Length: 6", false),
+        ("204\nTransfer-Encoding: chunked", false),
+        ("304\nContent-Length: 6", true),
+    ];
+    for (text, kept) in cases {
+        assert_eq!(examine_response(&response(text), None).unwrap().keeps_alive(), kept, "{text}");
+    }
+}
+
+#[test]
 fn only_a_101_that_confirms_the_protocol_switches() {
     let head = request("GET / HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: WebSocket");
     let facts = examine_request(&head).expect("examined");

@@ -181,6 +181,37 @@ fn an_answer_to_head_has_no_body() {
     }
 }
 
+/// A body that must not be, and comes when the head was passed on already: nobody gets it for an answer. The client has its
+/// head before the body leaves the server, so what finds it is a look at the socket.
+#[test]
+fn a_body_that_comes_behind_an_answer_to_head_is_nobodys() {
+    for head in ["HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n\r\n"] {
+        for _ in 0..20 {
+            let (late, sent) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+            let gates = std::sync::Arc::new((late, sent));
+            let server = std::sync::Arc::clone(&gates);
+            let origin = Origin::new(move |visit| {
+                while let Some(request) = visit.request() {
+                    if !request.starts_with("HEAD") {
+                        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
+                        continue;
+                    }
+                    visit.send(head);
+                    server.0.wait();
+                    visit.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+                    server.1.wait();
+                }
+            });
+            let site = site(&origin);
+            let (mut first, mut second) = (site.client(), site.client());
+            first.head("/");
+            gates.0.wait();
+            gates.1.wait();
+            assert_eq!(second.get("/").text(), "other", "{head:?}");
+        }
+    }
+}
+
 /// A flood of interim responses is no response, and what comes behind the flood is nobody's.
 #[test]
 fn interim_responses_without_end() {
