@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
+use super::table::ServerEntry;
 use crate::model::{PortId, StickyMask};
 
 /// The affinity records of all ports, shared by all workers and bounded.
@@ -204,7 +205,11 @@ fn leading_ones_128(bits: u8) -> u128 {
 /// What one client connection remembers of its own affinity, so that the shared table is asked once per
 /// connection and not once per request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Session(Option<Remembered>);
+pub struct Session {
+    known: Option<Remembered>,
+    /// The server that knows the client by a connection which is kept for it.
+    bound: Option<u64>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Remembered {
@@ -215,19 +220,28 @@ struct Remembered {
 }
 
 impl Session {
+    /// The client authenticated a connection at this server: another one would not know it.
+    pub fn bind(&mut self, server: &ServerEntry) {
+        self.bound = Some(server.name_hash);
+    }
+
+    pub(super) fn bound(&self) -> Option<u64> {
+        self.bound
+    }
+
     /// The server of this client on this port, as far as this connection knows.
     pub(super) fn server_of(&self, slot: &Slot, client: IpAddr) -> Option<u64> {
-        let known = self.0.as_ref()?;
+        let known = self.known.as_ref()?;
         (known.client == client && known.slot == *slot).then_some(known.server)
     }
 
     /// Notes the choice here, and in the table when that one's note is about to look old.
     pub(super) fn remember(&mut self, table: &AffinityTable, slot: &Slot, client: IpAddr, server: u64, now: Instant) {
         let fresh = |known: &Remembered| now.saturating_duration_since(known.written) < slot.stickytime / REFRESHES;
-        let noted = self.server_of(slot, client) == Some(server) && self.0.as_ref().is_some_and(fresh);
+        let noted = self.server_of(slot, client) == Some(server) && self.known.as_ref().is_some_and(fresh);
         if !noted {
             table.remember(slot, client, server, now);
-            self.0 = Some(Remembered { client, slot: *slot, server, written: now });
+            self.known = Some(Remembered { client, slot: *slot, server, written: now });
         }
     }
 }

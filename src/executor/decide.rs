@@ -171,8 +171,8 @@ impl Narrator for Silent {
 
 /// Chooses a server for a new connection or request.
 ///
-/// Within the group that routes lead to: rules marked `over-affinity`, the session that the request carries, the client's
-/// affinity record, the other rules in ascending priority, the balance over the group's servers, its backups, servers that
+/// Within the group that routes lead to: rules marked `over-affinity`, the session that the request carries, the server
+/// that knows the client by its connection, the client's affinity record, the other rules in ascending priority, the balance over the group's servers, its backups, servers that
 /// failed lately, and the policy for "all down" last. A server in `ask.tried` is never chosen.
 pub fn decide(port: &PortTable, ask: &mut Ask<'_>, moment: Moment) -> Decision {
     decide_aloud(port, ask, moment, &mut Silent)
@@ -196,6 +196,7 @@ pub fn decide_aloud(port: &PortTable, ask: &mut Ask<'_>, moment: Moment, narrato
         minds_marks: true,
     };
     let decision = search.by_rules(true, narrator).or_else(|| search.by_session(narrator));
+    let decision = decision.or_else(|| search.by_connection(ask.session));
     let decision = decision.or_else(|| search.by_affinity(ask.session, narrator));
     let decision = decision.or_else(|| search.by_rules(false, narrator));
     let decision = decision.or_else(|| search.by_balance(narrator)).unwrap_or_else(|| search.otherwise(narrator));
@@ -244,6 +245,13 @@ impl<'a> Search<'a> {
         }
         let (index, trial) = chosen?;
         Some(Decision::Forward { server: index, why: Why::Session, trial })
+    }
+
+    /// Where the client has authenticated a connection. No step of a narration: who only asks has none.
+    fn by_connection(&self, session: &Session) -> Option<Decision> {
+        let index = self.port.server_by_hash(session.bound()?)?;
+        let (index, trial) = self.affine(index)?;
+        Some(Decision::Forward { server: index, why: Why::Affinity, trial })
     }
 
     fn by_affinity(&self, session: &Session, narrator: &mut impl Narrator) -> Option<Decision> {

@@ -1,7 +1,7 @@
 //! Which certificate a client is served.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -46,26 +46,48 @@ impl Certificates {
         self.exact.get(name).or_else(starred).unwrap_or(&self.every)
     }
 
-    /// Whether a client that asked for `name` and got a certificate here may ask for `host` over the same connection.
-    pub fn cover(&self, name: Option<&str>, host: &str) -> bool {
-        let identity = |place: &usize| self.all.get(*place);
-        self.those_for(name).iter().filter_map(identity).any(|identity| identity.facts.cover(host))
+    /// The one that a client is served: of those for its name the first that it can use.
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<&Arc<Identity>> {
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let mut those = self.those_for(name.as_deref()).iter().filter_map(|&place| self.all.get(place));
+        let first = those.clone().next();
+        let usable = |identity: &&Arc<Identity>| identity.key.key.choose_scheme(hello.signature_schemes()).is_some();
+        // Of a client that can use none of them the handshake finds out why, and says so: no cipher or no signature in
+        // common. Without a certificate it would say that access is denied.
+        those.find(usable).or(first)
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
-        let usable = |place: &usize| {
-            let identity = self.all.get(*place)?;
-            identity.key.key.choose_scheme(hello.signature_schemes())?;
-            Some(Arc::clone(&identity.key))
-        };
-        let those = self.those_for(name.as_deref());
-        // Of a client that can use none of them the handshake finds out why, and says so: no cipher or no signature in
-        // common. Without a certificate it would say that access is denied.
-        let any = || those.first().and_then(|place| self.all.get(*place)).map(|identity| Arc::clone(&identity.key));
-        those.iter().find_map(usable).or_else(any)
+        self.choose(&hello).map(|identity| Arc::clone(&identity.key))
+    }
+}
+
+/// The choice for one client, which can be asked for afterwards: what the client may ask for on its connection goes by the
+/// certificate that it saw.
+#[derive(Debug)]
+pub struct Serving {
+    certificates: Arc<Certificates>,
+    served: OnceLock<Arc<Identity>>,
+}
+
+impl Serving {
+    pub(super) fn new(certificates: &Arc<Certificates>) -> Self {
+        Self { certificates: Arc::clone(certificates), served: OnceLock::new() }
+    }
+
+    /// The certificate that was served; `None`: the handshake has not come so far.
+    pub fn served(&self) -> Option<&Arc<Identity>> {
+        self.served.get()
+    }
+}
+
+impl ResolvesServerCert for Serving {
+    /// A client whose first message is answered by a retry (RFC 8446 4.1.4) says the same again, and so is this.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let chosen = self.certificates.choose(&hello)?;
+        Some(Arc::clone(&self.served.get_or_init(|| Arc::clone(chosen)).key))
     }
 }
 
@@ -91,7 +113,5 @@ mod tests {
         for (name, places) in cases {
             assert_eq!(certificates.those_for(name), places, "{name:?}");
         }
-        assert!(certificates.cover(Some("b.example"), "shop.a.example"), "one certificate for both");
-        assert!(!certificates.cover(Some("b.example"), "a.example"));
     }
 }

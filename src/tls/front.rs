@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::{RootCertStore, server::danger::ClientCertVerifier};
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Serving};
 use super::fault::TlsFault;
 use super::identity::{Identity, IdentityFiles};
 use super::pem::FileText;
@@ -87,8 +87,18 @@ impl TlsFront {
         Ok(Self { config: Arc::new(config), certificates, fingerprint: fingerprint(files) })
     }
 
+    /// For whoever does not ask what was served.
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config
+    }
+
+    /// For the handshake of one client, and what tells afterwards which certificate that client was served. The copy shares all
+    /// that is large, and costs little beside a key exchange; rustls says nowhere what its resolver chose.
+    pub fn serving(&self) -> (Arc<ServerConfig>, Arc<Serving>) {
+        let serving = Arc::new(Serving::new(&self.certificates));
+        let mut config = ServerConfig::clone(&self.config);
+        config.cert_resolver = Arc::clone(&serving) as _;
+        (Arc::new(config), serving)
     }
 
     pub fn certificates(&self) -> &Certificates {

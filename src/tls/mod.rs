@@ -18,7 +18,7 @@ mod tickets;
 mod trust;
 
 pub use back::{BackFiles, ServerLink, TlsBack};
-pub use certificates::Certificates;
+pub use certificates::{Certificates, Serving};
 pub use facts::Facts;
 pub use fault::TlsFault;
 pub use front::{Built, FrontFiles, TlsFront};

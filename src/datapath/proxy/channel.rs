@@ -124,7 +124,15 @@ impl Channel {
     pub fn take_whole(&mut self) -> Option<Bytes> {
         match self {
             Self::Http1(line) => line.take_whole(),
-            Self::Http2(line) => (line.left() == Some(0)).then(Bytes::new),
+            Self::Http2(line) => line.is_over().then(Bytes::new),
+        }
+    }
+
+    /// Nothing more of the response comes, be it trailers.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Http1(line) => line.left() == Some(0),
+            Self::Http2(line) => line.is_over(),
         }
     }
 

@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::executor::{PortTable, Session};
+use crate::executor::{PortTable, ServerEntry, Session};
 use crate::message::Proto;
 use crate::message::proxy_protocol::ProxiedClient;
 use crate::model::{PortId, ServerId};
 
+use super::bound::Bound;
 use super::journal::Journal;
 use super::local::Local;
 use super::per_client::Seat;
+use super::pool::Wanted;
 use super::secure::Secured;
 use super::timers::{Tick, Ticket};
+use super::upstream::Upstream;
 
 /// What a connection waits for; each has its patience in [`crate::model::Timeouts`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,6 +66,8 @@ pub(super) struct Client {
     introduced: OnceCell<Box<ProxiedClient>>,
     /// What TLS agreed on.
     secured: OnceCell<Rc<Secured>>,
+    /// Connections by which servers know it. Boxed because most clients have none.
+    bound: OnceCell<Box<Bound>>,
     /// Its place among the connections of its address. Boxed because most ports do not bound them.
     seat: OnceCell<Box<Seat>>,
     /// It stands for one request of a connection that has a client of its own.
@@ -93,6 +98,7 @@ impl Client {
             peer,
             introduced: OnceCell::new(),
             secured: OnceCell::new(),
+            bound: OnceCell::new(),
             seat: OnceCell::new(),
             is_branch: Cell::new(false),
             journal: Journal::default(),
@@ -123,6 +129,11 @@ impl Client {
             branch.secured.get_or_init(|| Rc::clone(secured));
         }
         (branch, registered)
+    }
+
+    /// Whether it stands for one request of a connection in HTTP/2.
+    pub fn is_branch(&self) -> bool {
+        self.is_branch.get()
     }
 
     /// Serves another request of the connection `trunk`: nothing is left of the last one.
@@ -244,6 +255,21 @@ impl Client {
         answer
     }
 
+    /// Keeps a connection by which its server knows this client, for as long as the client is there, and with it the server:
+    /// the messages of one authentication have to reach the same one.
+    pub fn keep(&self, upstream: Upstream, server: Option<&ServerEntry>) {
+        if let Some(server) = server {
+            self.with_session(|session| session.bind(server));
+        }
+        self.bound.get_or_init(Box::default).put(upstream);
+    }
+
+    /// The connection by which this server knows the client, if there is one that can be used.
+    pub fn take_bound(&self, wanted: &Wanted<'_>) -> Option<Upstream> {
+        let upstream = self.bound.get()?.take(wanted)?;
+        self.local.pool.is_ready(&upstream).then_some(upstream)
+    }
+
     /// The task that asks is the one to wake.
     pub fn listen(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
@@ -321,9 +347,12 @@ impl Clients {
         slots.free.len() == slots.all.len()
     }
 
-    /// Ends what runs at `server`, at once.
+    /// Ends what runs at `server`, at once, and what is kept to it.
     pub fn cut(&self, server: ServerId) {
         self.each(|client| {
+            if let Some(bound) = client.bound.get() {
+                bound.forget(server);
+            }
             if client.serving.get() == Some(server) {
                 client.cut.set(true);
                 client.wake();

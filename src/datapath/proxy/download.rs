@@ -88,7 +88,7 @@ impl Download {
         running.tally.bytes_out(bytes);
         running.front.client.log_sent(bytes);
         // hyper asks no more once a body has said that it is at its end.
-        if frame.is_trailers() || running.left() == Some(0) {
+        if frame.is_trailers() || running.is_over() {
             self.ended();
         } else {
             let patience = running.tally.port.settings.timeouts.body;
@@ -115,7 +115,7 @@ impl Running {
     /// server's connection can serve the next request.
     pub fn into_body(self, now: Instant) -> ResponseBody {
         let whole = self.upstream.channel().take_whole();
-        if let Some(bytes) = whole {
+        if let Some(bytes) = whole.or_else(|| self.is_over().then(Bytes::new)) {
             self.tally.bytes_out(bytes.len());
             self.front.client.log_sent(bytes.len());
             self.end(now);
@@ -136,17 +136,26 @@ impl Running {
         self.upstream.channel().left()
     }
 
+    /// Whether the client has all of it. To one of HTTP/2 trailers may go behind a body of a known length; to one of HTTP/1.1
+    /// they cannot (RFC 9112 7.1.2), and hyper asks for nothing behind such a body.
+    fn is_over(&self) -> bool {
+        let channel = self.upstream.channel();
+        if self.front.client.is_branch() { channel.is_over() } else { channel.left() == Some(0) }
+    }
+
     /// The last byte of the response was handed over: the connection to the server may be used again.
     fn end(self, now: Instant) {
         let Self { front, upstream, tally, upload, started, reusable } = self;
         tally.record(Phase::Total, started, now);
         let sent = upload.is_none_or(|upload| upload.0.progress() == Progress::Done);
         let settings = &tally.port.settings;
-        if reusable && sent {
-            let local = &front.client.local;
-            if local.pool.put(upstream, settings, now) {
-                local.expect_sweep(now);
+        let local = &front.client.local;
+        if reusable && sent && upstream.is_bound() {
+            if local.pool.is_over(&upstream) {
+                front.client.keep(upstream, tally.server());
             }
+        } else if reusable && sent && local.pool.put(upstream, settings, now) {
+            local.expect_sweep(now);
         }
         front.rest(now, &settings.timeouts);
     }

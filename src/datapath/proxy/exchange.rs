@@ -56,6 +56,8 @@ pub(super) struct Exchange {
     pub private: Option<Box<PrivateFields>>,
     /// Doing it twice is doing it once.
     pub is_idempotent: bool,
+    /// It brings credentials for the server's whole connection.
+    pub authenticates: bool,
     pub upgrade: Option<Upgrade>,
     pub upload: Option<Uploading>,
     /// By identity, because the next attempt may see another table.
@@ -131,6 +133,7 @@ impl Exchange {
             started,
             address,
             is_idempotent,
+            authenticates: facts.authenticates_connection(),
             head,
             canonical,
             changed: None,

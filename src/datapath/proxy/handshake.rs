@@ -49,8 +49,9 @@ impl Exchange {
         .await?;
         let facts = examine_response(&head, None).map_err(|_| Silence::Handshake)?;
         upstream.channel().expect(facts.length(&Method::HEAD));
-        // A connection that ends with this answer is of no use for what follows.
-        let stays = facts.keeps_alive() && upstream.channel().take_whole().is_some();
+        // A connection that ends with this answer is of no use for what follows; nor is one on which more came than the answer,
+        // as a body, which would be taken for the answer to what follows.
+        let stays = facts.keeps_alive() && upstream.channel().line().is_some_and(|line| line.is_between());
         if stays { Ok(()) } else { Err(Silence::Handshake) }
     }
 }

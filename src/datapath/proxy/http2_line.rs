@@ -289,7 +289,12 @@ impl Http2Line {
 
     /// Bytes of the body that are still to come, if that is known.
     pub fn left(&self) -> Option<u64> {
-        if self.receive.as_ref().is_none_or(RecvStream::is_end_stream) { Some(0) } else { self.expected }
+        if self.is_over() { Some(0) } else { self.expected }
+    }
+
+    /// The server has ended its stream. Until then trailers may come, however long the head said the body to be.
+    pub fn is_over(&self) -> bool {
+        self.receive.as_ref().is_none_or(RecvStream::is_end_stream)
     }
 
     /// The next piece of the body, and its trailers.

@@ -5,12 +5,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Frame;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::message::ResponseLength;
@@ -31,6 +33,8 @@ pub(super) struct Line {
     /// Interim responses to the request that is being answered.
     interim: u32,
     extent: Extent,
+    /// The last response had no body by rule and not by its own word: its server may think otherwise.
+    is_bodiless: bool,
 }
 
 /// What is left of the response that is being read.
@@ -86,7 +90,7 @@ const SLICES: usize = 8;
 impl Line {
     pub fn new(stream: Stream) -> Self {
         let (out, read) = (VecDeque::new(), Bytes::new());
-        Self { stream, out, read, sent: 0, received: 0, last: 0, interim: 0, extent: Extent::Done }
+        Self { stream, out, read, sent: 0, received: 0, last: 0, interim: 0, extent: Extent::Done, is_bodiless: false }
     }
 
     /// Bytes that ever went to the server.
@@ -189,6 +193,7 @@ impl Line {
 
     /// The body is so long; it begins with what came after the head.
     pub fn expect(&mut self, length: ResponseLength) {
+        self.is_bodiless = length == ResponseLength::None;
         self.extent = match length {
             ResponseLength::None | ResponseLength::Sized(0) => Extent::Done,
             ResponseLength::Sized(bytes) => Extent::Sized(bytes),
@@ -270,10 +275,16 @@ impl Line {
         matches!(self.extent, Extent::Done) && !self.read.is_empty()
     }
 
-    /// How the line is while nothing is asked of it. Costs no system call unless something has happened to it.
+    /// How the line is while nothing is asked of it. Costs no system call unless something has happened to it, or a body may
+    /// have come that its response must not have.
     pub fn look(&mut self) -> Idle {
         if !self.is_between() {
             return Idle::Spoiled;
+        }
+        if self.is_bodiless
+            && let Some(idle) = self.peek()
+        {
+            return idle;
         }
         let mut byte = [0; 1];
         let mut buf = ReadBuf::new(&mut byte);
@@ -281,6 +292,20 @@ impl Line {
             Poll::Pending => Idle::Ready,
             Poll::Ready(Ok(())) if !buf.filled().is_empty() => Idle::Spoiled,
             Poll::Ready(_) => Idle::Closed,
+        }
+    }
+
+    /// What the kernel has for us now, which the last turn of the event loop may not have known: the body of an answer to HEAD
+    /// mostly comes a moment after its head, and would be read as the answer to the next request. `None`: nothing.
+    fn peek(&self) -> Option<Idle> {
+        let socket = SockRef::from(self.stream.tcp()?);
+        match socket.peek(&mut [MaybeUninit::uninit()]) {
+            Ok(0) => Some(Idle::Closed),
+            // Inside TLS it may be a ticket or the end; a connection less is no loss.
+            Ok(_) if self.stream.is_tls() => Some(Idle::Closed),
+            Ok(_) => Some(Idle::Spoiled),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => Some(Idle::Closed),
         }
     }
 

@@ -36,6 +36,7 @@ mod answer;
 mod arrival;
 mod balance;
 mod body_rate;
+mod bound;
 mod channel;
 mod choice;
 mod client;

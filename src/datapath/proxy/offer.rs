@@ -108,9 +108,7 @@ impl Exchange {
         let now = self.now();
         tally.ask(now);
         let wanted = Wanted { server: id, address, link: server.tls.as_ref(), owner: self.owner() };
-        let pool = &self.local().pool;
-        let joined = if server.proxied().http2 { pool.join(&wanted, now) } else { None };
-        if let Some(upstream) = joined.or_else(|| pool.take(&wanted, now)) {
+        if let Some(upstream) = self.idle(&wanted, server.proxied().http2, now) {
             self.local().count(ProxyEvent::PoolHit);
             self.front.client.log_reused();
             match self.send(&upstream, &tally, now).await {
@@ -125,6 +123,15 @@ impl Exchange {
         }
         // Boxed because it is rare: what is awaited here would else be room in the future of every request.
         Box::pin(self.offer_fresh(id, address, tally)).await
+    }
+
+    /// A connection that stands: the one by which the server knows this client, else one for everybody.
+    fn idle(&self, wanted: &Wanted<'_>, http2: bool, now: Instant) -> Option<Upstream> {
+        let pool = &self.local().pool;
+        // Whose credentials are for a whole connection does not bring them to one that others use at the same time.
+        let joined = || if http2 && !self.authenticates { pool.join(wanted, now) } else { None };
+        let own = self.front.client.take_bound(wanted);
+        own.or_else(joined).or_else(|| pool.take(wanted, now))
     }
 
     async fn offer_fresh(&self, id: ServerId, address: SocketAddr, tally: Rc<Tally>) -> Result<Answered, Failure> {
@@ -181,8 +188,8 @@ impl Exchange {
     ) -> Result<Upstream, NoConnection> {
         let patience = self.port.settings.timeouts.pool;
         let trunk = Trunk::open(&self.front.client, address, link, stream, patience).await?;
-        // One that begins with a client's PROXY header is for that client's request alone.
-        if self.owner().is_none() {
+        // One that begins with a client's PROXY header, or gets its credentials, is for that client's request alone.
+        if self.owner().is_none() && !self.authenticates {
             self.local().pool.share(id, &trunk);
             self.local().expect_sweep(trunk.born);
         }

@@ -68,6 +68,13 @@ pub(super) struct Wanted<'a> {
     pub owner: Option<&'a Rc<Client>>,
 }
 
+impl Wanted<'_> {
+    /// Whether the connection leads to the server in this way.
+    pub fn fits(&self, upstream: &Upstream) -> bool {
+        upstream.address == self.address && upstream.is_by(self.link)
+    }
+}
+
 struct Idle {
     upstream: Upstream,
     since: Instant,
@@ -87,8 +94,12 @@ impl Pool {
         Self { idle: RefCell::default(), trunks: RefCell::default(), shared, lane }
     }
 
-    /// A connection in HTTP/2 with room for one more request.
+    /// A connection in HTTP/2 with room for one more request. For a client that has to be told of first there is none: those
+    /// here began without a word, before the port was told to say it.
     pub fn join(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Upstream> {
+        if wanted.owner.is_some() {
+            return None;
+        }
         let trunks = self.trunks.borrow();
         let same = |trunk: &&Rc<Trunk>| match (&trunk.link, wanted.link) {
             (None, None) => true,
@@ -117,8 +128,7 @@ impl Pool {
         // The last one, unless the port sends PROXY headers.
         while let Some(place) = waiting.iter().rposition(|idle| idle.upstream.is_for(wanted.owner)) {
             let Idle { upstream, until, .. } = waiting.remove(place);
-            let fits = upstream.address == wanted.address && upstream.is_by(wanted.link);
-            if now < until && fits && self.is_ready(&upstream) {
+            if now < until && wanted.fits(&upstream) && self.is_ready(&upstream) {
                 return Some(upstream);
             }
         }
@@ -130,16 +140,7 @@ impl Pool {
     pub fn put(&self, upstream: Upstream, settings: &Port, now: Instant) -> bool {
         let until = (now + settings.timeouts.pool).min(upstream.born + MAX_AGE);
         let most = settings.poolsize as usize;
-        let Some((has_extra, is_between)) = upstream.channel().line().map(|line| (line.has_extra(), line.is_between()))
-        else {
-            // Its connection is kept by itself.
-            return false;
-        };
-        if has_extra {
-            self.shared.count(self.lane, Event::PoolSpoiled);
-            return false;
-        }
-        if !is_between || until <= now || most == 0 {
+        if !self.is_over(&upstream) || until <= now || most == 0 {
             return false;
         }
         let mut idle = self.idle.borrow_mut();
@@ -152,8 +153,21 @@ impl Pool {
         true
     }
 
+    /// Its exchange is over on both sides, and not a byte more came: it can be used again.
+    pub fn is_over(&self, upstream: &Upstream) -> bool {
+        let Some((has_extra, is_between)) = upstream.channel().line().map(|line| (line.has_extra(), line.is_between()))
+        else {
+            // Its connection is kept by itself.
+            return false;
+        };
+        if has_extra {
+            self.shared.count(self.lane, Event::PoolSpoiled);
+        }
+        is_between
+    }
+
     /// Neither the server nor the network has ended it.
-    fn is_ready(&self, upstream: &Upstream) -> bool {
+    pub fn is_ready(&self, upstream: &Upstream) -> bool {
         let idle = upstream.channel().line().map_or(line::Idle::Closed, Line::look);
         if idle == line::Idle::Spoiled {
             self.shared.count(self.lane, Event::PoolSpoiled);

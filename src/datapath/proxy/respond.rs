@@ -78,7 +78,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 impl Exchange {
     /// Passes a server's response on.
     pub fn forward(&mut self, answered: Answered) -> Result<Response<ResponseBody>, Box<Own>> {
-        let Answered { mut head, upstream, tally } = answered;
+        let Answered { mut head, mut upstream, tally } = answered;
         let now = Instant::now();
         let facts = match examine_response(&head, self.upgrade.as_ref()) {
             Ok(facts) => facts,
@@ -115,6 +115,9 @@ impl Exchange {
             self.front.leave_unread();
         }
         upstream.channel().expect(facts.length(&self.head.method));
+        if self.authenticates || facts.challenges_connection() {
+            upstream.bind();
+        }
         let (front, upload) = (Rc::clone(&self.front), self.upload.take());
         upload.iter().for_each(|upload| upload.0.forget());
         let reusable = facts.keeps_alive();

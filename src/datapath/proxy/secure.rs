@@ -21,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, TlsStream, server};
 use crate::message::client_hello::{MAX_BYTES, is_settled};
 use crate::message::{ErrorReason, is_method_start};
 use crate::model::{AppProtocol, ForwardingMethod};
-use crate::tls::TlsFront;
+use crate::tls::{Identity, TlsFront};
 
 use super::answer;
 use super::client::{Client, Wait};
@@ -35,8 +35,8 @@ use super::upstream::Rest;
 pub(super) struct Secured {
     /// Who the client asked for (SNI), in lower case.
     pub name: Option<Box<str>>,
-    /// What it was served from.
-    pub front: Arc<TlsFront>,
+    /// The certificate that it saw, or on a session that it resumed would see.
+    pub served: Option<Arc<Identity>>,
     /// HTTP/2 was agreed on.
     pub http2: bool,
 }
@@ -44,7 +44,7 @@ pub(super) struct Secured {
 impl Secured {
     /// Whether the certificate that the client was served is for this host, too.
     pub fn covers(&self, host: &str) -> bool {
-        self.front.certificates().cover(self.name.as_deref(), host)
+        self.served.as_ref().is_some_and(|identity| identity.facts.cover(host))
     }
 }
 
@@ -85,9 +85,9 @@ async fn shake_hands(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -
     let mut read = read.to_vec();
     match open(client, port, &mut stream, &mut read).await {
         Ok((front, place)) => match accept(client, &front, stream, read).await {
-            Ok(session) => {
+            Ok((session, served)) => {
                 drop(place);
-                welcome(client, front, &session);
+                welcome(client, served, &session);
                 let stream = Stream::Tls(Box::new(TlsStream::Server(session)));
                 *rest = Some(Rest { stream, read: Bytes::new() });
                 true
@@ -189,8 +189,9 @@ async fn accept(
     front: &TlsFront,
     stream: TcpStream,
     read: Vec<u8>,
-) -> Result<server::TlsStream<TcpStream>, Failure> {
-    let acceptor = TlsAcceptor::from(Arc::clone(front.config()));
+) -> Result<(server::TlsStream<TcpStream>, Option<Arc<Identity>>), Failure> {
+    let (config, serving) = front.serving();
+    let acceptor = TlsAcceptor::from(config);
     let turn = acquire(client, client.local.key_exchange()).await?;
     let mut accepting = pin!(acceptor.accept_with(stream, |session| feed(session, &read)));
     drop(read);
@@ -198,7 +199,9 @@ async fn accept(
     // sent is looked at between two of them.
     yield_now().await;
     drop(turn);
-    poll_fn(|cx| within(client, cx, |cx| accepting.as_mut().poll(cx).map(|done| done.map_err(Failure::Broken)))).await
+    let session =
+        poll_fn(|cx| within(client, cx, |cx| accepting.as_mut().poll(cx).map(|done| done.map_err(Failure::Broken))));
+    Ok((session.await?, serving.served().cloned()))
 }
 
 /// Gives a new session what was read before. What is wrong with it is found again, and answered, when the session goes on.
@@ -223,7 +226,7 @@ fn within<T>(
     }
 }
 
-fn welcome(client: &Client, front: Arc<TlsFront>, session: &server::TlsStream<TcpStream>) {
+fn welcome(client: &Client, served: Option<Arc<Identity>>, session: &server::TlsStream<TcpStream>) {
     let (_, session) = session.get_ref();
     client.local.count(Event::TlsHandshake);
     if session.handshake_kind() == Some(HandshakeKind::Resumed) {
@@ -231,7 +234,7 @@ fn welcome(client: &Client, front: Arc<TlsFront>, session: &server::TlsStream<Tc
     }
     let name = session.server_name().map(|name| name.to_ascii_lowercase().into());
     let http2 = session.alpn_protocol() == Some(AppProtocol::Http2.word().as_bytes());
-    client.secured(Secured { name, front, http2 });
+    client.secured(Secured { name, served, http2 });
 }
 
 fn note(client: &Client, port: &PortRef, failure: &Failure) {

@@ -26,6 +26,8 @@ pub(super) struct Upstream {
     link: Option<Arc<ServerLink>>,
     /// The one client connection that it is for, because it began with that client's PROXY header. `None`: for anybody.
     owner: Option<Weak<Client>>,
+    /// The server knows a client by it, so it is for no other.
+    is_bound: bool,
     channel: SharedChannel,
 }
 
@@ -53,6 +55,7 @@ impl Upstream {
             born: Instant::now(),
             link: link.cloned(),
             owner: owner.map(Rc::downgrade),
+            is_bound: false,
             channel: Rc::new(RefCell::new(channel)),
         }
     }
@@ -66,6 +69,7 @@ impl Upstream {
             born: trunk.born,
             link: trunk.link.clone(),
             owner: None,
+            is_bound: false,
             channel: Rc::new(RefCell::new(channel)),
         }
     }
@@ -94,6 +98,15 @@ impl Upstream {
             (Some(one), Some(other)) => one.is_same(other),
             _ => false,
         }
+    }
+
+    /// The server may know the client that it serves now by it.
+    pub fn bind(&mut self) {
+        self.is_bound = true;
+    }
+
+    pub fn is_bound(&self) -> bool {
+        self.is_bound
     }
 
     /// The client that it is for has gone.

@@ -134,6 +134,10 @@ impl Chunked {
             if self.trailer.len() == MAX_TRAILER {
                 return Err(BadChunk::Trailer);
             }
+            // The parser of fields ends lines, and the whole list, at a bare LF too: it would read less than we take.
+            if byte == b'\n' && self.trailer.last() != Some(&b'\r') {
+                return Err(BadChunk::LineEnd);
+            }
             self.trailer.push(byte);
             if self.trailer == b"\r\n" {
                 self.state = State::Done;
@@ -159,9 +163,12 @@ fn digit(size: u64, digits: u8, byte: u8) -> Result<State, BadChunk> {
 
 fn fields(text: &[u8]) -> Result<HeaderMap, BadChunk> {
     let mut room = [httparse::EMPTY_HEADER; MAX_TRAILERS];
-    let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(text, &mut room) else {
+    let Ok(httparse::Status::Complete((used, parsed))) = httparse::parse_headers(text, &mut room) else {
         return Err(BadChunk::Trailer);
     };
+    if used != text.len() {
+        return Err(BadChunk::Trailer);
+    }
     parsed.iter().try_fold(HeaderMap::new(), |mut fields, field| {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BadChunk::Trailer)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| BadChunk::Trailer)?;
@@ -256,6 +263,10 @@ mod tests {
             ("3\r\nabc\rx", BadChunk::LineEnd),
             ("0\r\nno colon\r\n\r\n", BadChunk::Trailer),
             ("0\r\na : 1\r\n\r\n", BadChunk::Trailer),
+            ("0\r\n\n", BadChunk::LineEnd),
+            ("0\r\na: 1\nb: 2\r\n\r\n", BadChunk::LineEnd),
+            ("0\r\na: 1\n\nb: 2\r\n\r\n", BadChunk::LineEnd),
+            ("0\r\na: 1\r\n\n\r\n\r\n", BadChunk::LineEnd),
         ];
         for (text, fault) in bad {
             assert_eq!(decode(&[text.as_bytes()]), Err(fault), "{text:?}");

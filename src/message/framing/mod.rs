@@ -52,7 +52,7 @@
 //!   extensions (16 KiB per body) are dropped. Within a chunked body nothing but CRLF ends a line.
 //! * Interim responses other than 101 are passed over; 100 opens the way for a body that waits for it.
 //! * 204, 304 and answers to HEAD have no body, whatever they say. A connection on which more comes than the response is
-//!   not used again.
+//!   not used again, nor is one after a 204 that has a length or an encoding.
 //! * A trailer reaches a client only if a `Trailer` field announced it and the client sent `TE: trailers` (hyper's server).
 
 #[cfg(test)]
@@ -71,6 +71,14 @@ use http::HeaderValue;
 /// The tokens of a list-valued field, without blanks and empty elements.
 pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+}
+
+/// Whether credentials, or one of the challenges, are of a scheme by which servers know a whole connection afterwards and not
+/// one request: NTLM always, Negotiate when it has NTLM inside or the server likes (RFC 4559, 6). A comma within a challenge's
+/// parameter may be taken for the next challenge; that costs a connection and harms nobody.
+fn is_of_connection(value: &HeaderValue) -> bool {
+    let scheme = |token: &[u8]| token.split(|&byte| byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
+    tokens(value).any(|token| matches!(scheme(token).as_deref(), Some(b"ntlm" | b"negotiate")))
 }
 
 /// A length as RFC 9110 8.6 spells it: digits only, and no more of them than any file needs.

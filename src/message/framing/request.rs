@@ -11,7 +11,7 @@ use super::super::authority::Authority;
 use super::super::names::{Field, Fields, Meaning, is_protected, meaning};
 use super::super::path::canonical_path;
 use super::super::reason::ErrorReason;
-use super::{is_chunked, parse_length, tokens};
+use super::{is_chunked, is_of_connection, parse_length, tokens};
 
 /// Bytes of a request target. Browsers and servers agree on about this much; the rest of a head has four times as much.
 pub const MAX_TARGET: usize = 8 * 1024;
@@ -36,6 +36,7 @@ pub enum Body {
 pub struct RequestFacts {
     body: Body,
     expects_continue: bool,
+    authenticates_connection: bool,
     /// The canonical path, where it is not as it was written.
     path: Option<Box<str>>,
     pub(in super::super) fields: Fields,
@@ -68,6 +69,11 @@ impl RequestFacts {
         self.expects_continue
     }
 
+    /// It brings credentials after which the server may take all that comes over its connection for this client's.
+    pub fn authenticates_connection(&self) -> bool {
+        self.authenticates_connection
+    }
+
     /// Whether the head has a `Host`; always so on HTTP/1.1.
     pub fn names_host(&self) -> bool {
         self.fields.has(Field::Host)
@@ -94,6 +100,7 @@ pub fn examine_request(head: &Parts) -> Result<RequestFacts, ErrorReason> {
     let mut facts = RequestFacts {
         body: Body::None,
         expects_continue: false,
+        authenticates_connection: false,
         path: canonical(&head.uri)?,
         fields: Fields::default(),
         connection: Connection::default(),
@@ -125,6 +132,7 @@ impl RequestFacts {
             Field::TransferEncoding => require(first && is_chunked(value), ErrorReason::BadTransferEncoding)?,
             Field::Expect => require(bytes.eq_ignore_ascii_case(b"100-continue"), ErrorReason::BadExpectation)?,
             Field::Connection => self.connection.note(value),
+            Field::Authorization => self.authenticates_connection |= is_of_connection(value),
             Field::Te => self.wants_trailers |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers")),
             _ => {}
         }

@@ -7,7 +7,7 @@ use super::super::names::{Field, Fields, Meaning, meaning};
 use super::super::reason::ErrorReason;
 use super::super::upgrade::Upgrade;
 use super::request::Connection;
-use super::{is_chunked, parse_length, tokens};
+use super::{is_chunked, is_of_connection, parse_length, tokens};
 
 /// What one look over a response's head found. It belongs to the head as it was looked at.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,7 @@ pub struct ResponseFacts {
     /// HTTP/1.1: connections are kept unless it says otherwise. Servers of HTTP/1.0 may offer it, but their word for it
     /// has been broken by too many proxies in between (RFC 9112 C.2.2).
     is_modern: bool,
+    challenges_connection: bool,
     pub(in super::super) status: StatusCode,
     pub(in super::super) fields: Fields,
     pub(in super::super) connection: Connection,
@@ -43,7 +44,20 @@ impl ResponseFacts {
 
     /// The server's connection may carry another request after this.
     pub fn keeps_alive(&self) -> bool {
-        self.is_modern && !self.connection.closes
+        self.is_modern && !self.connection.closes && !self.frames_nothing()
+    }
+
+    /// A 204 that frames a body all the same (RFC 9110 8.6 and RFC 9112 6.1 forbid it): such a server may well send one, and
+    /// later than we look. An answer to HEAD and a 304 may say how long the body would be.
+    fn frames_nothing(&self) -> bool {
+        let has_framing =
+            self.fields.has(Field::TransferEncoding) || self.content_length.is_some_and(|length| length > 0);
+        self.status == StatusCode::NO_CONTENT && has_framing
+    }
+
+    /// It asks for, or answers, credentials of a scheme that is about the connection: what follows is for the same client.
+    pub fn challenges_connection(&self) -> bool {
+        self.challenges_connection
     }
 
     /// The server switched to the protocol that the client asked for: the connection is a tunnel now.
@@ -97,6 +111,7 @@ pub fn examine_response(head: &Parts, asked: Option<&Upgrade>) -> Result<Respons
     let mut facts = ResponseFacts {
         content_length: None,
         is_modern: head.version == Version::HTTP_11,
+        challenges_connection: false,
         status: head.status,
         fields: Fields::default(),
         connection: Connection::default(),
@@ -124,6 +139,7 @@ impl ResponseFacts {
             Field::ContentLength => self.content_length = Some(parse_length(value).ok_or(ResponseFault::BadLength)?),
             Field::TransferEncoding if !(first && is_chunked(value)) => return Err(ResponseFault::BadTransferEncoding),
             Field::Connection => self.connection.note(value),
+            Field::WwwAuthenticate => self.challenges_connection |= is_of_connection(value),
             _ => {}
         }
         Ok(())

@@ -108,6 +108,27 @@ fn expectations() {
 }
 
 #[test]
+fn credentials_of_a_connection() {
+    let cases = [
+        ("NTLM TlRMTVNTUAABAAAA", true),
+        ("negotiate YIIZ", true),
+        ("NTLM", true),
+        ("Negotiate, NTLM", true),
+        ("Basic realm=\"a\", NTLM", true),
+        ("Basic bnRsbTpudGxt", false),
+        ("Bearer ntlm", false),
+        ("NTLMish x", false),
+        ("", false),
+    ];
+    for (value, expected) in cases {
+        let head = request(&format!("GET / HTTP/1.1\nHost: a\nAuthorization: {value}"));
+        assert_eq!(examine_request(&head).unwrap().authenticates_connection(), expected, "{value}");
+        let head = response(&format!("401\nWWW-Authenticate: Basic realm=\"a\"\nWWW-Authenticate: {value}"));
+        assert_eq!(examine_response(&head, None).unwrap().challenges_connection(), expected, "{value}");
+    }
+}
+
+#[test]
 fn odd_names_are_counted() {
     let facts = examine_request(&request("GET / HTTP/1.1\nHost: a\nX_Y: 1\n$WSRA: 1\nX-Y: 1")).expect("examined");
     assert_eq!(facts.odd_names(), 2);
@@ -134,6 +155,22 @@ fn responses() {
         assert_eq!(examine_response(&response(text), None).map(|facts| facts.content_length()), expected, "{text}");
     }
     assert_eq!(ErrorReason::from(ResponseFault::BadLength), ErrorReason::BadResponse);
+}
+
+#[test]
+fn connections_that_carry_another_request() {
+    let cases = [
+        ("200", true),
+        ("200\nConnection: close", false),
+        ("204", true),
+        ("204\nContent-Length: 0", true),
+        ("204\nContent-Length: 6", false),
+        ("204\nTransfer-Encoding: chunked", false),
+        ("304\nContent-Length: 6", true),
+    ];
+    for (text, kept) in cases {
+        assert_eq!(examine_response(&response(text), None).unwrap().keeps_alive(), kept, "{text}");
+    }
 }
 
 #[test]

@@ -183,6 +183,15 @@ fn an_extended_handshake_that_fails_marks_and_one_that_succeeds_precedes_each_re
     assert_eq!(good.connections(), 1);
 }
 
+/// An answer to HEAD has no body. What comes in its place is not the answer to the client's request.
+#[test]
+fn an_extended_handshake_that_is_answered_with_a_body_has_failed() {
+    let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    let origin = Origin::saying(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{poison}", poison.len()));
+    let site = Setup::http(&[&origin]).change(|port| port.servers[0].proxied.extended_handshake = true).start();
+    assert_eq!(site.client().get("/").reason(), Some("handshake-failed"));
+}
+
 #[test]
 fn a_503_goes_to_another_server_without_a_mark_and_the_last_one_to_the_client() {
     let busy = || Origin::saying("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");

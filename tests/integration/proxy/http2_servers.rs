@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tsuji::message::ErrorReason;
-use tsuji::model::AppProtocol;
+use tsuji::model::{AppProtocol, ProxyVersion};
 
 use super::tls_servers::{SecureOrigin, link};
 use crate::support::http2::{Http2, send, story, until, whole};
@@ -91,6 +91,20 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
             let sized = response().header("content-length", 10).body(()).unwrap();
             let mut stream = respond.send_response(sized, false).unwrap();
             stream.send_data("short".into(), true).unwrap();
+        }
+        // Their length is known, and something comes behind it, if only the end.
+        "/sized" | "/sized-and-late" => {
+            let sized = response().header("content-length", 5).body(()).unwrap();
+            let mut stream = respond.send_response(sized, false).unwrap();
+            if head.method != http::Method::HEAD {
+                stream.send_data("hello".into(), false).unwrap();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            if head.uri.path() == "/sized" {
+                stream.send_trailers(HeaderMap::from_iter([grpc_status()])).unwrap();
+            } else {
+                let _ = stream.send_data(Bytes::new(), true);
+            }
         }
         "/talk" => {
             let grpc = response().header("content-type", "application/grpc").body(()).unwrap();
@@ -190,6 +204,46 @@ fn grpc_speaks_both_ways_at_once_and_ends_with_trailers() {
         }
     });
     assert_eq!(origin.connections(), 1);
+}
+
+/// The server, which knows no PROXY header, refuses what begins with one.
+#[test]
+fn connections_from_before_a_proxy_header_was_to_be_sent_are_not_used() {
+    let origin = Origin::start(None);
+    let site = site(&origin);
+    assert_eq!(site.client().get("/").status, 200);
+    site.change(|setup| setup.port.sendproxy = Some(ProxyVersion::V1));
+    assert_ne!(site.client().get("/").status, 200);
+    site.change(|setup| setup.port.sendproxy = None);
+    assert_eq!(site.client().get("/").status, 200);
+    assert_eq!(origin.connections(), 2);
+}
+
+/// A length says when the body is over, and not the stream: gRPC's word on how it went comes behind it.
+#[test]
+fn trailers_come_behind_a_body_of_a_known_length() {
+    let origin = Origin::start(None);
+    let site = site(&origin);
+    story(async {
+        let mut client = Http2::plain(site.address).await;
+        let mut ask = async |method: http::Method, path: &str| {
+            let request = Request::builder().method(method).uri(format!("https://shop.example{path}"));
+            client.ask(request.header("te", "trailers").body(()).unwrap()).await.unwrap()
+        };
+        let answer = ask(http::Method::GET, "/sized").await;
+        assert_eq!((answer.text(), answer.head.headers()["content-length"].as_bytes()), ("hello", &b"5"[..]));
+        assert_eq!(answer.trailers.unwrap()["grpc-status"], "0");
+        let answer = ask(http::Method::GET, "/sized-and-late").await;
+        assert_eq!((answer.text(), answer.trailers), ("hello", None));
+        assert_eq!(ask(http::Method::HEAD, "/sized-and-late").await.text(), "");
+    });
+    // Behind such a body HTTP/1.1 has no place for them.
+    let mut client = site.client();
+    for path in ["/sized", "/sized-and-late", "/sized"] {
+        assert_eq!(client.get(path).text(), "hello");
+        assert_eq!(client.head(path).status, 200);
+    }
+    assert_eq!((origin.connections(), site.server(0).active), (1, 0));
 }
 
 #[test]

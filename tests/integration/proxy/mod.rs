@@ -4,6 +4,7 @@ mod access_log;
 mod balance;
 mod basics;
 mod bodies;
+mod bound;
 mod broken_clients;
 mod broken_servers;
 mod bulk;

@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 use tsuji::message::ErrorReason;
 use tsuji::model::{Misdirected, TlsVersion};
+use tsuji::tls::{AcceptAll, provider};
 
 use crate::support::secure::{Front, Issuer, secure};
 use crate::support::{Client, Origin, Setup, Site};
@@ -70,6 +71,46 @@ fn a_host_that_the_certificate_is_not_for_is_misdirected() {
     assert_eq!(site.reason(ErrorReason::Misdirected), 1);
     site.change(|setup| setup.port.misdirected = Misdirected::Serve);
     assert_eq!(ask(&mut secure(site.address, &config, NAME), "other.example"), (200, None));
+}
+
+/// What counts is the certificate that the client saw, and not all that there are for a name: without one, or with a stranger's,
+/// it saw the first; and one of two of the same name.
+#[test]
+fn the_certificate_that_was_served_says_what_may_be_asked_for() {
+    let origin = Origin::named("x");
+    let issuer = Issuer::new("issuer");
+    let names: [&[&str]; 3] = [&["a.example"], &["b.example"], &["a.example", "c.example"]];
+    let made = names.map(|names| issuer.certificate(names));
+    let site = Setup::http(&[&origin]).tls(&Front::with(&[&made[0], &made[1], &made[2]])).start();
+    let mut nameless = unbelieving();
+    nameless.enable_sni = false;
+    let cases = [
+        (nameless, "a.example", ["a.example"], ["b.example", "c.example"]),
+        (unbelieving(), "zzz.example", ["a.example"], ["b.example", "zzz.example"]),
+        (unbelieving(), "a.example", ["a.example"], ["b.example", "c.example"]),
+        (unbelieving(), "b.example", ["b.example"], ["a.example", "c.example"]),
+    ];
+    for (config, name, served, refused) in cases {
+        let config = Arc::new(config);
+        let status = |host: &str| {
+            let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            // The second time on a session that is resumed.
+            [(); 2].map(|()| secure(site.address, &config, name).send(&request).answer().status)
+        };
+        for host in served {
+            assert_eq!(status(host), [200, 200], "{host} for a client of {name}");
+        }
+        for host in refused {
+            assert_eq!(status(host), [421, 421], "{host} for a client of {name}");
+        }
+    }
+}
+
+/// A client that takes any certificate.
+fn unbelieving() -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let any = AcceptAll::new(provider());
+    builder.dangerous().with_custom_certificate_verifier(Arc::new(any)).with_no_client_auth()
 }
 
 #[test]

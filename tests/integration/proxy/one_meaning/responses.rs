@@ -23,7 +23,7 @@ use Means::{Broken, Once, Refused, Whole};
 
 /// To a GET, and what becomes of it. All connections are closed by the server when the text is over and it has said so by
 /// ending with `<end>`.
-const CASES: [(&str, Means); 44] = [
+const CASES: [(&str, Means); 45] = [
     ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Whole(200, "hello")),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", Whole(200, "hi")),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n0;c\r\nX-Sum: 1\r\n\r\n", Whole(200, "hi")),
@@ -86,6 +86,7 @@ const CASES: [(&str, Means); 44] = [
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n", Broken),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nhello\r\n0\r\n\r\n", Broken),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n", Broken),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\na: 1\n\nb: 2\r\n\r\n", Broken),
 ];
 
 /// Answers the first request of each connection with these bytes, and all later ones with `again`.
@@ -177,6 +178,37 @@ fn an_answer_to_head_has_no_body() {
             assert_eq!((answer.status(), answer.text()), (200, ""), "{said:?}");
         });
         assert_eq!(origin.connections(), if is_kept { 1 } else { 3 }, "{said:?}");
+    }
+}
+
+/// A body that must not be, and comes when the head was passed on already: nobody gets it for an answer. The client has its
+/// head before the body leaves the server, so what finds it is a look at the socket.
+#[test]
+fn a_body_that_comes_behind_an_answer_to_head_is_nobodys() {
+    for head in ["HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n\r\n"] {
+        for _ in 0..20 {
+            let (late, sent) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+            let gates = std::sync::Arc::new((late, sent));
+            let server = std::sync::Arc::clone(&gates);
+            let origin = Origin::new(move |visit| {
+                while let Some(request) = visit.request() {
+                    if !request.starts_with("HEAD") {
+                        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
+                        continue;
+                    }
+                    visit.send(head);
+                    server.0.wait();
+                    visit.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+                    server.1.wait();
+                }
+            });
+            let site = site(&origin);
+            let (mut first, mut second) = (site.client(), site.client());
+            first.head("/");
+            gates.0.wait();
+            gates.1.wait();
+            assert_eq!(second.get("/").text(), "other", "{head:?}");
+        }
     }
 }
 
