@@ -33,7 +33,7 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
         let name = without_parameters(segment);
         ends_open = matches!(name, "" | "." | "..");
         match segment {
-            "." => {}
+            "" | "." => {}
             ".." => leave(&mut segments)?,
             segment if hides_dots(segment) => return Err(BadPath::Hidden),
             _ => segments.push(name),
@@ -50,8 +50,8 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
     Ok(Cow::Owned(canonical))
 }
 
-/// Goes up one segment. In `/admin//../x` and `/admin/;v=1/../x` what is left is empty: servers that make one slash of several,
-/// or drop parameters, leave `admin`, and the others stay below it.
+/// Goes up one segment. In `/admin/;v=1/../x` what is left is a parameter and nothing else: servers that drop it and merge the
+/// slashes leave `admin`, and the others stay below it.
 fn leave(segments: &mut Vec<&str>) -> Result<(), BadPath> {
     match segments.pop() {
         None => Err(BadPath::AboveRoot),
@@ -158,8 +158,8 @@ mod tests {
             ("/public;%c0%af..%c0%afadmin", "hidden"),
             ("/public;%c0%ae/x", "/public/x"),
             ("/admin/;/../public", "hidden"),
-            ("/admin//../public", "hidden"),
-            ("/admin//x/../../public", "hidden"),
+            ("/admin/;v=1/x/../../public", "hidden"),
+            ("/admin//../public", "/public"),
             ("/app/page.jsp;jsessionid=0001abc:clone1", "/app/page.jsp"),
             ("/app/;jsessionid=0001abc:clone1", "/app/"),
             ("/app;jsessionid=0001abc..x:clone1/..", "/"),
@@ -168,7 +168,7 @@ mod tests {
             ("/shop/../..", "above"),
             ("/../..", "above"),
             ("/%2e%2e/x", "above"),
-            ("//..", "hidden"),
+            ("//..", "above"),
             ("/a%00", "nul"),
             ("/a%00/../b", "nul"),
             ("/a/..%2Fb", "hidden"),
