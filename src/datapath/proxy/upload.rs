@@ -72,7 +72,7 @@ impl Kept {
     fn keep(&self, bytes: &Bytes, so_far: u64) {
         let mut frames = self.frames.borrow_mut();
         let frames_cost = Self::FRAME.saturating_mul(frames.len() as u64);
-        if self.is_lost.get() || so_far.saturating_add(frames_cost) > self.most.saturating_add(Self::FRAME) {
+        if self.is_lost.get() || so_far > self.most || frames_cost > self.most {
             self.is_lost.set(true);
             frames.clear();
         } else {
@@ -367,5 +367,29 @@ pub(super) struct Uploading(pub Rc<Upload>);
 impl Drop for Uploading {
     fn drop(&mut self) {
         self.0.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(most: u64, sizes: &[usize]) -> usize {
+        let kept = Kept { most, frames: RefCell::default(), is_lost: Cell::new(false), again: RefCell::default() };
+        let mut so_far = 0;
+        for size in sizes {
+            so_far += *size as u64;
+            kept.keep(&Bytes::from(vec![b'x'; *size]), so_far);
+        }
+        if kept.is_lost.get() { 0 } else { kept.frames.borrow().iter().map(Bytes::len).sum() }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_body_has_a_bound_in_bytes_and_in_frames() {
+        assert_eq!(kept(65_536, &[32_768, 32_768]), 65_536);
+        assert_eq!(kept(65_536, &[65_537]), 0);
+        assert_eq!(kept(65_536, &[1; 1_024]), 1_024);
+        assert_eq!(kept(65_536, &[1; 1_026]), 0, "byte by byte");
+        assert_eq!(kept(0, &[1]), 0, "nothing is to be kept");
     }
 }

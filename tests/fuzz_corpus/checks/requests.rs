@@ -67,7 +67,8 @@ fn forward(head: &Parts, body: Option<&Bytes>, view: &ClientView<'_>) -> Option<
     let target = head.uri.clone();
     let introduction = prepare_request(&mut head, &facts, view, upgrade.as_ref());
     assert_same_target(&target, &head.uri);
-    let outgoing = OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers };
+    let outgoing =
+        OutgoingHead { method: &head.method, target: &head.uri, fields: &head.headers, unedited: &head.headers };
     let mut wire = Vec::new();
     write_request(outgoing, introduction, view.connection, |_| {}, &mut wire);
     let body = body?.clone();

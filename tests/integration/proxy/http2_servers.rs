@@ -234,7 +234,7 @@ fn trailers_come_behind_a_body_of_a_known_length() {
         assert_eq!((answer.text(), answer.head.headers()["content-length"].as_bytes()), ("hello", &b"5"[..]));
         assert_eq!(answer.trailers.unwrap()["grpc-status"], "0");
         let answer = ask(http::Method::GET, "/sized-and-late").await;
-        assert_eq!((answer.text(), answer.trailers), ("hello", None));
+        assert_eq!((answer.text(), &answer.trailers), ("hello", &None));
         assert_eq!(ask(http::Method::HEAD, "/sized-and-late").await.text(), "");
     });
     // Behind such a body HTTP/1.1 has no place for them.

@@ -71,7 +71,7 @@ fn hosts_and_paths_lead_to_their_servers() {
         ("/", "x.news.example", "d"),
         ("/cart/admin/x", "x", "c"),
         ("/cart/../news", "x", "d"),
-        ("/x/..;p=1/cart/admin", "x", "c"),
+        ("/cart;p=1/admin", "x", "c"),
         ("/%63art/admin", "x", "c"),
         ("/cartoon", "x", "d"),
         ("/cart/x", "news.example", "c"),
