@@ -25,7 +25,6 @@ mod settings;
 mod speaking;
 #[cfg(test)]
 mod tests;
-mod timings;
 mod vacancy;
 mod view;
 mod words;
@@ -35,5 +34,5 @@ pub use heartbeat::{Answer, Cause, Configuration, Echo, GroupWord, Health, Heart
 pub use pair::Pair;
 pub use report::{GroupReport, PartnerReport, PathReport, Report, SubState};
 pub use settings::{Settings, SettingsError};
-pub use timings::{Timings, TimingsError};
+pub use crate::model::{Timings, TimingsError};
 pub use words::{BootId, Epoch, GroupId, GroupState, MOST_GROUPS, MOST_PATHS, NodeId, PathId, Recovery, Role};

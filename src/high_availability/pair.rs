@@ -8,7 +8,7 @@ use super::heartbeat::{Health, Sync};
 use super::partner::Partner;
 use super::path::{Path, Sent};
 use super::settings::{Settings, SettingsError};
-use super::timings::Timings;
+use crate::model::Timings;
 use super::view::{Outcome, View};
 use super::words::{BootId, Epoch, GroupId, PathId, Recovery};
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::heartbeat::Configuration;
-use super::timings::Timings;
+use crate::model::Timings;
 use super::words::{GroupId, MOST_GROUPS, MOST_PATHS, NodeId, PathId, Recovery, Role};
 
 /// One dispatcher's half of a pair.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Action, Notice, Reason};
 use super::heartbeat::{GroupWord, Health, Heartbeat};
-use super::timings::Timings;
+use crate::model::Timings;
 use super::words::{GroupId, NodeId, Recovery};
 
 /// The dispatcher at a moment.
