@@ -34,9 +34,7 @@ pub use limits::{
     MAX_RULES_PER_PORT, MAX_SERVERS, MAX_SERVERS_PER_PORT,
 };
 pub use name::{Name, NameFault};
-pub use pair::{
-    HeartbeatPath, MOST_PATHS, MOST_REACH_TARGETS, PairRole, PairSettings, Reach, Recovery, Side, Tracked,
-};
+pub use pair::{HeartbeatPath, MOST_PATHS, MOST_REACH_TARGETS, PairRole, PairSettings, Reach, Recovery, Side, Tracked};
 pub use policy::{Compat, CookieAffinity, Group, Policy};
 pub use port::{
     AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Misdirected, Network,

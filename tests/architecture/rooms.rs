@@ -44,7 +44,10 @@ pub const ROOMS: [Room; 19] = [
     pure("manager", &["model"]),
     pure("advisor", &["model"]),
     pure_but("control", &["model", "config"], &CONTROL_SOCKET),
-    pure("dispatcher", &["model", "message", "config", "executor", "manager", "advisor", "high_availability", "control", "tls"]),
+    pure(
+        "dispatcher",
+        &["model", "message", "config", "executor", "manager", "advisor", "high_availability", "control", "tls"],
+    ),
     worldly("sys", &["model"]),
     worldly("datapath", &["model", "message", "accesslog", "executor", "wire", "packet", "sys", "tls"]),
     worldly("metrics", &["model", "message", "executor"]),

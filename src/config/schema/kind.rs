@@ -84,5 +84,7 @@ impl Kind {
 }
 
 /// All kinds, in the order in which they are printed.
-pub static OBJECTS: [&ObjectSchema; 15] =
-    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &ALERTS, &PAIR, &HEARTBEAT, &CLUSTER, &PORT, &SERVER, &GROUP, &ROUTE, &RULE, &ADVISOR];
+pub static OBJECTS: [&ObjectSchema; 15] = [
+    &EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &ALERTS, &PAIR, &HEARTBEAT, &CLUSTER, &PORT, &SERVER, &GROUP,
+    &ROUTE, &RULE, &ADVISOR,
+];

@@ -68,7 +68,9 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
         ValueKind::Bound => select(vec!["0", "007", "23", "10.0.0.1", "2001:DB8::1"]).prop_map(str::to_owned).boxed(),
         ValueKind::Accounts => Just("nobody+ops".to_owned()).boxed(),
         ValueKind::Names => Just("w1+w2".to_owned()).boxed(),
-        ValueKind::Addresses => select(vec!["\"\"", "10.0.0.254", "10.0.0.254+2001:DB8::1"]).prop_map(str::to_owned).boxed(),
+        ValueKind::Addresses => {
+            select(vec!["\"\"", "10.0.0.254", "10.0.0.254+2001:DB8::1"]).prop_map(str::to_owned).boxed()
+        }
         ValueKind::Networks => select(vec!["\"\"", "10.0.0.0/8+::1", "192.0.2.0/24"]).prop_map(str::to_owned).boxed(),
         ValueKind::Interfaces => select(vec!["\"\"", "eth0", "eth0+bond0.12"]).prop_map(str::to_owned).boxed(),
         ValueKind::Protocols => select(vec!["\"\"", "*", "WebSocket+x/1"]).prop_map(str::to_owned).boxed(),

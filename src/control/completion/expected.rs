@@ -89,7 +89,8 @@ fn either_form(object: &Object, verb: &Verb, typed: &[String]) -> Vec<Expected> 
     let (words, mut others): (Vec<Expected>, Vec<Expected>) = tokens
         .flat_map(|token| alternatives(object, verb, token, typed))
         .partition(|one| matches!(one, Expected::Words(_)));
-    let words: Vec<Word> = words.into_iter().flat_map(|one| if let Expected::Words(words) = one { words } else { Vec::new() }).collect();
+    let words: Vec<Word> =
+        words.into_iter().flat_map(|one| if let Expected::Words(words) = one { words } else { Vec::new() }).collect();
     if !words.is_empty() {
         others.insert(0, Expected::Words(words));
     }
