@@ -141,3 +141,58 @@ impl PairPlan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Document;
+
+    fn config(role: &str, source: &str, destination: &str) -> Config {
+        let script = format!(
+            "highavailability set key /k\nhighavailability heartbeat add {source} {destination}\n\
+             cluster add a address 192.0.2.1 primaryhost 10.0.0.1\ncluster add b address 192.0.2.2 primaryhost 10.0.0.2\n\
+             cluster add c address 192.0.2.3 claim none\nhighavailability backup add {role} auto\n"
+        );
+        let document = Document::parse(&script, "x.cfg").unwrap_or_else(|faults| panic!("{faults}"));
+        document.resolve().unwrap_or_else(|faults| panic!("{faults}")).config
+    }
+
+    fn with<T>(config: &Config, look: impl FnOnce(PairPlan<'_>) -> T) -> T {
+        look(PairPlan { settings: config.pair.as_ref().expect("a pair"), config })
+    }
+
+    /// Each group's number, our role in it, and its clusters.
+    fn groups(config: &Config) -> Vec<(u8, Role, Vec<String>)> {
+        let names =
+            |group: PairGroup| (group.id.0, group.role, group.clusters.iter().map(ToString::to_string).collect());
+        with(config, |plan| plan.groups().into_iter().map(names).collect())
+    }
+
+    #[test]
+    fn one_dispatcher_serves_all_that_is_claimed() {
+        let all = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(groups(&config("primary", "10.0.0.1", "10.0.0.2")), [(0, Role::Primary, all.clone())]);
+        assert_eq!(groups(&config("backup", "10.0.0.2", "10.0.0.1")), [(0, Role::Backup, all)]);
+    }
+
+    #[test]
+    fn both_dispatchers_count_the_groups_alike() {
+        let of = |name: &str| vec![name.to_owned()];
+        let (first, second) = (config("both", "10.0.0.1", "10.0.0.2"), config("both", "10.0.0.2", "10.0.0.1"));
+        assert_eq!(groups(&first), [(0, Role::Primary, of("a")), (1, Role::Backup, of("b"))]);
+        assert_eq!(groups(&second), [(0, Role::Backup, of("a")), (1, Role::Primary, of("b"))]);
+    }
+
+    #[test]
+    fn which_group_is_taken_over() {
+        let host = |text: &str| Some(text.parse().expect("an address"));
+        let (one, both) = (config("backup", "10.0.0.2", "10.0.0.1"), config("both", "10.0.0.2", "10.0.0.1"));
+        let taken = |config: &Config, host| with(config, |plan| plan.taken_over(host));
+        assert_eq!(taken(&one, None), Ok(GroupId(0)));
+        assert_eq!(taken(&one, host("10.0.0.1")), Ok(GroupId(0)));
+        assert!(matches!(taken(&one, host("10.0.0.9")), Err(NoPair::UnknownHost(_))));
+        assert_eq!(taken(&both, host("10.0.0.1")), Ok(GroupId(0)));
+        assert_eq!(taken(&both, host("10.0.0.2")), Ok(GroupId(1)));
+        assert!(matches!(taken(&both, None), Err(NoPair::WhichHost(_))));
+    }
+}
