@@ -87,7 +87,7 @@ fn words_of_the_language() {
     check("port ", &["add ", "set ", "remove ", "status ", "report "]);
     check("po re", &["remove ", "report "]);
     check("advisor s", &["start ", "stop ", "status "]);
-    check("highavailability ", &["backup ", "heartbeat ", "reach ", "takeover ", "set ", "status "]);
+    check("highavailability ", &["backup ", "heartbeat ", "reach ", "set ", "takeover ", "status "]);
     check("highavailability backup ", &["add ", "delete "]);
     check("highavailability backup a ", &["primary ", "backup ", "both "]);
     check("highavailability backup add primary ", &["auto ", "manual "]);
