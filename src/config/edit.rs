@@ -14,10 +14,7 @@ use crate::model::Name;
 
 /// Sets one field of an object that is there; the single objects (executor, manager, …) come and go with their fields.
 pub(super) fn set_field(root: &mut Object, path: &Path, field: Field) {
-    let single = path.0.first().filter(|key| key.kind.is_single());
-    if let Some(only) = single.filter(|only| root.child(only).is_none()) {
-        root.put(only.clone(), Arc::new(Object::new(field.place.clone(), Fields::default())));
-    }
+    come_if_absent(root, path, field.place.as_ref());
     if let Some(kind) = path.kind()
         && hands_down(kind, field.keyword.word)
         && root.at(path).is_some_and(|object| object.fields.get(field.keyword.word).is_none())
@@ -38,9 +35,17 @@ pub(super) fn unset_field(root: &mut Object, path: &Path, word: &str) {
     leave_if_empty(root, path);
 }
 
+/// The single objects are there as long as something is said of them or is within them.
+fn come_if_absent(root: &mut Object, path: &Path, place: Option<&Place>) {
+    let single = path.0.first().filter(|key| key.kind.is_single());
+    if let Some(only) = single.filter(|only| root.child(only).is_none()) {
+        root.put(only.clone(), Arc::new(Object::new(place.cloned(), Fields::default())));
+    }
+}
+
 fn leave_if_empty(root: &mut Object, path: &Path) {
     let single = path.0.first().filter(|key| key.kind.is_single());
-    if let Some(only) = single.filter(|only| root.child(only).is_some_and(|object| object.fields.is_empty())) {
+    if let Some(only) = single.filter(|only| root.child(only).is_some_and(|object| object.is_empty())) {
         root.take(only);
     }
 }
@@ -48,6 +53,7 @@ fn leave_if_empty(root: &mut Object, path: &Path) {
 /// Puts a new object in, with what it inherits; a rule gets its priority.
 pub(super) fn insert(root: &mut Object, path: &Path, mut object: Object) {
     let Some((parent_path, key)) = path.split() else { return };
+    come_if_absent(root, &parent_path, object.place.as_ref());
     let Some(parent) = root.at(&parent_path) else { return };
     let giver = if key.kind == Kind::Cluster { root.child(&Key::only(Kind::Executor)) } else { None };
     let giver = giver.map_or(parent, AsRef::as_ref);
@@ -70,6 +76,7 @@ pub(super) fn remove(root: &mut Object, path: &Path) {
     if let (Kind::Server, Label::Name(server)) = (key.kind, &key.label) {
         leave_rules(parent, server);
     }
+    leave_if_empty(root, path);
 }
 
 /// Takes an object out, to be used elsewhere.

@@ -1,5 +1,7 @@
 //! From the words of an object's name to its key.
 
+use std::net::IpAddr;
+
 use super::object::Key;
 use super::schema::{Kind, Usage};
 use super::value::Value;
@@ -16,6 +18,7 @@ pub(super) fn key<'v>(kind: Kind, value: impl Fn(&str) -> Option<&'v Value>) -> 
     match kind {
         Kind::Port => value("number").and_then(number).map(Key::port).ok_or(None),
         Kind::Advisor => advisor(value).ok_or(None),
+        Kind::Heartbeat => heartbeat(value).ok_or(None),
         _ => value("name").and_then(name).map(|name| Key::named(kind, name)).ok_or(None),
     }
 }
@@ -27,6 +30,15 @@ fn advisor<'v>(value: impl Fn(&str) -> Option<&'v Value>) -> Option<Key> {
     };
     let kind = advisor_kind(value("name")?)?;
     Some(Key::advisor(kind, cluster, value("port").and_then(number)?))
+}
+
+fn heartbeat<'v>(value: impl Fn(&str) -> Option<&'v Value>) -> Option<Key> {
+    Some(Key::heartbeat(value("source").and_then(address)?, value("destination").and_then(address)?))
+}
+
+fn address(value: &Value) -> Option<IpAddr> {
+    let Value::Text(text) = value else { return None };
+    text.parse().ok()
 }
 
 fn name(value: &Value) -> Option<Name> {

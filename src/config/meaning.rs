@@ -2,6 +2,7 @@
 
 use crate::model::{
     Advisor, AlertSettings, Cluster, ControlSettings, ExecutorSettings, LogSettings, ManagerSettings, MetricsSettings,
+    PairSettings,
 };
 
 /// What a document means, with nothing left to check: names are unique, references lead somewhere, numbers are in range.
@@ -13,6 +14,8 @@ pub struct Config {
     pub metrics: MetricsSettings,
     pub log: LogSettings,
     pub alerts: AlertSettings,
+    /// `None`: this dispatcher has no partner.
+    pub pair: Option<PairSettings>,
     pub clusters: Vec<Cluster>,
     pub advisors: Vec<Advisor>,
 }

@@ -1,6 +1,7 @@
 //! What was written, as a tree: objects with a label, fields and objects within.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -8,7 +9,7 @@ use indexmap::IndexMap;
 use super::fault::Place;
 use super::schema::{INHERITED, Keyword, Kind};
 use super::value::Value;
-use crate::model::{AdvisorKey, AdvisorKind, AdvisorScope, Name, PortKey, PortNumber, ServerKey};
+use crate::model::{AdvisorKey, AdvisorKind, AdvisorScope, HeartbeatPath, Name, PortKey, PortNumber, ServerKey};
 
 /// What an object is called among its siblings of one kind.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -18,6 +19,7 @@ pub(super) enum Label {
     Name(Name),
     Number(PortNumber),
     Advisor(AdvisorKind, Option<Name>, PortNumber),
+    Heartbeat(HeartbeatPath),
 }
 
 /// An object among its siblings of all kinds.
@@ -42,6 +44,10 @@ impl Key {
 
     pub fn advisor(kind: AdvisorKind, cluster: Option<Name>, port: PortNumber) -> Self {
         Self { kind: Kind::Advisor, label: Label::Advisor(kind, cluster, port) }
+    }
+
+    pub fn heartbeat(source: IpAddr, destination: IpAddr) -> Self {
+        Self { kind: Kind::Heartbeat, label: Label::Heartbeat(HeartbeatPath { source, destination }) }
     }
 }
 
@@ -73,7 +79,7 @@ impl Path {
     }
 }
 
-/// As operators write it: `executor`, `shop`, `shop:80:w1`, `http shop:80`.
+/// As operators write it: `executor`, `shop`, `shop:80:w1`, `http shop:80`, `10.0.0.1 10.0.0.2`.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let labels: Vec<&Label> = self.0.iter().map(|key| &key.label).collect();
@@ -88,6 +94,7 @@ impl fmt::Display for Path {
                 write!(f, "{}@{}@{third}", port.cluster, port.port)
             }
             [Label::Advisor(kind, cluster, port)] => advisor_key(*kind, cluster.as_ref(), *port).fmt(f),
+            [Label::Only, Label::Heartbeat(path)] => write!(f, "{} {}", path.source, path.destination),
             [Label::Name(name)] => name.fmt(f),
             _ => f.write_str(self.kind().map_or("", Kind::word)),
         }
@@ -191,14 +198,14 @@ pub(super) struct Object {
     children: IndexMap<Key, Arc<Object>>,
 }
 
-/// Equal fields and equal objects within, wherever they were written. The order of servers and rules counts: it
+/// Equal fields and equal objects within, wherever they were written. The order of servers, rules and heartbeats counts: it
 /// decides among equals.
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
         self.fields == other.fields
             && self.children.len() == other.children.len()
             && self.children.iter().all(|(key, child)| other.children.get(key) == Some(child))
-            && [Kind::Server, Kind::Group, Kind::Route, Kind::Rule]
+            && [Kind::Server, Kind::Group, Kind::Route, Kind::Rule, Kind::Heartbeat]
                 .into_iter()
                 .all(|kind| self.keys(kind).eq(other.keys(kind)))
     }
@@ -222,6 +229,11 @@ impl Object {
 
     fn keys(&self, kind: Kind) -> impl Iterator<Item = &Key> {
         self.children.keys().filter(move |key| key.kind == kind)
+    }
+
+    /// Whether nothing is said and nothing is within.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.children.is_empty()
     }
 
     pub fn child(&self, key: &Key) -> Option<&Arc<Object>> {

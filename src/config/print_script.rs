@@ -1,6 +1,6 @@
 //! A document as the list of commands that makes it.
 
-use super::change::{AdvisorOperand, Change, Deed, Steering, Target};
+use super::change::{AdvisorOperand, Change, Deed, JOIN, PairDeed, Steering, Target};
 use super::object::{Field, Fields, Key, Label, Object, Path, inherits};
 use super::operand::Operand;
 use super::schema::{INHERITED, Kind, OBJECTS};
@@ -31,6 +31,7 @@ pub(super) fn object_changes(path: &Path, object: &Object, giver: Option<&Fields
             let operand = AdvisorOperand::one(*kind, cluster.as_ref(), *port);
             return advisor(operand, &object.fields, changes);
         }
+        Some((Kind::Heartbeat, label)) => return changes.extend(heartbeat(label)),
         Some((kind, _)) => changes.extend(Change::add(path, own_fields(kind, &object.fields, giver))),
         None => return,
     }
@@ -70,10 +71,38 @@ fn special(path: &Path, object: &Object) -> Vec<Change> {
 fn single(root: &Object, kind: Kind) -> Vec<Change> {
     let Some(object) = root.child(&Key::only(kind)) else { return Vec::new() };
     let set = |fields| Change::new(Deed::Set { target: Target::Only(kind), fields });
+    if kind == Kind::HighAvailability {
+        return pair(object);
+    }
     if kind != Kind::Manager {
         return vec![set(object.fields.clone())];
     }
     one_by_one(kind, &object.fields).map(set).collect()
+}
+
+/// IBM's `backup add` comes with IBM's times where none are said, so it is used only where they are. It comes last: a pair without a
+/// key or a heartbeat would be refused, were the lines typed.
+fn pair(object: &Object) -> Vec<Change> {
+    let fields = &object.fields;
+    let as_ibm = ["role", "recovery", "profile"].iter().all(|word| fields.get(word).is_some());
+    let joins = |field: &&Field| as_ibm && JOIN.contains(&field.keyword.word);
+    let (mut others, mut join) = (Fields::default(), Fields::default());
+    fields.iter().for_each(|field| if joins(&field) { join.put(field.clone()) } else { others.put(field.clone()) });
+    let set = Change::new(Deed::Set { target: Target::Only(Kind::HighAvailability), fields: others.clone() });
+    let heartbeats = object.children_of(Kind::Heartbeat).filter_map(|(label, _)| heartbeat(label));
+    let mut changes: Vec<Change> = heartbeats.collect();
+    if !others.is_empty() {
+        changes.push(set);
+    }
+    if as_ibm {
+        changes.push(Change::new(Deed::Pair(PairDeed::Join(join))));
+    }
+    changes
+}
+
+fn heartbeat(label: &Label) -> Option<Change> {
+    let Label::Heartbeat(path) = label else { return None };
+    Some(Change::new(Deed::Pair(PairDeed::AddHeartbeat(*path))))
 }
 
 fn advisor(operand: Option<AdvisorOperand>, fields: &Fields, changes: &mut Vec<Change>) {

@@ -17,6 +17,9 @@ impl Document {
             if let Some(object) = self.root.child(&Key::only(kind)) {
                 head(&mut out, &format!("[{}]", kind.word()), 0);
                 fields(&mut out, kind, &object.fields, 0);
+                for (label, child) in object.children_of(Kind::Heartbeat) {
+                    self::object(&mut out, (Kind::Heartbeat, label), child, None, 1);
+                }
             }
         }
         let executor = self.root.child(&Key::only(Kind::Executor)).map(|executor| &executor.fields);
@@ -52,6 +55,10 @@ fn head(out: &mut String, heading: &str, depth: usize) {
 fn identity(label: &Label) -> Vec<(&'static str, String)> {
     match label {
         Label::Only => Vec::new(),
+        Label::Heartbeat(path) => {
+            let text = |address: std::net::IpAddr| string(&address.to_string());
+            vec![("source", text(path.source)), ("destination", text(path.destination))]
+        }
         Label::Name(name) => vec![("name", string(name.as_str()))],
         Label::Number(number) => vec![("number", number.to_string())],
         Label::Advisor(kind, cluster, port) => {

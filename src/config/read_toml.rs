@@ -89,7 +89,10 @@ impl Reader<'_> {
         let word = key.get_ref();
         let within = OBJECTS.iter().find(|schema| schema.word == &**word);
         let message = match (within, later_object(word)) {
-            (Some(schema), _) => format!("{} belongs within a cluster: write {}", quoted(word), heading(schema.kind)),
+            (Some(schema), _) => {
+                let outer = if schema.kind == Kind::Heartbeat { "highavailability" } else { "a cluster" };
+                format!("{} belongs within {outer}: write {}", quoted(word), heading(schema.kind))
+            }
             (None, Some(sentence)) => format!("{} belongs to a later version: {sentence}", quoted(word)),
             (None, None) => {
                 let known = OBJECTS.iter().map(|schema| schema.word).filter(|word| root_kind(word).is_some());
@@ -107,6 +110,9 @@ impl Reader<'_> {
         let path = Path::of([Key::only(kind)]);
         for field in reading.fields.iter() {
             edit::set_field(self.draft.document.root_mut(), &path, field.clone());
+        }
+        for (kind, entry) in reading.children {
+            self.list(kind, entry, Some(&path));
         }
     }
 
@@ -251,6 +257,7 @@ pub(super) fn heading(kind: Kind) -> &'static str {
         Kind::Route => "[[cluster.port.route]]",
         Kind::Rule => "[[cluster.port.rule]]",
         Kind::Advisor => "[[advisor]]",
+        Kind::Heartbeat => "[[highavailability.heartbeat]]",
         _ => "[[cluster]]",
     }
 }

@@ -113,6 +113,6 @@ fn label_text(key: &Key) -> String {
     match &key.label {
         Label::Name(name) => name.to_string(),
         Label::Number(number) => number.to_string(),
-        Label::Only | Label::Advisor(..) => Path::of([key.clone()]).to_string(),
+        Label::Only | Label::Advisor(..) | Label::Heartbeat(_) => Path::of([key.clone()]).to_string(),
     }
 }

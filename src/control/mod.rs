@@ -27,6 +27,6 @@ pub mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use command::{AdvisorSelection, Command, ConnectionFilter, Exchange, Level, RequestLine};
+pub use command::{AdvisorSelection, Command, ConnectionFilter, Exchange, Level, RequestLine, standby_refusal};
 pub use peer::Peer;
 pub use reply::{Body, Outcome, Reply};

@@ -138,7 +138,7 @@ fn misuse_and_help_need_no_dispatcher() {
     let reply = daemon.ask(&["prot"]).expect("an answer");
     assert_eq!(reply.outcome, Outcome::Misuse);
     assert!(reply.lines[0].contains("did you mean `port`?"), "{reply:?}");
-    assert_eq!(daemon.ask(&["highav", "status"]).expect("an answer").outcome, Outcome::Refused);
+    assert_eq!(daemon.ask(&["binlog", "status"]).expect("an answer").outcome, Outcome::Refused);
     assert!(daemon.ask(&["help"]).expect("an answer").body.is_some());
 }
 

@@ -25,15 +25,14 @@ mod settings;
 mod speaking;
 #[cfg(test)]
 mod tests;
-mod timings;
 mod vacancy;
 mod view;
 mod words;
 
+pub use crate::model::{Timings, TimingsError};
 pub use event::{Action, Change, Event, Misconfiguration, Notice, Reason, Refusal, TAKEOVER_LIMIT};
 pub use heartbeat::{Answer, Cause, Configuration, Echo, GroupWord, Health, Heartbeat, Objection, Sync, Wish};
 pub use pair::Pair;
 pub use report::{GroupReport, PartnerReport, PathReport, Report, SubState};
 pub use settings::{Settings, SettingsError};
-pub use timings::{Timings, TimingsError};
 pub use words::{BootId, Epoch, GroupId, GroupState, MOST_GROUPS, MOST_PATHS, NodeId, PathId, Recovery, Role};

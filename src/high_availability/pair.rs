@@ -8,9 +8,9 @@ use super::heartbeat::{Health, Sync};
 use super::partner::Partner;
 use super::path::{Path, Sent};
 use super::settings::{Settings, SettingsError};
-use super::timings::Timings;
 use super::view::{Outcome, View};
 use super::words::{BootId, Epoch, GroupId, PathId, Recovery};
+use crate::model::Timings;
 
 /// One dispatcher's half of the pair. Its memory is bounded by its settings: whatever the partner says replaces what it said.
 pub struct Pair {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::heartbeat::Configuration;
-use super::timings::Timings;
 use super::words::{GroupId, MOST_GROUPS, MOST_PATHS, NodeId, PathId, Recovery, Role};
+use crate::model::Timings;
 
 /// One dispatcher's half of a pair.
 #[derive(Clone, Debug, Eq, PartialEq)]

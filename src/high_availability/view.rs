@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::event::{Action, Notice, Reason};
 use super::heartbeat::{GroupWord, Health, Heartbeat};
-use super::timings::Timings;
 use super::words::{GroupId, NodeId, Recovery};
+use crate::model::Timings;
 
 /// The dispatcher at a moment.
 pub(super) struct View<'a> {

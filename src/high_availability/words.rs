@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use crate::model::{MOST_PATHS, Recovery};
+
 /// A group of clusters that is claimed together. A pair in mutual mode has two: each dispatcher is the primary of one.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct GroupId(pub u8);
@@ -12,9 +14,6 @@ pub const MOST_GROUPS: usize = 2;
 /// A way between the two dispatchers: an address here, an address there.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PathId(pub u8);
-
-/// Paths of a pair. Two are usual and four are many; every heartbeat is sent once on each.
-pub const MOST_PATHS: usize = 8;
 
 /// A dispatcher, as its configuration names it. The two of a pair differ.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -50,15 +49,6 @@ impl Epoch {
 pub enum Role {
     Primary,
     Backup,
-}
-
-/// Whether a primary that has returned takes its group back.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Recovery {
-    /// By itself, once its tables are in sync and a hold has passed.
-    Auto,
-    /// When an operator says `takeover`, and never otherwise.
-    Manual,
 }
 
 /// Where a dispatcher is with a group.

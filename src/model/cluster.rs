@@ -11,6 +11,8 @@ pub struct Cluster {
     pub address: IpAddr,
     pub proportions: Proportions,
     pub claim: Claim,
+    /// In a pair whose dispatchers are both primary of something: an address of the one that is it for this cluster.
+    pub primaryhost: Option<IpAddr>,
     /// What becomes of packets to a port of a `mac` cluster that no port object serves.
     pub unserved: Unserved,
     pub ports: Vec<Port>,

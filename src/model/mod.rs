@@ -11,6 +11,7 @@ mod header_edit;
 mod id;
 mod limits;
 mod name;
+mod pair;
 mod policy;
 mod port;
 mod port_limits;
@@ -20,6 +21,7 @@ mod rule;
 mod server;
 mod settings;
 mod state;
+mod timings;
 mod tls;
 
 pub use advisor::{Advisor, AdvisorKey, AdvisorKind, AdvisorScope, AdvisorTimeout};
@@ -32,6 +34,7 @@ pub use limits::{
     MAX_RULES_PER_PORT, MAX_SERVERS, MAX_SERVERS_PER_PORT,
 };
 pub use name::{Name, NameFault};
+pub use pair::{HeartbeatPath, MOST_PATHS, MOST_REACH_TARGETS, PairRole, PairSettings, Reach, Recovery, Side, Tracked};
 pub use policy::{Compat, CookieAffinity, Group, Policy};
 pub use port::{
     AccessLog, AccessLogFormat, AllDown, Balance, ForwardedHeaders, ForwardingMethod, Misdirected, Network,
@@ -47,6 +50,7 @@ pub use settings::{
     ManagerSettings, MetricsSettings, XdpMode,
 };
 pub use state::{AdministrativeState, DownReason, Health, Standing};
+pub use timings::{Timings, TimingsError};
 pub use tls::{
     AppProtocol, CipherSuite, ClientCertificates, ClientIssuers, KeyExchange, PortTls, ServerTls, TlsPolicy,
     TlsVersion, UnknownWord,

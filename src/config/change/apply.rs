@@ -27,6 +27,7 @@ impl Document {
             Deed::Steer { servers, steering } => self.steer(servers, *steering, place)?,
             Deed::StartAdvisor(operand) => self.add(operand.vacant(&self.root)?, &Fields::default(), place),
             Deed::StopAdvisor(operand) => self.remove(operand.select(&self.root)?),
+            Deed::Pair(deed) => deed.apply(self.root_mut(), place)?,
             Deed::Nothing { .. } => Vec::new(),
         };
         Ok(Touched(paths.iter().map(ToString::to_string).collect()))

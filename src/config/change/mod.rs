@@ -6,6 +6,7 @@
 mod advisor_operand;
 mod apply;
 mod keywords;
+mod pair;
 mod parse;
 mod show;
 mod verbs;
@@ -17,6 +18,7 @@ use super::schema::Kind;
 use super::{Refusal, words};
 use crate::model::{AdvisorKind, Name};
 pub(super) use advisor_operand::AdvisorOperand;
+pub(super) use pair::{JOIN, PairDeed};
 pub(super) use parse::{Parsed, parse_words};
 
 /// A command that changes configured state; a script is a list of these. Two changes are equal when they say the same,
@@ -59,6 +61,7 @@ pub(super) enum Deed {
     },
     StartAdvisor(AdvisorOperand),
     StopAdvisor(AdvisorOperand),
+    Pair(PairDeed),
     /// Accepted for the sake of IBM's scripts; the words as they were given.
     Nothing {
         words: Vec<String>,
@@ -95,6 +98,18 @@ impl Change {
     /// Whether it changes nothing but the state of servers: quiesce, unquiesce, down, up.
     pub fn steers_only(&self) -> bool {
         matches!(self.deed, Deed::Steer { .. })
+    }
+
+    /// Whether it is about this dispatcher alone: its half of the pair, its log, its control socket, its page of metrics. In a pair
+    /// such a change is made on each of the two; all others belong to what both have the same.
+    pub fn is_local(&self) -> bool {
+        match &self.deed {
+            Deed::Pair(_) | Deed::Nothing { .. } => true,
+            Deed::Set { target: Target::Only(kind), .. } => {
+                matches!(kind, Kind::HighAvailability | Kind::Log | Kind::Control | Kind::Metrics)
+            }
+            _ => false,
+        }
     }
 
     /// Reads the words of a command, without the leading `dscontrol`. `Ok(None)`: not a command that changes
@@ -162,6 +177,11 @@ pub(super) fn advisor_kind(word: &str) -> Result<AdvisorKind, Refusal> {
 
 /// Faults of one command that are told; more is a mistaken paste.
 const MAX_TOLD: usize = 8;
+
+/// Items of a list as one word.
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")
+}
 
 /// Words as one line that splits into them again.
 fn line_of(words: &[String]) -> String {

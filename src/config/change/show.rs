@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use super::{Change, Deed, Steering, Target, line_of};
+use super::{Change, Deed, Steering, Target, joined, line_of};
 use crate::config::object::Fields;
 use crate::config::operand::Operand;
 use crate::config::schema::{Kind, Usage};
 use crate::config::value::Value;
-use crate::model::Name;
 
 /// The canonical line, words in full.
 impl fmt::Display for Change {
@@ -22,6 +21,7 @@ impl fmt::Display for Change {
             Deed::Steer { servers, steering } => f.write_str(&steer(servers, *steering)),
             Deed::StartAdvisor(operand) => write!(f, "advisor start {operand}"),
             Deed::StopAdvisor(operand) => write!(f, "advisor stop {operand}"),
+            Deed::Pair(deed) => deed.fmt(f),
             Deed::Nothing { words } => f.write_str(&line_of(words)),
         }
     }
@@ -72,8 +72,4 @@ fn pairs(kind: Kind, fields: &Fields) -> String {
     told.filter_map(|keyword| fields.get(keyword.word))
         .map(|field| format!(" {} {}", field.keyword.spoken(), field.keyword.value.show(&field.value)))
         .collect()
-}
-
-fn joined(names: &[Name]) -> String {
-    names.iter().map(Name::as_str).collect::<Vec<_>>().join("+")
 }

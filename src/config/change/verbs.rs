@@ -1,13 +1,14 @@
 //! One function per object of the command language: its verbs.
 
 use super::keywords::{Context, read_fields};
+use super::pair;
 use super::parse::Line;
 use super::{AdvisorOperand, Deed, Steering, Target, advisor_kind};
 use crate::config::Refusal;
 use crate::config::fault::quoted;
 use crate::config::object::{Field, Fields};
 use crate::config::operand::{Operand, is_parted, name_list};
-use crate::config::schema::{Kind, later};
+use crate::config::schema::{Kind, later, unabbreviate};
 use crate::config::value::Value;
 
 type Outcome = Result<Option<Deed>, Refusal>;
@@ -27,6 +28,7 @@ pub(super) fn dispatch(line: &mut Line<'_>, object: &str, verb: &str) -> Outcome
         "control" if verb == "set" => single(line, Kind::Control),
         "metrics" if verb == "set" => single(line, Kind::Metrics),
         "alerts" if verb == "set" => single(line, Kind::Alerts),
+        "highavailability" => highavailability(line, verb),
         "set" => single(line, Kind::Log),
         _ => Ok(None),
     }
@@ -130,12 +132,33 @@ fn manager(line: &mut Line<'_>, verb: &str) -> Outcome {
             let servers = steered(line, "manager unquiesce SERVER | CLUSTER:PORT:SERVER")?;
             Ok(Some(Deed::Steer { servers, steering: Steering::Unquiesce }))
         }
-        "reach" => Err(Refusal::refused(
-            "`manager reach` belongs to a later version: the pair of dispatchers is not there yet",
-        )),
+        "reach" => manager_reach(line),
         "metric" => {
             Err(Refusal::refused("`manager metric` belongs to a later version: metrics of servers are not there yet"))
         }
+        _ => Ok(None),
+    }
+}
+
+/// IBM's manager pings the reach targets; here the pair does.
+fn manager_reach(line: &mut Line<'_>) -> Outcome {
+    let form = "manager reach set interval SECONDS";
+    unabbreviate(line.need(form)?, &["set"]).map_err(|fault| Refusal::misuse(fault.to_string()))?;
+    let words = ["interval", "loglevel", "logsize", "suspend"];
+    match unabbreviate(line.need(form)?, &words).map_err(|fault| Refusal::misuse(fault.to_string()))? {
+        "interval" => {
+            let fields = one_field(line, Kind::HighAvailability, "reachinterval")?;
+            Ok(Some(Deed::Set { target: Target::Only(Kind::HighAvailability), fields }))
+        }
+        "suspend" => Err(Refusal::refused("reach targets are always pinged; `highavailability reach delete` ends it")),
+        word => Ok(without_effect(line, Kind::Manager, word)),
+    }
+}
+
+fn highavailability(line: &mut Line<'_>, verb: &str) -> Outcome {
+    match verb {
+        "set" => single(line, Kind::HighAvailability),
+        "backup" | "heartbeat" | "reach" => pair::read(line, verb).map(Some),
         _ => Ok(None),
     }
 }

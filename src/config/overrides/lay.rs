@@ -77,7 +77,7 @@ fn lay(entry: &Entry, file: &Document, document: &mut Document) -> Result<(), St
         Entry::Added { path, object } => match file.root.at(path) {
             Some(there) if *there == **object => {}
             Some(_) => return because("the file has it now, and otherwise"),
-            None if document.root.at(&path.parent()).is_none() => {
+            None if !is_there(document, &path.parent()) => {
                 return because("the file no longer has what it was added to");
             }
             None => edit::insert(document.root_mut(), path, (**object).clone()),
@@ -89,6 +89,11 @@ fn lay(entry: &Entry, file: &Document, document: &mut Document) -> Result<(), St
         },
     }
     Ok(())
+}
+
+/// Whether something can be added there. The single objects come with what is within them.
+fn is_there(document: &Document, parent: &Path) -> bool {
+    document.root.at(parent).is_some() || parent.kind().is_some_and(Kind::is_single)
 }
 
 fn set(document: &mut Document, path: &Path, word: &str, now: Option<&Value>) {

@@ -123,6 +123,7 @@ fn read_path(object: &str, operand: &str) -> Result<Path, String> {
     let path = match kind {
         kind if kind.is_single() => Some(Path::of([Key::only(kind)])),
         Kind::Advisor => advisor_path(operand),
+        Kind::Heartbeat => heartbeat_path(operand),
         _ => object_path(kind, operand),
     };
     path.ok_or_else(not_one)
@@ -132,6 +133,12 @@ fn advisor_path(operand: &str) -> Option<Path> {
     let (name, scope) = operand.split_once(' ')?;
     let operand = AdvisorOperand::new(advisor_kind(name).ok()?, scope).ok()?;
     only(operand.vacant(&Object::default()).ok()?)
+}
+
+fn heartbeat_path(operand: &str) -> Option<Path> {
+    let (source, destination) = operand.split_once(' ')?;
+    let key = Key::heartbeat(source.parse().ok()?, destination.parse().ok()?);
+    Some(Path::of([Key::only(Kind::HighAvailability), key]))
 }
 
 fn object_path(kind: Kind, operand: &str) -> Option<Path> {

@@ -53,8 +53,15 @@ impl Check {
         for port in &mut ports {
             port.packets = PacketSettings { claim, unserved, ..port.packets };
         }
-        let cluster =
-            Cluster { name: name.clone(), address: shown, proportions: proportions(view), claim, unserved, ports };
+        let cluster = Cluster {
+            name: name.clone(),
+            address: shown,
+            proportions: proportions(view),
+            claim,
+            primaryhost: view.address("primaryhost"),
+            unserved,
+            ports,
+        };
         self.cross_ports(&cluster, view);
         self.followed_ports(&cluster, view);
         address.map(|_| cluster)

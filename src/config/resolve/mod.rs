@@ -11,6 +11,7 @@ mod cross_port;
 mod defaults;
 mod follows;
 mod packets;
+mod pair;
 mod policy;
 mod port;
 mod ranges;
@@ -50,11 +51,13 @@ impl Document {
             metrics: settings::metrics(view.single(Kind::Metrics)),
             log: settings::log(view.single(Kind::Log)),
             alerts: settings::alerts(view.single(Kind::Alerts)),
+            pair: check.pair(view.single(Kind::HighAvailability)),
             clusters: check.clusters(view),
             advisors: check.advisors(view),
         };
         check.metrics_beside_ports(&config, view.single(Kind::Metrics));
         check.packets(&config, view);
+        check.pair_beside_clusters(&config, view);
         check.applications(&config, view);
         check.warnings.extend(self.notes.iter().cloned());
         check.warn(view, &config);

@@ -77,7 +77,7 @@ pub static COMMANDS: [CommandWords; 22] = [
     words("alerts", &["set", "status"]),
     words("set", &[]),
     words("file", &["save", "newload", "appendload", "report", "delete"]),
-    words("highavailability", &["backup", "heartbeat", "reach", "takeover", "status"]),
+    words("highavailability", &["backup", "heartbeat", "reach", "takeover", "set", "status"]),
     words("binlog", &["start", "stop", "status", "set"]),
     words("metric", &["add", "remove", "status", "proportions"]),
     words("subagent", &["start", "stop", "status", "report", "version", "loglevel", "logsize"]),

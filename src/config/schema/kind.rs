@@ -2,6 +2,7 @@
 
 use super::Keyword;
 use super::application::{GROUP, ROUTE};
+use super::pair::{HEARTBEAT, PAIR};
 use super::settings::{ALERTS, CONTROL, EXECUTOR, LOG, MANAGER, METRICS};
 use super::traffic::{ADVISOR, CLUSTER, PORT, RULE, SERVER};
 
@@ -14,6 +15,8 @@ pub enum Kind {
     Metrics,
     Log,
     Alerts,
+    HighAvailability,
+    Heartbeat,
     Cluster,
     Port,
     Server,
@@ -44,6 +47,8 @@ impl Kind {
             Self::Metrics => &METRICS,
             Self::Log => &LOG,
             Self::Alerts => &ALERTS,
+            Self::HighAvailability => &PAIR,
+            Self::Heartbeat => &HEARTBEAT,
             Self::Cluster => &CLUSTER,
             Self::Port => &PORT,
             Self::Server => &SERVER,
@@ -60,7 +65,16 @@ impl Kind {
 
     /// Whether there is exactly one of it.
     pub fn is_single(self) -> bool {
-        matches!(self, Self::Executor | Self::Manager | Self::Control | Self::Metrics | Self::Log | Self::Alerts)
+        matches!(
+            self,
+            Self::Executor
+                | Self::Manager
+                | Self::Control
+                | Self::Metrics
+                | Self::Log
+                | Self::Alerts
+                | Self::HighAvailability
+        )
     }
 
     /// The keyword, spelled in full and in lower case.
@@ -70,5 +84,7 @@ impl Kind {
 }
 
 /// All kinds, in the order in which they are printed.
-pub static OBJECTS: [&ObjectSchema; 13] =
-    [&EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &ALERTS, &CLUSTER, &PORT, &SERVER, &GROUP, &ROUTE, &RULE, &ADVISOR];
+pub static OBJECTS: [&ObjectSchema; 15] = [
+    &EXECUTOR, &MANAGER, &CONTROL, &METRICS, &LOG, &ALERTS, &PAIR, &HEARTBEAT, &CLUSTER, &PORT, &SERVER, &GROUP,
+    &ROUTE, &RULE, &ADVISOR,
+];

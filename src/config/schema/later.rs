@@ -66,13 +66,13 @@ pub(super) const ADVISORS: &[(&str, &str)] = &[
     ("ssl2http", "advisor http would be right"),
     ("cachingproxy", "advisor http would be right"),
     ("ibmproxy", "advisor http would be right"),
-    ("reach", "reach targets belong to the pair, which is not there yet"),
+    ("reach", "reach targets belong to the pair: `highavailability reach add` would be right"),
     ("self", CONNECT_INSTEAD),
     ("wlm", CONNECT_INSTEAD),
 ];
 
 const CONNECT_INSTEAD: &str = "advisor connect would be right";
-const PAIR: &str = "the pair of dispatchers is not there yet";
+const REPLICATION: &str = "the copying of tables between dispatchers is not there yet";
 const BOUNDED: &str = "the bounds are fixed: 4096 clusters, 4096 ports, 1024 servers per port";
 const TCP_ONLY: &str = "ports are TCP ports";
 const NO_METRICS: &str = "metrics of servers are not there yet";
@@ -93,8 +93,8 @@ static LATER: &[Later] = &[
     word(Kind::Executor, "maxports", &["*"], BOUNDED),
     word(Kind::Executor, "maxservers", &["*"], BOUNDED),
     word(Kind::Executor, "porttype", &["tcp", "both"], TCP_ONLY),
-    word(Kind::Executor, "hatimeout", &[], PAIR),
-    word(Kind::Executor, "hasynctimeout", &[], PAIR),
+    word(Kind::Executor, "hatimeout", &[], "`highavailability set hatimeout` would be right"),
+    word(Kind::Executor, "hasynctimeout", &[], REPLICATION),
     word(Kind::Executor, "wideportnumber", &["0"], "forwarding between sites is not there"),
     word(Kind::Executor, "sharedbandwidth", &["0"], "bandwidth is not measured"),
     word(Kind::Manager, "loglevel", &["*"], DIAGNOSTICS),
@@ -102,7 +102,6 @@ static LATER: &[Later] = &[
     word(Kind::Log, "logsize", &["*"], DIAGNOSTICS),
     word(Kind::Advisor, "loglevel", &["*"], DIAGNOSTICS),
     word(Kind::Advisor, "logsize", &["*"], DIAGNOSTICS),
-    word(Kind::Cluster, "primaryhost", &[], PAIR),
     word(Kind::Cluster, "maxports", &["*"], BOUNDED),
     word(Kind::Cluster, "maxservers", &["*"], BOUNDED),
     word(Kind::Cluster, "porttype", &["tcp", "both"], TCP_ONLY),
@@ -110,7 +109,7 @@ static LATER: &[Later] = &[
     word(Kind::Port, "porttype", &["tcp", "both"], TCP_ONLY),
     word(Kind::Port, "maxservers", &["*"], BOUNDED),
     word(Kind::Port, "protocol", &["http"], "TLS to clients is not there yet"),
-    word(Kind::Port, "repstrategy", &["none"], PAIR),
+    word(Kind::Port, "repstrategy", &["none"], REPLICATION),
     word(Kind::Port, "maxhalfopen", &["0"], "the system's SYN cookies meet floods of half-open connections"),
     word(Kind::Server, "cookievalue", &[], COOKIES),
     word(Kind::Server, "collocation", &[], "the word is `collocated`"),
@@ -129,7 +128,6 @@ static LATER: &[Later] = &[
 ];
 
 static LATER_OBJECTS: &[(&str, &str)] = &[
-    ("highavailability", PAIR),
     ("metric", NO_METRICS),
     ("binlog", "binary statistics are not there; Prometheus scrapes the metrics listener"),
     ("subagent", "SNMP is not there; Prometheus scrapes the metrics listener"),

@@ -12,6 +12,7 @@ mod kind;
 mod later;
 mod limits;
 mod look_up;
+mod pair;
 mod policy;
 mod settings;
 mod tls;

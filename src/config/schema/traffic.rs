@@ -32,6 +32,13 @@ pub(super) static CLUSTER: ObjectSchema = ObjectSchema {
             Word("auto"),
             "with mac ports: answer ARP and neighbour discovery for the address while active, or leave that to others",
         ),
+        // One value per machine, the same file on both: the machine that has the address among its heartbeats is the primary.
+        Keyword::new(
+            "primaryhost",
+            ValueKind::Address,
+            Told("none"),
+            "in a pair with role both: an address, among those of the heartbeats, of the dispatcher that serves this cluster",
+        ),
         // IBM discards. Passing is for those who reach the dispatcher itself by the address.
         Keyword::new(
             "unserved",

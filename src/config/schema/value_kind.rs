@@ -90,6 +90,8 @@ pub enum ValueKind {
     Bound,
     /// Names of servers.
     Names,
+    /// IP addresses.
+    Addresses,
     /// Addresses and networks.
     Networks,
     /// Protocol names of HTTP's `Upgrade`.
@@ -126,6 +128,7 @@ impl ValueKind {
             self,
             Self::Names
                 | Self::Accounts
+                | Self::Addresses
                 | Self::Networks
                 | Self::Protocols
                 | Self::Interfaces
@@ -176,6 +179,7 @@ impl ValueKind {
             Self::Bound => "a number, an hour or an address, as the rule's type asks",
             Self::Names => "a list of names",
             Self::Accounts => "a list of names of users",
+            Self::Addresses => "a list of IP addresses",
             Self::Networks => "a list of addresses and networks such as 10.0.0.0/8",
             Self::Protocols => "a list of protocol names such as websocket",
             Self::Interfaces => "a list of names of network interfaces such as eth0",
@@ -302,6 +306,7 @@ impl ValueKind {
     /// One item of a list in its canonical form.
     fn read_item(self, item: &str) -> Option<String> {
         match self {
+            Self::Addresses => item.parse::<IpAddr>().ok().map(|address| address.to_string()),
             Self::Networks => item.parse::<Network>().ok().map(|_| item.to_owned()),
             Self::Protocols => is_protocol(item).then(|| item.to_ascii_lowercase()),
             Self::Accounts => is_account(item).then(|| item.to_owned()),

@@ -59,6 +59,13 @@ fn words_may_be_shortened_while_unique() {
         ("control set mode 0600", "control set mode 0600"),
         ("metrics set listen \"\"", "metrics set listen \"\""),
         ("alerts set directory \"\" timeout 5", "alerts set directory \"\" timeout 5"),
+        ("hi backup a primary auto 12345", "highavailability backup add primary auto 12345"),
+        ("hi backup add both manual", "highavailability backup add both manual"),
+        ("hi heart add 10.0.0.1 10.0.0.2", "highavailability heartbeat add 10.0.0.1 10.0.0.2"),
+        ("hi heart d 10.0.0.2", "highavailability heartbeat delete 10.0.0.2"),
+        ("hi reach add 10.0.0.254 255.255.255.0", "highavailability reach add 10.0.0.254"),
+        ("hi set hat 3 prof fast", "highavailability set profile fast hatimeout 3"),
+        ("man reach set int 9", "highavailability set reachinterval 9"),
         ("rule use shop:80:all w1+w2", "rule useserver shop:80:all w1+w2"),
         (
             "server set ::w1 advisorreq \"\\\"head / http/1.0\\\"\"",
@@ -87,6 +94,8 @@ fn commands_that_change_nothing() {
         "advisor list",
         "manager report",
         "executor status",
+        "highavailability status",
+        "highavailability takeover",
         "executor stop",
         "server status shop:80:w1",
         "logstatus",
@@ -136,6 +145,9 @@ fn what_commands_touch() {
         ("advisor stop http :", &["http 80", "http shop:443"]),
         ("advisor start ping 80+443", &["ping 80", "ping 443"]),
         ("manager interval 3", &["manager"]),
+        ("highavailability heartbeat add 10.0.0.1 10.0.0.2", &["10.0.0.1 10.0.0.2"]),
+        ("highavailability reach add 10.0.0.254+10.0.0.253", &["highavailability"]),
+        ("highavailability backup add primary auto", &["highavailability"]),
         ("executor start", &[]),
     ];
     for (line, touched) in cases {
@@ -217,10 +229,23 @@ fn refusals_say_what_would_be_right() {
         ("advisor stop http 81", 1, "no advisor `http 81`; there are `http 80` and `http shop:443`"),
         ("advisor retries http 80 -1", 2, "`retries` is a whole number from 0 to 100, not `-1`"),
         (
-            "highavailability takeover",
+            "highavailability backup delete",
             1,
-            "`highavailability` belongs to a later version: the pair of dispatchers is not there yet",
+            "this dispatcher has no partner; `highavailability backup add` gives it one",
         ),
+        (
+            "highavailability backup add primry auto",
+            2,
+            "`role` is one of primary, backup, both, not `primry`; did you mean `primary`?",
+        ),
+        (
+            "highavailability backup add primary",
+            2,
+            "the command is not complete: highavailability backup add primary|backup|both auto|manual [PORT] | delete",
+        ),
+        ("highavailability heartbeat add 10.0.0.1 lb2", 2, "an IP address is needed, not `lb2`"),
+        ("highavailability heartbeat delete 10.0.0.1", 1, "no heartbeat 10.0.0.1; there is none at all"),
+        ("highavailability reach delete 10.0.0.1", 1, "10.0.0.1 is no reach target; there is none at all"),
         ("metric add shop:cpuload", 1, "`metric` belongs to a later version: metrics of servers are not there yet"),
     ];
     for (line, code, message) in cases {

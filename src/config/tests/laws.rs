@@ -22,8 +22,8 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
         ValueKind::Whole { least, most } => (least..=most.min(least + 200)).prop_map(|n| n.to_string()).boxed(),
         ValueKind::Seconds { most, .. } => (0..=most).prop_map(|n| n.to_string()).boxed(),
         ValueKind::Decimal { .. } => (1.0..900.0f64).prop_map(|n| n.to_string()).boxed(),
-        ValueKind::Fractions { .. } => {
-            (100..999_999u64).prop_map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)).boxed()
+        ValueKind::Fractions { least_ms, most } => {
+            (least_ms..999_999u64.min(most * 1000)).prop_map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)).boxed()
         }
         ValueKind::FractionsOrUnlimited { .. } => {
             select(vec!["unlimited", "0.5", "90"]).prop_map(str::to_owned).boxed()
@@ -68,6 +68,9 @@ fn value(keyword: &'static Keyword) -> BoxedStrategy<String> {
         ValueKind::Bound => select(vec!["0", "007", "23", "10.0.0.1", "2001:DB8::1"]).prop_map(str::to_owned).boxed(),
         ValueKind::Accounts => Just("nobody+ops".to_owned()).boxed(),
         ValueKind::Names => Just("w1+w2".to_owned()).boxed(),
+        ValueKind::Addresses => {
+            select(vec!["\"\"", "10.0.0.254", "10.0.0.254+2001:DB8::1"]).prop_map(str::to_owned).boxed()
+        }
         ValueKind::Networks => select(vec!["\"\"", "10.0.0.0/8+::1", "192.0.2.0/24"]).prop_map(str::to_owned).boxed(),
         ValueKind::Interfaces => select(vec!["\"\"", "eth0", "eth0+bond0.12"]).prop_map(str::to_owned).boxed(),
         ValueKind::Protocols => select(vec!["\"\"", "*", "WebSocket+x/1"]).prop_map(str::to_owned).boxed(),
@@ -141,8 +144,27 @@ fn command() -> impl Strategy<Value = String> {
         1 => pairs(Kind::Control, false).prop_map(|pairs| format!("control set{pairs}")),
         1 => pairs(Kind::Metrics, false).prop_map(|pairs| format!("metrics set{pairs}")),
         1 => pairs(Kind::Alerts, false).prop_map(|pairs| format!("alerts set{pairs}")),
+        3 => pairs(Kind::HighAvailability, false).prop_map(|pairs| format!("highavailability set{pairs}")),
+        3 => pair_verb(),
         1 => pairs(Kind::Log, false).prop_map(|pairs| format!("set{pairs}")),
     ]
+}
+
+/// What the pair has verbs of its own for.
+fn pair_verb() -> impl Strategy<Value = String> {
+    let address = || select(vec!["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
+    let role = select(vec!["primary", "backup", "both"]);
+    let join = (role, select(vec!["auto", "manual"]), select(vec!["", " 12346"]));
+    prop_oneof![
+        2 => join.prop_map(|(role, recovery, port)| format!("backup add {role} {recovery}{port}")),
+        1 => Just("backup delete".to_owned()),
+        4 => (address(), address()).prop_map(|(source, destination)| format!("heartbeat add {source} {destination}")),
+        1 => address().prop_map(|address| format!("heartbeat delete {address}")),
+        1 => (address(), address()).prop_map(|(source, destination)| format!("heartbeat delete {source} {destination}")),
+        2 => select(vec!["add 10.0.0.254", "add 10.0.0.253+10.0.0.254 255.255.255.0", "delete 10.0.0.254"])
+            .prop_map(|reach| format!("reach {reach}")),
+    ]
+    .prop_map(|words| format!("highavailability {words}"))
 }
 
 fn change(line: &str) -> Option<Change> {

@@ -4,6 +4,7 @@ mod applications;
 mod change;
 mod files;
 mod laws;
+mod pair;
 mod ranges;
 mod script;
 mod toml;

@@ -178,10 +178,6 @@ fn faults_say_where_and_what_would_be_right() {
             ],
         ),
         ("[executer]\n", &["7:2: unknown key `executer`, did you mean `executor`?"]),
-        (
-            "[highavailability]\n",
-            &["7:2: `highavailability` belongs to a later version: the pair of dispatchers is not there yet"],
-        ),
         ("[manager]\nsmoothing = 0.5\n", &["8:13: `smoothing` is a number from 1 to 1000, not `0.5`"]),
         ("[[manager]]\ninterval = 1\n", &["7:3: `manager` is a table: write [manager]"]),
         ("[advisor]\nname = \"http\"\n", &["7:2: there may be several of `advisor`: write [[advisor]]"]),

@@ -92,6 +92,19 @@ pub fn connections(words: &[String]) -> Result<Command, Fault> {
     Ok(Command::Connections(filter))
 }
 
+/// `[PRIMARYHOST]`
+pub fn takeover(words: &[String]) -> Result<Command, Fault> {
+    let primaryhost = match words {
+        [] => None,
+        [host] => {
+            let fault = || format!("`{}` is not an address of a dispatcher such as 10.0.0.1", shown(host));
+            Some(host.parse().map_err(|_| fault())?)
+        }
+        [_, more, ..] => return Err(too_much(more)),
+    };
+    Ok(Command::Takeover { primaryhost })
+}
+
 /// `[OBJECT]`
 pub fn help(words: &[String]) -> Result<Command, Fault> {
     match words {

@@ -1,8 +1,11 @@
 //! Commands: what an operator wants, understood.
 
 pub(in crate::control) mod arguments;
+mod standby;
 #[cfg(test)]
 mod tests;
+
+use std::net::IpAddr;
 
 use crate::config::{Change, Operand, Refusal};
 use crate::model::Network;
@@ -10,6 +13,7 @@ use crate::model::Network;
 use super::grammar;
 
 pub use arguments::{AdvisorSelection, Exchange, RequestLine};
+pub use standby::standby_refusal;
 
 /// One command, ready to be carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +72,11 @@ pub enum Command {
     ControlStatus,
     MetricsStatus,
     AlertsStatus,
+    HighAvailabilityStatus,
+    /// Clusters move to this dispatcher: all, or in a pair with role both those of a primary host.
+    Takeover {
+        primaryhost: Option<IpAddr>,
+    },
     Explain(Exchange),
     /// Connections of `mac` ports.
     Connections(ConnectionFilter),
@@ -125,6 +134,7 @@ impl Command {
             Self::Change(change) if change.steers_only() => Level::Operate,
             Self::LogReopen | Self::CertificateReload => Level::Operate,
             Self::Change(_)
+            | Self::Takeover { .. }
             | Self::FileSave { .. }
             | Self::ExecutorStart
             | Self::ExecutorStop

@@ -62,8 +62,11 @@ fn objects() -> Vec<Word> {
 }
 
 fn operands(object: &Object, verb: &Verb, typed: &[String]) -> Vec<Expected> {
-    let tokens: Vec<&'static str> = verb.operands.split_whitespace().collect();
     let pairs = kind_of_pairs(object, verb);
+    if pairs.is_none() && verb.operands.contains(EITHER) {
+        return either_form(object, verb, typed);
+    }
+    let tokens: Vec<&'static str> = verb.operands.split_whitespace().collect();
     let is_operand = |token: &&&str| token.starts_with('C') || token.starts_with("[C");
     let places = match pairs {
         Some(_) => tokens.iter().take(1).filter(is_operand).copied().collect(),
@@ -77,6 +80,31 @@ fn operands(object: &Object, verb: &Verb, typed: &[String]) -> Vec<Expected> {
         _ => Vec::new(),
     }
 }
+
+/// What may follow in those of several forms (`add SOURCE DESTINATION | delete ADDRESS`) that go with what was typed.
+fn either_form(object: &Object, verb: &Verb, typed: &[String]) -> Vec<Expected> {
+    let forms = verb.operands.split(EITHER).map(|form| form.split_whitespace().collect::<Vec<&'static str>>());
+    let fits = |form: &Vec<&'static str>| typed.iter().zip(form).all(|(word, token)| may_stand_for(word, token));
+    let tokens = forms.filter(fits).filter_map(|form| form.get(typed.len()).copied());
+    let (words, mut others): (Vec<Expected>, Vec<Expected>) = tokens
+        .flat_map(|token| alternatives(object, verb, token, typed))
+        .partition(|one| matches!(one, Expected::Words(_)));
+    let words: Vec<Word> =
+        words.into_iter().flat_map(|one| if let Expected::Words(words) = one { words } else { Vec::new() }).collect();
+    if !words.is_empty() {
+        others.insert(0, Expected::Words(words));
+    }
+    others
+}
+
+/// Whether a typed word goes with a token of the syntax: one of its words, perhaps shortened, or anything where it is in capitals.
+fn may_stand_for(word: &str, token: &'static str) -> bool {
+    let words: Vec<&'static str> = token.split('|').collect();
+    !token.starts_with(|c: char| c.is_ascii_lowercase()) || find(word, &words, "").is_ok()
+}
+
+/// Between forms of one verb.
+const EITHER: &str = " | ";
 
 /// `add` and `set` take pairs of a keyword and its value.
 fn kind_of_pairs(object: &Object, verb: &Verb) -> Option<Kind> {

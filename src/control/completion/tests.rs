@@ -87,6 +87,11 @@ fn words_of_the_language() {
     check("port ", &["add ", "set ", "remove ", "status ", "report "]);
     check("po re", &["remove ", "report "]);
     check("advisor s", &["start ", "stop ", "status "]);
+    check("highavailability ", &["backup ", "heartbeat ", "reach ", "set ", "takeover ", "status "]);
+    check("highavailability backup ", &["add ", "delete "]);
+    check("highavailability backup a ", &["primary ", "backup ", "both "]);
+    check("highavailability backup add primary ", &["auto ", "manual "]);
+    check("highavailability backup delete ", &[]);
     check("binlog ", &[]);
     check("nonsense ", &[]);
     check("man nonsense ", &[]);
@@ -127,6 +132,8 @@ fn keywords_and_values() {
     check("metrics set ", &["listen "]);
     check("alerts set ", &["directory ", "timeout ", "user "]);
     check("executor set nonsense 5 ", &[]);
+    check("highavailability set pro", &["profile ", "probeport "]);
+    check("highavailability set profile ", &["standard ", "fast ", "ibm "]);
 }
 
 #[test]
@@ -299,6 +306,10 @@ fn hints() {
         ("explain 1.2.3.4 shop:80 ", Some(("[REQUEST-LINE]", ""))),
         ("file save x ", Some(("[force]", ""))),
         ("status ", None),
+        ("highavailability heartbeat ", Some(("add|delete", ""))),
+        ("highavailability heartbeat add ", Some(("SOURCE", ""))),
+        ("highavailability heartbeat delete ", Some(("ADDRESS", ""))),
+        ("highavailability reach add 10.0.0.254 ", Some(("[MASK]", ""))),
         ("port 'st", None),
     ];
     for (line, expected) in cases {
@@ -322,6 +333,13 @@ fn sample(told: &str) -> Option<&'static str> {
         "PERCENT" => "5",
         "INDEX" => "1.5",
         "CLIENT" => "203.0.113.7",
+        "SOURCE" => "10.0.0.1",
+        "DESTINATION" => "10.0.0.2",
+        "[PORT]" => "12345",
+        "[MASK]" => "255.255.255.0",
+        "[PRIMARYHOST]" => "10.0.0.1",
+        _ if told.starts_with("ADDRESS") && !told.contains(':') => "10.0.0.254",
+        _ if told.contains("list of IP addresses") => "10.0.0.254",
         "NAME" => "new.toml",
         "[OBJECT]" => "port",
         _ if told.contains("P|C:P") => "80",

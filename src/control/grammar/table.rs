@@ -5,7 +5,7 @@
 use super::{Object, Understood, Verb};
 use crate::control::command::Command;
 use crate::control::command::arguments::{
-    AdvisorSelection, Exchange, connections, file, file_delete, file_save, help, only, operand,
+    AdvisorSelection, Exchange, connections, file, file_delete, file_save, help, only, operand, takeover,
 };
 
 pub const OBJECTS: &[Object] = &[
@@ -345,6 +345,46 @@ pub const OBJECTS: &[Object] = &[
         ],
     },
     Object {
+        word: "highavailability",
+        meaning: "The pair of dispatchers.",
+        verbs: &[
+            change(
+                "backup",
+                "add primary|backup|both auto|manual [PORT] | delete",
+                "Makes this dispatcher one of a pair, with IBM's times unless a profile is set; or ends that.",
+                "add primary auto 12345",
+            ),
+            change(
+                "heartbeat",
+                "add SOURCE DESTINATION | delete ADDRESS",
+                "Adds a way to the partner, or deletes those that begin or end at an address.",
+                "add 10.0.0.1 10.0.0.2",
+            ),
+            change(
+                "reach",
+                "add ADDRESS[+ADDRESS2...] [MASK] | delete ADDRESS[+ADDRESS2...]",
+                "Adds or deletes addresses that both dispatchers ping.",
+                "add 10.0.0.254",
+            ),
+            change(
+                "set",
+                "KEYWORD VALUE [KEYWORD VALUE]...",
+                "Changes any setting, also profile, interval and hatimeout.",
+                "hatimeout 3",
+            ),
+            here(
+                "takeover",
+                "[PRIMARYHOST]",
+                "Has this dispatcher serve; with role both, the clusters of the primary host.",
+                "",
+                takeover,
+            ),
+            here("status", "", "Shows who serves, how the partner is heard, and what is reached.", "", |w| {
+                only(w, Command::HighAvailabilityStatus)
+            }),
+        ],
+    },
+    Object {
         word: "logstatus",
         meaning: "The log.",
         verbs: &[here("", "", "Shows the settings of the log.", "", |w| only(w, Command::LogStatus))],
@@ -386,7 +426,6 @@ pub const OBJECTS: &[Object] = &[
         meaning: "The program.",
         verbs: &[here("", "", "Shows the version of the daemon.", "", |w| only(w, Command::Version))],
     },
-    Object { word: "highavailability", meaning: "The pair.", verbs: &[known("")] },
     Object { word: "binlog", meaning: "Statistics on disk.", verbs: &[known("")] },
     Object { word: "metric", meaning: "System metrics.", verbs: &[known("")] },
     Object { word: "subagent", meaning: "SNMP.", verbs: &[known("")] },

@@ -6,6 +6,7 @@ mod boxed;
 mod dotted;
 mod machinery;
 mod objects;
+mod pair;
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ fn body(body: &Body) -> String {
         Body::ControlStatus(status) => tools::control_status(status),
         Body::MetricsStatus(status) => tools::metrics_status(status),
         Body::AlertsStatus(status) => tools::alerts_status(status),
+        Body::HighAvailabilityStatus(status) => pair::status(status),
         Body::Explanation(explanation) => tools::explanation(explanation),
         Body::Connections(list) => tools::connections(list),
         Body::Help(help) => tools::help(help),

@@ -557,3 +557,49 @@ fn terminals_obey_nobody_but_us() {
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 }
+
+#[test]
+fn the_pair() {
+    let group = PairGroupStatus {
+        clusters: vec!["shop".into()],
+        primary_host: Some("10.0.0.1".into()),
+        state: "active".into(),
+        sub_state: "serving".into(),
+        epoch: 4,
+        partner_state: Some("standby".into()),
+        last_change: Some(PairChange {
+            from: "standby".into(),
+            to: "active".into(),
+            reason: "the partner fell silent".into(),
+            seconds_ago: 75.5,
+        }),
+        damped: false,
+        unsaved: false,
+    };
+    let way = HeartbeatStatus {
+        source: "10.0.0.1".into(),
+        destination: "10.0.0.2".into(),
+        heard_seconds_ago: Some(0.25),
+        lost: false,
+        loss_percent: 1.5,
+        round_trip_ms: Some(0.125),
+    };
+    check!(
+        "pair_status",
+        Body::HighAvailabilityStatus(PairStatus {
+            role: "primary".into(),
+            recovery: "auto".into(),
+            node: None,
+            port: 12345,
+            interval_seconds: 0.5,
+            timeout_seconds: 2.0,
+            groups: vec![group],
+            heartbeats: vec![way],
+            reach: vec![ReachStatus { address: "10.0.0.254".into(), reachable: Some(true) }],
+            partner: Some(PartnerStatus { silent: false, hears_us: true, reach: 1, in_sync: true }),
+            fault: None,
+            misconfigured: Vec::new(),
+            overrides: Vec::new(),
+        })
+    );
+}

@@ -6,6 +6,7 @@
 
 mod machinery;
 mod objects;
+mod pair;
 mod tools;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub use objects::{
     PortReport, PortStatus, Probe, ProbeView, RouteStatus, RuleReport, RuleStatus, ServerReport, ServerStatus,
     TimeoutsStatus, Traffic,
 };
+pub use pair::{HeartbeatStatus, PairChange, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus};
 pub use tools::{
     AlertScript, AlertsStatus, CertificateLine, CertificateReport, Changed, ConnectionLine, ConnectionList,
     ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,
@@ -90,6 +92,7 @@ pub enum Body {
     ControlStatus(ControlStatus),
     MetricsStatus(MetricsStatus),
     AlertsStatus(AlertsStatus),
+    HighAvailabilityStatus(PairStatus),
     Explanation(Explanation),
     Connections(ConnectionList),
     Help(Help),

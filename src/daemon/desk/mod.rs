@@ -3,6 +3,7 @@
 mod alerts;
 mod certificates;
 mod file;
+mod pair;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -138,6 +139,7 @@ impl Desk {
             Command::FileDelete { name } => self.delete(&name).await,
             Command::FileReport => self.file_report().await,
             Command::AlertsStatus => Ok(self.alerts_status().await),
+            Command::Takeover { primaryhost } => self.takeover(primaryhost),
             Command::Connections(filter) => self.connections(filter).await,
             query => Ok(self.heart.read(|dispatcher| dispatcher.answer(&query, &self.outside(), Instant::now()))),
         };
@@ -220,6 +222,7 @@ impl Desk {
             state_directory: self.paths.state.display().to_string(),
             scripts: Vec::new(),
             packets: self.heart.packets().map(|packets| packets.status().report()),
+            pair: None,
             warnings: [
                 self.trouble.borrow().clone(),
                 self.certificate_trouble(),

@@ -10,6 +10,8 @@ mod changes;
 mod cluster;
 mod machinery;
 mod manager;
+mod pair;
+mod pair_words;
 mod port;
 mod rule;
 mod select;
@@ -23,7 +25,7 @@ use crate::config::Refusal;
 use crate::control::reply::{AlertScript, PacketReport};
 use crate::control::{Body, Command, Reply, help};
 
-use super::Dispatcher;
+use super::{Dispatcher, PairReading};
 use changes::Changes;
 
 pub(super) use select::{PortView, either, proposal};
@@ -53,6 +55,8 @@ pub struct Outside {
     pub scripts: Vec<AlertScript>,
     /// What became of packets, where they are forwarded.
     pub packets: Option<PacketReport>,
+    /// What the pair's machine says, where it runs.
+    pub pair: Option<PairReading>,
 }
 
 /// What became of the lines of all access logs.
@@ -113,11 +117,13 @@ impl Look<'_> {
             Command::LogStatus => Body::LogStatus(self.log_status()),
             Command::ControlStatus => Body::ControlStatus(self.control_status()),
             Command::AlertsStatus => Body::AlertsStatus(self.alerts_status()),
+            Command::HighAvailabilityStatus => Body::HighAvailabilityStatus(self.pair_status()?),
             Command::MetricsStatus => Body::MetricsStatus(self.metrics_status()),
             Command::Explain(exchange) => Body::Explanation(self.explain(exchange)?),
             Command::Help(object) => return Ok(help::help(*object)),
             Command::Version => machinery::version("tsuji"),
             Command::Change(_)
+            | Command::Takeover { .. }
             | Command::ExecutorStart
             | Command::ExecutorStop
             | Command::LogReopen
