@@ -113,14 +113,17 @@ async fn open<'a>(
     read: &mut Vec<u8>,
 ) -> Result<(Arc<TlsFront>, Place<'a>), Failure> {
     let front = port.tls.clone().ok_or(Failure::NoCertificate)?;
-    while !is_settled(read) {
-        poll_fn(|cx| within(client, cx, |cx| poll_more(client, stream, read, cx))).await?;
-        if read.first() != Some(&HANDSHAKE) {
+    loop {
+        // Also of what came with a PROXY header.
+        if read.first().is_some_and(|first| *first != HANDSHAKE) {
             let is_http = port.settings.method == ForwardingMethod::Http && is_method_start(read);
             return Err(Failure::NotTls { is_http });
         }
+        if is_settled(read) {
+            return Ok((front, Place::take(client).await?));
+        }
+        poll_fn(|cx| within(client, cx, |cx| poll_more(client, stream, read, cx))).await?;
     }
-    Ok((front, Place::take(client).await?))
 }
 
 /// Room for a session in the making.

@@ -8,6 +8,7 @@ use tsuji::message::ErrorReason;
 use tsuji::message::proxy_protocol::{MAX_PROXY_HEADER, ProxiedClient, ProxyHeader};
 use tsuji::model::{ForwardingMethod, ProxyVersion};
 
+use crate::support::secure::{Front, Issuer};
 use crate::support::{Client, Origin, Setup, Site, has_ipv6};
 
 const LINE: &str = "PROXY TCP4 203.0.113.9 198.51.100.1 56324 8443\r\n";
@@ -248,6 +249,18 @@ fn who_keeps_its_header_back_is_not_waited_for() {
     assert_eq!((site.counters().headers_late, site.reason(ErrorReason::BadProxyHeader)), (2, 2));
     // An ordinary client has nothing to say at first.
     assert_eq!(stranger(&site).get("/").text(), "a");
+}
+
+/// In one piece, so that both are there when it is asked what the client speaks.
+#[test]
+fn plain_http_behind_a_header_is_told_to_speak_tls() {
+    let origin = Origin::named("x");
+    let issuer = Issuer::new("issuer");
+    let front = Front::with(&[&issuer.certificate(&["shop.example"])]);
+    let site = expecting(ForwardingMethod::Http, &[&origin]).tls(&front).start();
+    let answer = site.client().send(format!("{LINE}{REQUEST}")).answer();
+    assert_eq!((answer.status, answer.reason()), (400, Some("plain-on-tls-port")));
+    assert_eq!(site.reason(ErrorReason::NotTls), 1);
 }
 
 #[test]
