@@ -81,11 +81,11 @@ impl Claim {
     /// The dispatcher has become active: the series starts anew, without probes where the address was ours before.
     pub fn begin(&mut self, now: Instant) {
         if self.is_settled() {
-            self.stage = Stage::Settled { since: now, made: 0, next: now };
+            self.settle(now);
         }
     }
 
-    /// It is ours without probes: somebody else has made sure.
+    /// It is ours: nobody has answered the probes, or somebody else has made sure. The series of announcements begins.
     pub fn settle(&mut self, now: Instant) {
         self.stage = Stage::Settled { since: now, made: 0, next: now };
     }
@@ -100,7 +100,7 @@ impl Claim {
         match self.stage {
             Stage::Probing { sent, next } if now >= next => {
                 if sent >= PROBES {
-                    self.stage = Stage::Settled { since: now, made: 0, next: now };
+                    self.settle(now);
                     return self.due(now);
                 }
                 self.stage = Stage::Probing { sent: sent + 1, next: now + PROBE_INTERVAL };
