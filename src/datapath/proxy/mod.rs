@@ -47,6 +47,7 @@ mod exchange;
 mod flow;
 mod front;
 mod handshake;
+mod hello;
 mod http2;
 mod http2_line;
 mod intake;

@@ -4,20 +4,20 @@
 //! goes to the server as it came: neither side notices.
 
 use std::future::poll_fn;
-use std::io;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Instant;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use tokio::net::TcpStream;
 
 use crate::executor::{RequestView, Routed};
-use crate::message::client_hello::{ClientHelloFault, MAX_BYTES, Progress, parse};
+use crate::message::client_hello::{ClientHelloFault, Progress, parse};
 use crate::message::{Canonical, ErrorReason};
 
 use super::client::{Client, Wait};
+use super::hello::poll_more;
 use super::local::PortRef;
 use super::stream::Stream;
 use super::upstream::Rest;
@@ -79,7 +79,7 @@ async fn listen(
     early: Bytes,
 ) -> Result<(Named, Bytes), ErrorReason> {
     client.arm(Wait::Tls, Instant::now(), port.settings.timeouts.tls);
-    let mut bytes = BytesMut::from(early);
+    let mut bytes = early.to_vec();
     let named = poll_fn(|cx| {
         client.listen(cx);
         loop {
@@ -92,7 +92,7 @@ async fn listen(
                     return Poll::Ready(Err(ErrorReason::TlsHandshake));
                 }
             }
-            match poll_more(stream, &mut bytes, cx) {
+            match poll_more(client, stream, &mut bytes, cx) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(_) => return Poll::Ready(Err(ErrorReason::TlsHandshake)),
                 Poll::Pending if client.take_expired() => return Poll::Ready(Err(ErrorReason::TlsTimeout)),
@@ -100,19 +100,5 @@ async fn listen(
             }
         }
     });
-    Ok((named.await?, bytes.freeze()))
-}
-
-/// Reads once. What is incomplete at the most that is read does not exist.
-fn poll_more(stream: &TcpStream, bytes: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    const PIECE: usize = 2048;
-    let room = MAX_BYTES.saturating_sub(bytes.len()).min(PIECE);
-    bytes.reserve(room);
-    loop {
-        ready!(stream.poll_read_ready(cx))?;
-        match stream.try_read_buf(&mut (&mut *bytes).limit(room)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return Poll::Ready(read),
-        }
-    }
+    Ok((named.await?, bytes.into()))
 }

@@ -5,20 +5,19 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
 use rustls::{HandshakeKind, ServerConnection};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 use tokio_rustls::{TlsAcceptor, TlsStream, server};
 
-use crate::message::client_hello::{MAX_BYTES, is_settled};
+use crate::message::client_hello::is_settled;
 use crate::message::{ErrorReason, is_method_start};
 use crate::model::{AppProtocol, ForwardingMethod};
 use crate::tls::{Identity, TlsFront};
@@ -26,6 +25,7 @@ use crate::tls::{Identity, TlsFront};
 use super::answer;
 use super::client::{Client, Wait};
 use super::ending::{answer_and_close, reset};
+use super::hello::poll_more;
 use super::local::PortRef;
 use super::shared::Event;
 use super::stream::Stream;
@@ -81,9 +81,9 @@ pub(super) async fn secure(client: &Client, port: &PortRef, rest: &mut Option<Re
 
 async fn shake_hands(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -> bool {
     client.arm(Wait::Tls, Instant::now(), port.settings.timeouts.tls);
-    let Some(Rest { stream: Stream::Plain(mut stream), read }) = rest.take() else { return false };
+    let Some(Rest { stream: Stream::Plain(stream), read }) = rest.take() else { return false };
     let mut read = read.to_vec();
-    match open(client, port, &mut stream, &mut read).await {
+    match open(client, port, &stream, &mut read).await {
         Ok((front, place)) => match accept(client, &front, stream, read).await {
             Ok((session, served)) => {
                 drop(place);
@@ -109,7 +109,7 @@ async fn shake_hands(client: &Client, port: &PortRef, rest: &mut Option<Rest>) -
 async fn open<'a>(
     client: &'a Client,
     port: &PortRef,
-    stream: &mut TcpStream,
+    stream: &TcpStream,
     read: &mut Vec<u8>,
 ) -> Result<(Arc<TlsFront>, Place<'a>), Failure> {
     let front = port.tls.clone().ok_or(Failure::NoCertificate)?;
@@ -122,7 +122,7 @@ async fn open<'a>(
         if is_settled(read) {
             return Ok((front, Place::take(client).await?));
         }
-        poll_fn(|cx| within(client, cx, |cx| poll_more(client, stream, read, cx))).await?;
+        poll_fn(|cx| within(client, cx, |cx| poll_message(client, stream, read, cx))).await?;
     }
 }
 
@@ -153,26 +153,19 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Reads once.
-fn poll_more(
+fn poll_message(
     client: &Client,
-    stream: &mut TcpStream,
+    stream: &TcpStream,
     read: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Failure>> {
-    let mut scratch = client.local.scratch.borrow_mut();
-    // Of what is read here it is settled what it is, so there is always room for more.
-    let room = scratch.len().min(MAX_BYTES.saturating_sub(read.len()));
-    let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
-    match ready!(Pin::new(stream).poll_read(cx, &mut buf)) {
-        Ok(()) if buf.filled().is_empty() && read.is_empty() => Poll::Ready(Err(Failure::Silent)),
-        Ok(()) if buf.filled().is_empty() => Poll::Ready(Err(Failure::Broken(io::ErrorKind::UnexpectedEof.into()))),
-        Ok(()) => {
-            read.extend_from_slice(buf.filled());
-            Poll::Ready(Ok(()))
-        }
-        Err(error) => Poll::Ready(Err(Failure::Broken(error))),
-    }
+    let is_first = read.is_empty();
+    Poll::Ready(match ready!(poll_more(client, stream, read, cx)) {
+        Ok(0) if is_first => Err(Failure::Silent),
+        Ok(0) => Err(Failure::Broken(io::ErrorKind::UnexpectedEof.into())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::Broken(error)),
+    })
 }
 
 /// Waits in line.
