@@ -94,7 +94,7 @@ impl fmt::Display for Path {
                 write!(f, "{}@{}@{third}", port.cluster, port.port)
             }
             [Label::Advisor(kind, cluster, port)] => advisor_key(*kind, cluster.as_ref(), *port).fmt(f),
-            [Label::Only, Label::Heartbeat(path)] => write!(f, "{} {}", path.source, path.destination),
+            [Label::Only, Label::Heartbeat(path)] => path.fmt(f),
             [Label::Name(name)] => name.fmt(f),
             _ => f.write_str(self.kind().map_or("", Kind::word)),
         }

@@ -1,5 +1,6 @@
 //! What is configured of a pair of dispatchers.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,13 @@ pub struct HeartbeatPath {
     pub source: IpAddr,
     /// Of the partner.
     pub destination: IpAddr,
+}
+
+/// As operators write it.
+impl fmt::Display for HeartbeatPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.source, self.destination)
+    }
 }
 
 /// Paths of a pair. Two are usual and four are many; every heartbeat is sent once on each.

@@ -233,7 +233,7 @@ impl fmt::Display for PairDeed {
                 said.into_iter().try_for_each(|value| write!(f, " {value}"))
             }
             Self::Leave => f.write_str("backup delete"),
-            Self::AddHeartbeat(path) => write!(f, "heartbeat add {} {}", path.source, path.destination),
+            Self::AddHeartbeat(path) => write!(f, "heartbeat add {path}"),
             Self::DeleteHeartbeats(ends) => write!(f, "heartbeat delete {ends}"),
             Self::AddReach(targets) => write!(f, "reach add {}", joined(targets)),
             Self::DeleteReach(targets) => write!(f, "reach delete {}", joined(targets)),
@@ -245,7 +245,7 @@ impl fmt::Display for Ends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(address) => address.fmt(f),
-            Self::Both(path) => write!(f, "{} {}", path.source, path.destination),
+            Self::Both(path) => path.fmt(f),
         }
     }
 }

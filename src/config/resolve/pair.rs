@@ -88,7 +88,7 @@ impl Check {
         let destinations: HashSet<IpAddr> = heartbeats().map(|(path, _)| path.destination).collect();
         for (path, heartbeat) in heartbeats() {
             if let Some(fault) = wrong_path(path, &destinations) {
-                let message = format!("heartbeat {} {}: {fault}", path.source, path.destination);
+                let message = format!("heartbeat {path}: {fault}");
                 self.fault(heartbeat.place(), message);
             }
         }
@@ -163,8 +163,8 @@ impl Check {
             let Label::Heartbeat(path) = label else { continue };
             if path.source == address || path.destination == address {
                 let message = format!(
-                    "heartbeat {} {}: {address} is the address of cluster {}, which moves from one dispatcher to the other; one that stays would be right",
-                    path.source, path.destination, cluster.name
+                    "heartbeat {path}: {address} is the address of cluster {}, which moves from one dispatcher to the other; one that stays would be right",
+                    cluster.name
                 );
                 self.fault(heartbeat.place(), message);
             }
