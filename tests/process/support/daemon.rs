@@ -1,8 +1,8 @@
 //! The daemon as a child process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -14,9 +14,19 @@ use tempfile::TempDir;
 /// The longest that anything may take which must happen; reaching it is a failure, not a measurement.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A port that nobody uses at the moment. The system hands ports out in turn, so it stays free for a while.
+/// A port that nobody else gets within the next minute.
+///
+/// A port that was only asked for and closed again may be given to the next who asks, to this test a second time, or to
+/// a connection that goes out. One that a closed connection still waits on (TIME-WAIT) is given to nobody, and may still
+/// be listened on by whoever asks for it by number.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    // The end that closes first is the one that waits.
+    drop(listener.accept().unwrap());
+    assert_eq!((&client).read(&mut [0]).unwrap(), 0);
+    address.port()
 }
 
 /// Who runs this test; scripts run as him, whoever that is.
