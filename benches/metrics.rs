@@ -21,6 +21,7 @@ fn scrape(criterion: &mut Criterion) {
             configuration: ConfigurationReading::default(),
             certificates: Default::default(),
             affinity: AffinityReading::default(),
+            pair: None,
             proxy: Vec::new(),
             commands: Vec::new(),
             scripts: Vec::new(),

@@ -41,9 +41,9 @@ pub enum Event<'a> {
     Announce,
     /// Look whether another station answers for them, while this one does not.
     Ask,
-    /// In a pair: until when the dispatcher may speak, which is told again and again. A dispatcher that stands alone speaks for
-    /// as long as it is on time.
-    Lease(Instant),
+    /// In a pair: until when the dispatcher may speak, which is told again and again. `None`: a dispatcher that stands alone,
+    /// which speaks for as long as it is on time.
+    Lease(Option<Instant>),
     /// A frame of ARP or ICMPv6 came in at this time.
     Frame { interface: u32, received: Instant, bytes: &'a [u8] },
     /// To be told every [`TICK`]; how late it comes shows whether this process is on time.
@@ -161,7 +161,7 @@ impl Claims {
                 self.speak(now, &mut actions);
             }
             Event::Ask => self.ask(now, &mut actions),
-            Event::Lease(until) => self.lease = Some(until),
+            Event::Lease(until) => self.lease = until,
             Event::Frame { interface, received, bytes } => self.hear(interface, received, bytes, now, &mut actions),
             Event::Tick => {
                 self.punctual.tick(now);

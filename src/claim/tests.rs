@@ -167,7 +167,7 @@ fn an_address_that_another_station_has_is_not_claimed() {
 fn in_a_pair_a_claim_is_a_lease_and_the_partners_is_no_rival() {
     let mut world = World::new(ADDRESS.into());
     world.tell(Event::Yield);
-    world.tell(Event::Lease(world.now));
+    world.tell(Event::Lease(Some(world.now)));
     let partners = Arp::announcements(RIVAL, ADDRESS)[0].clone();
     world.hear(&partners);
     world.tell(Event::Ask);
@@ -179,7 +179,7 @@ fn in_a_pair_a_claim_is_a_lease_and_the_partners_is_no_rival() {
     assert!(world.alerts.is_empty(), "{:?}", world.alerts);
     assert_eq!(world.groups, [Action::Answered { address: ADDRESS.into(), mac: RIVAL }], "once, to the question");
     // A takeover is announced in the same moment, and answered for as long as the lease is renewed.
-    world.tell(Event::Lease(world.now + Duration::from_millis(240)));
+    world.tell(Event::Lease(Some(world.now + Duration::from_millis(240))));
     world.tell(Event::Claim { asked: true });
     assert!(!world.sent.is_empty() && world.ask().is_some());
     let probe = Arp::probe(RIVAL, ADDRESS);
@@ -190,7 +190,7 @@ fn in_a_pair_a_claim_is_a_lease_and_the_partners_is_no_rival() {
     world.pass(10_000);
     assert_eq!(world.ask(), None);
     assert!(world.sent.is_empty(), "nor announced");
-    world.tell(Event::Lease(world.now + Duration::from_secs(1)));
+    world.tell(Event::Lease(Some(world.now + Duration::from_secs(1))));
     world.tell(Event::Announce);
     assert!(!world.sent.is_empty() && world.ask().is_some());
 }

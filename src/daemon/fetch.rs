@@ -1,4 +1,4 @@
-//! What a plan needs from the disk: sorry pages and certificates.
+//! What a plan needs from the disk: sorry pages, certificates, the key of a pair.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,10 +8,12 @@ use rustls::RootCertStore;
 use crate::dispatcher::{Needs, Resources};
 use crate::message::SorrySite;
 use crate::model::{PortTls, ServerTls};
+use crate::pairing::PairKeys;
 use crate::tls::{TicketKeys, TlsBack, TlsFault, TlsFront};
 
 use super::certificates::{CertificateError, read_back, read_front};
 use super::chain;
+use super::pair::{KeyError, read_keys};
 use super::sorry::{ReadSorryError, read_sorry_site};
 
 /// Reads what plans need.
@@ -27,6 +29,8 @@ pub enum FetchError {
     Page(#[from] ReadSorryError),
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    PairKey(#[from] KeyError),
     #[error("the system gives no random bytes, without which there is no TLS")]
     NoRandomness,
 }
@@ -61,6 +65,13 @@ impl Fetcher {
     /// wrong is told. Whom to believe is another matter: a port that could not tell its clients apart does not start.
     pub async fn fetch_or_stand_in(&self, needs: &Needs) -> Result<Fetched, FetchError> {
         self.off_thread(needs, |fetcher, needs| fetcher.what_there_is(&needs)).await
+    }
+
+    /// The key of the pair. Without one nobody knows who the partner is, so nothing stands in for one.
+    pub async fn pair_keys(&self, needs: &Needs) -> Result<Option<Arc<PairKeys>>, FetchError> {
+        let read = |needs: &Needs| needs.pair_key.as_deref().map(read_keys).transpose();
+        let keys = self.off_thread(needs, move |_, needs| read(&needs)).await?;
+        Ok(keys.map(Arc::new))
     }
 
     async fn off_thread<T: Send + 'static>(

@@ -13,14 +13,17 @@ use tokio::task::spawn_local;
 
 use crate::advisor::ProbeOrder;
 use crate::datapath::listen::{BindError, bind, bind_one_more};
-use crate::dispatcher::{Action, Dispatcher, Event, Occupancy, Plan, Resources};
+use crate::dispatcher::{Action, ClaimedAddress, Dispatcher, Event, Occupancy, Plan, Resources};
 use crate::model::PortId;
+use crate::pairing::PairKeys;
 use crate::tls::TlsFault;
 
 use super::accesslog::AccessLogs;
 use super::fetch::{Fetcher, now};
 use super::log;
+use super::loopback::{Loopback, LoopbackError};
 use super::packets::{Packets, PacketsError};
+use super::pair::{self, News, Partnership};
 use super::probe::Prober;
 use super::scripts::Scripts;
 use super::workers::Workers;
@@ -39,6 +42,9 @@ pub struct Heart {
     changes: Mutex<()>,
     /// What forwards packets of `mac` ports, where an interface is named for them.
     packets: OnceCell<Packets>,
+    partnership: Partnership,
+    /// Cluster addresses that this daemon put on this host.
+    loopback: Mutex<Loopback>,
     /// The deadline may have moved.
     moved: Notify,
     paused: Cell<bool>,
@@ -54,6 +60,7 @@ impl Heart {
         logs: AccessLogs,
         scripts: Scripts,
         fetcher: Fetcher,
+        partnership: Partnership,
     ) -> Rc<Self> {
         Rc::new(Self {
             dispatcher: RefCell::new(dispatcher),
@@ -65,6 +72,8 @@ impl Heart {
             bound: RefCell::default(),
             changes: Mutex::new(()),
             packets: OnceCell::new(),
+            partnership,
+            loopback: Mutex::default(),
             moved: Notify::new(),
             paused: Cell::new(false),
         })
@@ -93,8 +102,10 @@ impl Heart {
     pub fn start_packets(self: &Rc<Self>) -> Result<(), PacketsError> {
         let (settings, table) =
             self.read(|dispatcher| (dispatcher.config().executor.packets.clone(), Arc::clone(dispatcher.table())));
-        let Some(packets) = Packets::start(&settings, Arc::clone(&table))? else { return Ok(()) };
+        let started = Packets::start(&settings, Arc::clone(&table), self.partnership.claiming())?;
+        let Some(packets) = started else { return Ok(()) };
         packets.publish(table);
+        self.read(|dispatcher| packets.claim(&dispatcher.claimed()));
         if self.packets.set(packets).is_ok() {
             let heart = Rc::clone(self);
             spawn_local(async move {
@@ -109,6 +120,10 @@ impl Heart {
 
     pub fn packets(&self) -> Option<&Packets> {
         self.packets.get()
+    }
+
+    pub fn partnership(&self) -> &Partnership {
+        &self.partnership
     }
 
     pub fn workers(&self) -> &Workers {
@@ -151,6 +166,24 @@ impl Heart {
         self.changes.lock().await
     }
 
+    /// Puts cluster addresses on this host that the plan's listeners need to be here. What was there before stays until the plan is
+    /// in force.
+    pub async fn prepare_addresses(&self, plan: &Plan) -> Result<(), LoopbackError> {
+        let interfaces = &plan.config().executor.packets.interfaces;
+        self.loopback.lock().await.put(&proxied(&plan.claimed()), interfaces).await
+    }
+
+    /// Takes away those that nobody needs any more.
+    pub async fn tidy_addresses(&self) {
+        let addresses = self.read(|dispatcher| proxied(&dispatcher.claimed()));
+        self.loopback.lock().await.keep(&addresses).await;
+    }
+
+    /// Takes all of them away.
+    pub async fn give_up_addresses(&self) {
+        self.loopback.lock().await.keep(&[]).await;
+    }
+
     /// Binds what the plan wants to listen on. On an error nothing was changed.
     pub fn bind_for(&self, plan: &Plan) -> Result<(), BindError> {
         if self.paused.get() {
@@ -165,7 +198,7 @@ impl Heart {
     }
 
     /// Puts a plan in force whose needs are met.
-    pub fn adopt(self: &Rc<Self>, plan: Plan, resources: &Resources) {
+    pub fn adopt(self: &Rc<Self>, plan: Plan, resources: &Resources, pair_keys: Option<Arc<PairKeys>>) {
         self.dispatcher.borrow_mut().adopt(plan, resources, Instant::now());
         // Before what follows from the plan is told.
         self.read(|dispatcher| self.scripts.configure(&dispatcher.config().alerts));
@@ -178,6 +211,40 @@ impl Heart {
         self.workers.shared().set_most_handshakes(handshakes);
         self.logs.configure(settings);
         self.workers.shared().set_most_connections(most_connections(most));
+        self.follow_pair(pair_keys);
+    }
+
+    /// The pair, and who speaks for which addresses, as the configuration has them now.
+    fn follow_pair(self: &Rc<Self>, keys: Option<Arc<PairKeys>>) {
+        let followed =
+            self.read(|dispatcher| self.partnership.follow(dispatcher.pair().as_ref(), dispatcher.generation(), keys));
+        match followed {
+            Ok(Some(mut news)) => {
+                let heart = Rc::clone(self);
+                spawn_local(async move {
+                    while let Some(news) = news.recv().await {
+                        heart.hear_of_pair(&news);
+                    }
+                });
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(target: "tsuji::state", "the pair does not run: {error}"),
+        }
+        if let Some(packets) = self.packets.get() {
+            self.read(|dispatcher| packets.claim(&dispatcher.claimed()));
+        }
+    }
+
+    fn hear_of_pair(self: &Rc<Self>, news: &News) {
+        self.read(|dispatcher| pair::tell(news, dispatcher.pair().as_ref()));
+        match *news {
+            News::Persist { group, epoch } => {
+                let heart = Rc::clone(self);
+                spawn_local(async move { heart.partnership.persist(group, epoch).await });
+            }
+            News::Notice(ref notice) => self.partnership.noticed(notice),
+            News::Path(_) | News::Priority(_) => {}
+        }
     }
 
     pub fn handle(self: &Rc<Self>, event: Event) {
@@ -289,6 +356,10 @@ async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
     let answer = question.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)));
     let addresses: Vec<IpAddr> = answer.map_err(|error| error.to_string())?.map(|address| address.ip()).collect();
     if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+}
+
+fn proxied(claimed: &[ClaimedAddress]) -> Vec<IpAddr> {
+    claimed.iter().filter(|claimed| claimed.is_proxied).map(|claimed| claimed.address).collect()
 }
 
 /// What the operator allows, or else what the limit of file descriptors allows: two for each client, and some for

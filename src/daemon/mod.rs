@@ -5,11 +5,13 @@
 //! Nothing is decided here.
 
 mod accesslog;
+mod bell;
 mod boot;
 mod bounded;
 mod certificate_watch;
 mod certificates;
 mod check;
+mod claiming;
 mod cli;
 mod clock;
 mod cookie_key;
@@ -23,9 +25,11 @@ mod import;
 mod keeper;
 mod keys;
 mod log;
+mod loopback;
 mod memory_watch;
 mod packets;
 mod page;
+mod pair;
 mod paths;
 mod plugin_watch;
 mod privileges;

@@ -311,6 +311,13 @@ fn needed(config: &Config, user: &str) -> Capabilities {
             needed = needed.and(Capabilities::BPF).and(Capabilities::PERFMON);
         }
     }
+    if let Some(pair) = &config.pair {
+        if !pair.reach.targets.is_empty() {
+            needed = needed.and(Capabilities::NET_RAW);
+        }
+        // Heartbeats that wait behind other threads look to the partner like a death.
+        needed = needed.and(Capabilities::SYS_NICE);
+    }
     if config.alerts.directory.is_some() && config.alerts.user.as_deref().is_some_and(|other| other != user) {
         needed = needed.and(AS_OTHERS);
     }

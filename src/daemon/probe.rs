@@ -9,7 +9,7 @@ mod failure;
 mod ping;
 mod secure;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::failure::Failure;
 use self::secure::Secure;
-use crate::advisor::{ProbeOrder, ProbeOutcome};
+use crate::advisor::{ProbeId, ProbeOrder, ProbeOutcome};
 use crate::message::proxy_protocol::ProxyHeader;
 use crate::model::{AdvisorKind, DownReason};
 
@@ -70,6 +70,11 @@ impl Default for Prober {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a host answers an echo request in time. `number` is new with every ping.
+pub async fn pings(target: IpAddr, number: ProbeId, patience: Duration) -> bool {
+    timeout_at(later(Instant::now(), patience), ping::echo(target, number)).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// Connects within the order's connect timeout, and begins as the server expects it.

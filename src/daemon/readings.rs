@@ -43,6 +43,7 @@ impl Readings {
             log_lines_dropped: log::dropped(),
             access_logs: self.access_logs(),
             packets: self.desk.heart().packets().map(|packets| packets.status().reading()),
+            pair: self.desk.heart().partnership().metrics(dispatcher.pair().as_ref()),
             // A file that was not loaded is one more, and so are certificates and access logs that cannot be used.
             alerts: dispatcher.alerts()
                 + u64::from(self.desk.last_load().is_some_and(|(good, _)| !good))

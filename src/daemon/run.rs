@@ -22,6 +22,7 @@ use super::fetch::{Fetched, Fetcher};
 use super::heart::Heart;
 use super::keeper::Keeper;
 use super::page;
+use super::pair::Partnership;
 use super::privileges::{Identity, forbid_core_dumps, without_rights};
 use super::scripts::Scripts;
 use super::workers::Workers;
@@ -84,25 +85,29 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     // As root, where it is root: keys are often for root alone.
     let roots = boot.needs_of_files(&dispatcher, &plan);
     let Fetched { resources, told: mut stand_ins, mut certificates } = fetcher.fetch_or_stand_in(&roots).await?;
+    let roots_keys = fetcher.pair_keys(&roots).await?;
     identity.hand_pins_over(&boot.settings().executor.packets)?;
     // Now, and not after the sockets: by the right to low ports that is kept for a reload it binds at the start too, and no
     // thread that meets a client was ever root's.
     identity.take_on()?;
     identity.look_at(&configuration.files);
-    let rest = fetcher.fetch_or_stand_in(&plan.needs.clone().without(&roots)).await?;
+    let others = plan.needs.clone().without(&roots);
+    let rest = fetcher.fetch_or_stand_in(&others).await?;
+    let keys = fetcher.pair_keys(&others).await?.or(roots_keys);
     let resources = resources.and(rest.resources);
     stand_ins.extend(rest.told);
     certificates.extend(rest.certificates);
-    let heart = start(&boot, dispatcher, socket.path(), fetcher)?;
+    let keeper = Keeper::start()?;
+    let heart = start(&boot, dispatcher, socket.path(), fetcher, &keeper)?;
     identity.leave_scripts_their_rights()?;
+    heart.prepare_addresses(&plan).await?;
     heart.bind_for(&plan)?;
     let page = match plan.config().metrics.listen {
         Some(address) => Some(page::bind(address).await.map_err(|source| BootError::Metrics { address, source })?),
         None => None,
     };
-    heart.adopt(plan, &resources);
+    heart.adopt(plan, &resources, keys);
     heart.start_packets()?;
-    let keeper = Keeper::start()?;
     let desk = Rc::new(Desk::new(
         Rc::clone(&heart),
         boot.paths().clone(),
@@ -127,7 +132,10 @@ async fn live(configuration: &ConfigurationFiles, ready: impl FnOnce()) -> Resul
     live_on(&desk, &mut end, &mut hang_up, &mut turn_over).await;
     tell(&[sd_notify::NotifyState::Stopping]);
     desk.stopping();
+    // Before anything is refused here: clients find the partner.
+    heart.partnership().leave().await;
     drain(&heart, &mut end).await;
+    heart.give_up_addresses().await;
     heart.scripts().stop().await;
     heart.logs().stop().await;
     Ok(())
@@ -185,11 +193,19 @@ fn lanes(boot: &Boot) -> usize {
 }
 
 /// Starts the threads.
-fn start(boot: &Boot, dispatcher: Dispatcher, socket: &Path, fetcher: Fetcher) -> Result<Rc<Heart>, BootError> {
+fn start(
+    boot: &Boot,
+    dispatcher: Dispatcher,
+    socket: &Path,
+    fetcher: Fetcher,
+    keeper: &Keeper,
+) -> Result<Rc<Heart>, BootError> {
     let started = Workers::start(lanes(boot)).map_err(|source| BootError::Workers { source })?;
     let logs = AccessLogs::start(started.shared().records()).map_err(|source| BootError::Workers { source })?;
     let scripts = Scripts::start(socket).map_err(|source| BootError::Workers { source })?;
-    Ok(Heart::new(dispatcher, started, logs, scripts, fetcher))
+    let partnership = Partnership::new(keeper.clone(), &boot.paths().state);
+    let partnership = partnership.map_err(|source| BootError::Workers { source })?;
+    Ok(Heart::new(dispatcher, started, logs, scripts, fetcher, partnership))
 }
 
 /// Everything that runs beside the wait for a signal.

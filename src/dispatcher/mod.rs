@@ -12,6 +12,7 @@
 
 mod adopt;
 mod alerts;
+mod claimed;
 mod event;
 mod explain;
 mod identity;
@@ -36,9 +37,10 @@ use std::time::{Duration, Instant};
 
 pub use adopt::Resources;
 pub use alerts::{Alert, AlertEvent, AlertedServer};
+pub use claimed::ClaimedAddress;
 pub use event::{Action, Event, Notice, Severity};
-pub use pair::{NoPair, PairGroup, PairPlan, PairReading};
-pub use report::{AccessLogReading, Outside};
+pub use pair::{NoPair, PairGroup, PairPlan, PairReading, path_id};
+pub use report::{AccessLogReading, Outside, not_taken_over, pair_notice};
 pub use site::{Needs, Occupancy, Plan};
 pub use tls::CertificateInUse;
 
@@ -155,7 +157,8 @@ impl Dispatcher {
     /// What would come of this command.
     pub fn plan_change(&self, change: &Change) -> Result<Plan, Refusal> {
         let (site, touched) = self.site.changed(change)?;
-        let mut plan = self.plan(site, touched, Vec::new()).without(&self.sorry, &self.tls);
+        let mut plan =
+            self.plan(site, touched, Vec::new()).without(&self.sorry, &self.tls, self.config().pair.as_ref());
         let note = |note: &String| Fault { place: None, message: note.clone() };
         plan.warnings.extend(change.notes().iter().map(note));
         Ok(plan)

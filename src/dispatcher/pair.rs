@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 
 use crate::config::{Config, Refusal};
+use crate::executor::fnv1a;
 use crate::high_availability::{Configuration, GroupId, NodeId, PathId, Report, Role, Settings};
-use crate::model::{Claim, Name, PairRole, PairSettings, Side};
+use crate::model::{Claim, HeartbeatPath, Name, PairRole, PairSettings, Side};
 
 use super::Dispatcher;
 
@@ -63,11 +64,15 @@ impl Dispatcher {
     /// `None`: there is no partner.
     pub fn pair(&self) -> Option<PairPlan<'_>> {
         let config = self.config();
-        config.pair.as_ref().map(|settings| PairPlan { settings, config })
+        config.pair.as_ref().map(|settings| PairPlan::new(settings, config))
     }
 }
 
-impl PairPlan<'_> {
+impl<'a> PairPlan<'a> {
+    pub(super) fn new(settings: &'a PairSettings, config: &'a Config) -> Self {
+        Self { settings, config }
+    }
+
     /// One group of all clusters, or with role both the two dispatchers' own.
     pub fn groups(&self) -> Vec<PairGroup> {
         match self.settings.role {
@@ -127,12 +132,35 @@ impl PairPlan<'_> {
         meant.map(|group| group.id).ok_or(NoPair::NotConfigured)
     }
 
-    /// What the machine is made of. Path n is the n-th of the settings.
+    /// Interfaces that need a carrier: those that packets are forwarded on, and those that are tracked besides.
+    pub fn interfaces(&self) -> Vec<String> {
+        let mut names = self.config.executor.packets.interfaces.clone();
+        names.extend(self.settings.tracked.interfaces.iter().cloned());
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Of what the two dispatchers should serve alike: clusters, ports and servers. The same on both and in every version.
+    pub fn clusters_hash(&self) -> u64 {
+        let mut text = String::new();
+        for cluster in &self.config.clusters {
+            text.push_str(&format!("{} {}\n", cluster.name, cluster.address));
+            for port in &cluster.ports {
+                text.push_str(&format!(" {}\n", port.number.get()));
+                let servers = port.servers.iter().map(|server| format!("  {} {}\n", server.name, server.host));
+                text.extend(servers);
+            }
+        }
+        fnv1a(&text)
+    }
+
+    /// What the machine is made of.
     pub fn machine(&self, node: NodeId, version: u16, configuration: Configuration) -> Settings {
         Settings {
             node,
             groups: self.groups().into_iter().map(|group| (group.id, group.role)).collect(),
-            paths: (0u8..).take(self.settings.paths.len()).map(PathId).collect(),
+            paths: self.settings.paths.iter().map(path_id).collect(),
             timings: self.settings.timings,
             recovery: self.settings.recovery,
             hold: self.settings.hold,
@@ -140,6 +168,13 @@ impl PairPlan<'_> {
             configuration,
         }
     }
+}
+
+/// The number of a path: the same on both dispatchers, which see it from two sides, and however many others there are.
+pub fn path_id(path: &HeartbeatPath) -> PathId {
+    let (one, other) = (path.source.min(path.destination), path.source.max(path.destination));
+    let hash = fnv1a(&format!("{one} {other}"));
+    PathId((hash ^ (hash >> u32::BITS)) as u32)
 }
 
 #[cfg(test)]
@@ -158,7 +193,7 @@ mod tests {
     }
 
     fn with<T>(config: &Config, look: impl FnOnce(PairPlan<'_>) -> T) -> T {
-        look(PairPlan { settings: config.pair.as_ref().expect("a pair"), config })
+        look(PairPlan::new(config.pair.as_ref().expect("a pair"), config))
     }
 
     /// Each group's number, our role in it, and its clusters.
@@ -181,6 +216,17 @@ mod tests {
         let (first, second) = (config("both", "10.0.0.1", "10.0.0.2"), config("both", "10.0.0.2", "10.0.0.1"));
         assert_eq!(groups(&first), [(0, Role::Primary, of("a")), (1, Role::Backup, of("b"))]);
         assert_eq!(groups(&second), [(0, Role::Backup, of("a")), (1, Role::Primary, of("b"))]);
+    }
+
+    #[test]
+    fn both_dispatchers_number_a_path_alike_and_each_otherwise() {
+        let path = |source: &str, destination: &str| {
+            let address = |text: &str| text.parse().expect("an address");
+            path_id(&HeartbeatPath { source: address(source), destination: address(destination) })
+        };
+        assert_eq!(path("10.0.0.1", "10.0.0.2"), path("10.0.0.2", "10.0.0.1"));
+        let others = [path("10.0.0.1", "10.0.0.3"), path("10.0.1.1", "10.0.1.2"), path("fe80::1", "fe80::2")];
+        assert!(!others.contains(&path("10.0.0.1", "10.0.0.2")), "{others:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{Change, Config, Document, Fault, Faults, Overrides, Refusal, Resolved};
 use crate::message::SorrySite;
-use crate::model::{Port, PortKey, PortTls, ServerTls, SorryPage};
+use crate::model::{PairSettings, Port, PortKey, PortTls, ServerTls, SorryPage};
 
 use super::tls::TlsSites;
 
@@ -53,19 +53,22 @@ pub struct Needs {
     pub backs: HashSet<ServerTls>,
     /// Access logs that no port writes to yet.
     pub access_logs: HashSet<PathBuf>,
+    /// The key of the pair to read, likewise.
+    pub pair_key: Option<PathBuf>,
 }
 
 impl Needs {
     /// What of it is not among those.
     pub fn without(self, others: &Self) -> Self {
         // Named one by one, so that what is added to it is thought of here.
-        let Self { mut listeners, mut sorry, mut fronts, mut backs, mut access_logs } = self;
+        let Self { mut listeners, mut sorry, mut fronts, mut backs, mut access_logs, pair_key } = self;
         listeners.retain(|listener| !others.listeners.contains(listener));
         sorry.retain(|page| !others.sorry.contains(page));
         fronts.retain(|front| !others.fronts.contains(front));
         backs.retain(|back| !others.backs.contains(back));
         access_logs.retain(|path| !others.access_logs.contains(path));
-        Self { listeners, sorry, fronts, backs, access_logs }
+        let pair_key = pair_key.filter(|path| others.pair_key.as_ref() != Some(path));
+        Self { listeners, sorry, fronts, backs, access_logs, pair_key }
     }
 }
 
@@ -89,10 +92,16 @@ impl Plan {
     }
 
     /// Does without what is there already; for changes, which are typed one after the other.
-    pub(super) fn without(mut self, pages: &HashMap<SorryPage, Arc<SorrySite>>, tls: &TlsSites) -> Self {
+    pub(super) fn without(
+        mut self,
+        pages: &HashMap<SorryPage, Arc<SorrySite>>,
+        tls: &TlsSites,
+        pair: Option<&PairSettings>,
+    ) -> Self {
         self.needs.sorry.retain(|page| !pages.contains_key(page));
         self.needs.fronts.retain(|front| !tls.fronts.contains_key(front));
         self.needs.backs.retain(|back| !tls.backs.contains_key(back));
+        self.needs.pair_key.take_if(|path| pair.is_some_and(|pair| pair.key == *path));
         self
     }
 }
@@ -182,6 +191,7 @@ impl Site {
             fronts: self.tls_fronts().cloned().collect(),
             backs: self.tls_backs().cloned().collect(),
             access_logs,
+            pair_key: self.config.pair.as_ref().map(|pair| pair.key.clone()),
         }
     }
 }

@@ -270,6 +270,12 @@ impl Histogram {
         }
     }
 
+    pub fn read(&self) -> HistogramReading {
+        let mut reading = HistogramReading::default();
+        self.add_to(&mut reading);
+        reading
+    }
+
     fn add_to(&self, reading: &mut HistogramReading) {
         add_up(&mut reading.buckets, &self.buckets);
         reading.sum_us += self.sum_us.load(Ordering::Relaxed);

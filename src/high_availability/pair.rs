@@ -53,6 +53,9 @@ pub(super) struct Listening {
 const PATIENCE_AT_BIRTH: u32 = 3;
 const PATIENCE_LATER: u32 = 1;
 
+/// The lease of who has no partner to keep it from.
+const ALONE: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Pair {
     /// A dispatcher that starts: standby, listening. `boot` was drawn at random for this life, `persisted` are the epochs on
     /// the disk; a group without one starts from zero.
@@ -119,8 +122,15 @@ impl Pair {
     /// Whether this dispatcher may answer for the group's addresses at this time. A claim outlives the last heartbeat by a lease
     /// and no longer; who answers questions asks here each time, or as often as it looks at the clock.
     pub fn claims(&self, group: GroupId, now: Instant) -> bool {
+        self.claimed_until(group).is_some_and(|until| now <= until)
+    }
+
+    /// Until when [`Pair::claims`] holds unless another heartbeat is sent; `None`: it does not hold.
+    pub fn claimed_until(&self, group: GroupId) -> Option<Instant> {
         let active = self.groups.iter().any(|own| own.id == group && own.is_active());
-        active && !self.is_late(now)
+        // Without a partner a late answer is better than none, and there is always one more day.
+        let lease = if self.paths.is_empty() { ALONE } else { self.timings().lease() };
+        active.then(|| self.spoke + lease)
     }
 
     fn is_late(&self, now: Instant) -> bool {

@@ -11,9 +11,10 @@ pub struct GroupId(pub u8);
 /// Groups of a pair: one, or two in mutual mode. There are only two dispatchers to be the primary of something.
 pub const MOST_GROUPS: usize = 2;
 
-/// A way between the two dispatchers: an address here, an address there.
+/// A way between the two dispatchers: an address here, an address there. Both give it the same number, and it keeps it when
+/// others come and go.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct PathId(pub u8);
+pub struct PathId(pub u32);
 
 /// A dispatcher, as its configuration names it. The two of a pair differ.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

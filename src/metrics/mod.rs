@@ -11,11 +11,13 @@ mod certificates;
 mod dispatcher;
 mod packets;
 mod page;
+mod pair;
 mod ports;
 mod process;
 mod reading;
 mod servers;
 
+pub use pair::{PairGroupReading, PairPathReading, PairReading};
 pub use process::ProcessReading;
 pub use reading::{
     AccessLogReading, AdvisorReading, AffinityReading, CertificateReading, CertificatesReading, ConfigurationReading,
@@ -37,6 +39,9 @@ pub fn encode(reading: &Reading) -> Vec<u8> {
     certificates::write(&mut page, &reading.certificates);
     if let Some(packets) = &reading.packets {
         packets::write(&mut page, packets);
+    }
+    if let Some(pair) = &reading.pair {
+        pair::write(&mut page, pair);
     }
     ports::write(&mut page, &reading.table, &reading.reasons);
     servers::write(&mut page, &reading.table);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::executor::ForwardingTable;
 use crate::model::{Name, PortNumber};
 
-use super::ProcessReading;
+use super::{PairReading, ProcessReading};
 
 /// Everything one page is made from.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Reading {
     pub access_logs: AccessLogReading,
     /// Of MAC forwarding, where an interface is named for it.
     pub packets: Option<PacketReading>,
+    /// Of the pair, where there is a partner.
+    pub pair: Option<PairReading>,
     /// Alerts that are open now.
     pub alerts: u64,
     /// When the daemon began.

@@ -26,6 +26,10 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
+    pub fn u32(&mut self) -> Result<u32, Short> {
+        self.array().map(u32::from_be_bytes)
+    }
+
     pub fn u64(&mut self) -> Result<u64, Short> {
         self.array().map(u64::from_be_bytes)
     }
@@ -60,6 +64,10 @@ impl<const N: usize> Writer<N> {
     }
 
     pub fn u16(&mut self, value: u16) {
+        self.put(&value.to_be_bytes());
+    }
+
+    pub fn u32(&mut self, value: u32) {
         self.put(&value.to_be_bytes());
     }
 

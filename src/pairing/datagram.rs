@@ -4,12 +4,13 @@
 //! |---|---|
 //! | 0..4 | [`MAGIC`] |
 //! | 4 | format, [`FORMAT`] |
-//! | 5 | path |
+//! | 5 | nothing |
 //! | 6..8 | id of the key |
 //! | 8..16 | sender's node id |
 //! | 16..32 | sender's boot id |
 //! | 32..40 | sequence |
-//! | 40..240 | sealed: the [`Letter`], then a reserve |
+//! | 40..44 | path |
+//! | 44..240 | sealed: the [`Letter`], then a reserve |
 //! | 240..256 | tag over all of it |
 //!
 //! The head says how to open the rest, so it cannot be sealed, but the tag covers it. Sequence and path are the nonce: one
@@ -29,7 +30,7 @@ pub const SIZE: usize = HEAD + BODY + TAG;
 const _: () = assert!(SIZE == 256);
 
 /// Bytes of a head.
-pub const HEAD: usize = 40;
+pub const HEAD: usize = 44;
 
 pub const MAGIC: [u8; 4] = *b"TsHB";
 
@@ -55,11 +56,12 @@ impl Head {
         let mut to = Writer::new();
         to.put(&MAGIC);
         to.u8(FORMAT);
-        to.u8(self.path.0);
+        to.u8(0);
         to.u16(self.key.0);
         to.u64(self.sender.node.0);
         to.u128(self.sender.boot.0);
         to.u64(self.sequence);
+        to.u32(self.path.0);
         to.finish()
     }
 
@@ -78,13 +80,14 @@ impl Head {
     }
 
     fn parse_known(from: &mut Reader<'_>) -> Result<Self, Short> {
-        let (path, key) = (PathId(from.u8()?), KeyId(from.u16()?));
+        let _nothing = from.u8()?;
+        let key = KeyId(from.u16()?);
         let sender = Life { node: NodeId(from.u64()?), boot: BootId(from.u128()?) };
-        Ok(Self { key, sender, sequence: from.u64()?, path })
+        Ok(Self { key, sender, sequence: from.u64()?, path: PathId(from.u32()?) })
     }
 
     fn number(&self) -> RecordNumber {
-        RecordNumber { stream: u32::from(self.path.0), sequence: self.sequence }
+        RecordNumber { stream: self.path.0, sequence: self.sequence }
     }
 }
 

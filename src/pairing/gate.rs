@@ -17,6 +17,7 @@
 //!
 //! What is not found out: a datagram of the partner's present life that somebody held back on all paths and let go later.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::high_availability::{BootId, Heartbeat, PathId};
@@ -33,7 +34,7 @@ use super::window::Window;
 /// Seals what this dispatcher says in one life, and judges what comes in.
 pub struct Gate {
     own: Life,
-    keys: PairKeys,
+    keys: Arc<PairKeys>,
     seal: Seal,
     said: Said,
     doors: Vec<Door>,
@@ -59,7 +60,8 @@ pub enum SealError {
 
 impl Gate {
     /// The boot id has to be random. Paths are those of the machine's settings; both dispatchers number them alike.
-    pub fn new(own: Life, paths: &[PathId], keys: PairKeys) -> Self {
+    pub fn new(own: Life, paths: &[PathId], keys: impl Into<Arc<PairKeys>>) -> Self {
+        let keys = keys.into();
         Self {
             own,
             seal: Seal::new(keys.sealing(), own, Purpose::HEARTBEAT),
@@ -74,7 +76,8 @@ impl Gate {
     }
 
     /// The key file was read again. Who is known stays known, and no number is used again.
-    pub fn set_keys(&mut self, keys: PairKeys) {
+    pub fn set_keys(&mut self, keys: impl Into<Arc<PairKeys>>) {
+        let keys = keys.into();
         self.seal = Seal::new(keys.sealing(), self.own, Purpose::HEARTBEAT);
         if let Some(partner) = &mut self.partner {
             partner.rekey(&keys);

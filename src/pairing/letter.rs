@@ -33,7 +33,7 @@ pub struct Greeting {
 }
 
 /// Bytes of a body.
-pub const BODY: usize = 200;
+pub const BODY: usize = 196;
 
 /// A group's word: is there, id, state, role, epoch; wish and its epoch; answer, objection and its epoch.
 const GROUP: usize = 4 + 8 + (1 + 8) + (2 + 8);

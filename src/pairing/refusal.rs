@@ -24,7 +24,7 @@ pub enum Refusal {
     Reflected,
     /// It was sent on another path than the one it came on.
     #[error("it came on path {came}, but was sent on path {sent}")]
-    OtherPath { came: u8, sent: u8 },
+    OtherPath { came: u32, sent: u32 },
     /// A life of the partner that has ended.
     #[error("it is from a life of the partner that has ended")]
     StaleBoot,

@@ -6,5 +6,6 @@
 pub mod datapath_layout;
 pub mod memory;
 pub mod packet_socket;
+pub mod priority;
 pub mod rights;
 pub mod shared_array;

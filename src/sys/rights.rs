@@ -21,6 +21,8 @@ impl Capabilities {
     pub const NET_ADMIN: Self = Self::number(12);
     /// Raw and packet sockets.
     pub const NET_RAW: Self = Self::number(13);
+    /// A thread's place before others.
+    pub const SYS_NICE: Self = Self::number(23);
     pub const PERFMON: Self = Self::number(38);
     pub const BPF: Self = Self::number(39);
 

@@ -56,6 +56,7 @@ fn reading(table: ForwardingTable) -> Reading {
         scripts: vec![("serverDown", "done", 3), ("managerAlert", "timeout", 1)],
         log_lines_dropped: 0,
         packets: None,
+        pair: None,
         access_logs: AccessLogReading { lines: 7, bytes: 1_200, dropped: 2, errors: 1 },
         alerts: 1,
         started: at(1_700_000_000),

@@ -20,6 +20,8 @@ pub struct Lab {
 
 /// Hosts in the order of their addresses, from 10.77.0.1.
 const HOSTS: [&str; 5] = ["client", "lb", "s1", "s2", "s3"];
+/// The second dispatcher, where there is one.
+pub const PARTNER: &str = "lb2";
 
 impl Lab {
     /// `None`, with a line that says why: this is not the place for it.
@@ -64,18 +66,41 @@ impl Lab {
                 "for i in all eth0; do echo 1 > /proc/sys/net/ipv4/conf/$i/arp_ignore; echo 2 > /proc/sys/net/ipv4/conf/$i/arp_announce; done",
             );
         }
-        self.let_answers_through();
+        self.let_answers_through("lb");
     }
 
-    /// A program at the far end of the dispatcher's link, without which a veth pair loses what it sends back.
-    fn let_answers_through(&self) {
-        self.sh("switch", &format!("ip link set to-lb xdpdrv obj {PASS} sec xdp"));
+    /// A program at the far end of a dispatcher's link, without which a veth pair loses what it sends back.
+    fn let_answers_through(&self, host: &str) {
+        self.sh("switch", &format!("ip link set to-{host} xdpdrv obj {PASS} sec xdp"));
+    }
+
+    /// A second dispatcher beside the first, with a link between the two besides the bridge.
+    pub fn add_partner(&self) {
+        self.add_host(PARTNER, 6);
+        self.let_answers_through(PARTNER);
+        sh(&format!("ip link add hb0 netns {0}lb type veth peer name hb0 netns {0}{PARTNER}", self.prefix));
+        for (host, number) in [("lb", 1), (PARTNER, 2)] {
+            self.sh(host, &format!("ip link set hb0 up && ip addr add 10.78.0.{number}/24 dev hb0"));
+        }
+        let bpffs = self.bpffs_of(PARTNER);
+        std::fs::create_dir(&bpffs).unwrap();
+        sh(&format!("mount -t bpf bpf {}", bpffs.display()));
+    }
+
+    /// Each dispatcher has pins of its own.
+    fn bpffs_of(&self, host: &str) -> PathBuf {
+        if host == "lb" { self.bpffs.clone() } else { self.scratch.path().join(format!("bpf-{host}")) }
+    }
+
+    /// A file that daemons can be told of.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
     }
 
     /// The dispatcher's interface as it was, and another one: to be called when it was deleted. `more`: how it is made.
     pub fn connect_dispatcher_again(&self, more: &str) {
         self.connect("lb", 2, more);
-        self.let_answers_through();
+        self.let_answers_through("lb");
     }
 
     /// One host more at the bridge, with the address of this number.
@@ -146,10 +171,20 @@ impl Lab {
         self.start_through(&[], configuration)
     }
 
+    /// The same on one of two dispatchers. Its files are its own.
+    pub fn start_on(&self, host: &str, configuration: &str) -> Daemon {
+        let name = if host == "lb" { "tsuji" } else { host };
+        self.start_called(host, name, &[], configuration)
+    }
+
     /// The same by a program that starts it.
     pub fn start_through(&self, through: &[&str], configuration: &str) -> Daemon {
-        let (mut command, socket) = self.daemon("tsuji", through, configuration);
-        let log = self.scratch.path().join("log");
+        self.start_called("lb", "tsuji", through, configuration)
+    }
+
+    fn start_called(&self, host: &str, name: &str, through: &[&str], configuration: &str) -> Daemon {
+        let (mut command, socket) = self.daemon(host, name, through, configuration);
+        let log = self.scratch.path().join(format!("{name}.log"));
         let child = command.stderr(File::options().create(true).append(true).open(&log).unwrap()).spawn().unwrap();
         let daemon = Daemon { child, socket, log };
         daemon.wait_until("it is ready", || daemon.said().matches(" is ready").count() > daemon.starts_before());
@@ -171,13 +206,13 @@ impl Lab {
     }
 
     fn refuse_called(&self, name: &str, through: &[&str], configuration: &str) -> String {
-        let output = self.daemon(name, through, configuration).0.output().unwrap();
+        let output = self.daemon("lb", name, through, configuration).0.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         said
     }
 
-    fn daemon(&self, name: &str, through: &[&str], configuration: &str) -> (Command, PathBuf) {
+    fn daemon(&self, host: &str, name: &str, through: &[&str], configuration: &str) -> (Command, PathBuf) {
         let file = self.scratch.path().join(format!("{name}.toml"));
         let socket = self.scratch.path().join(format!("{name}.run/control.sock"));
         let head = format!(
@@ -185,10 +220,10 @@ impl Lab {
             socket.display(),
             self.scratch.path().join(format!("{name}.state")).display()
         );
-        let configuration = configuration.replace("{bpffs}", &self.bpffs.display().to_string());
+        let configuration = configuration.replace("{bpffs}", &self.bpffs_of(host).display().to_string());
         std::fs::write(&file, head + &configuration).unwrap();
         let words = [through, &[env!("CARGO_BIN_EXE_tsuji")]].concat();
-        let mut command = self.command("lb", words[0]);
+        let mut command = self.command(host, words[0]);
         command.args(&words[1..]).args(["run", "--config"]).arg(&file).stdin(Stdio::null());
         (command, socket)
     }
@@ -229,7 +264,9 @@ impl Drop for Lab {
                 let _ = Command::new("ip").args(["netns", "del", name]).output();
             }
         }
-        let _ = Command::new("umount").arg(&self.bpffs).output();
+        for host in ["lb", PARTNER] {
+            let _ = Command::new("umount").arg(self.bpffs_of(host)).output();
+        }
     }
 }
 
@@ -266,6 +303,19 @@ impl Daemon {
     /// SIGKILL: nothing is said or tidied up.
     pub fn kill(self) {
         drop(self);
+    }
+
+    /// SIGTERM, as a service manager ends it.
+    pub fn stop(&self) {
+        use nix::sys::signal::{Signal, kill};
+        kill(nix::unistd::Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
+        self.wait_until("it has ended", || self.has_ended());
+    }
+
+    /// Whether it waits to be buried.
+    fn has_ended(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
     }
 
     fn end(&mut self) {

@@ -14,6 +14,8 @@ mod faults;
 mod forwarding;
 mod lab;
 mod lossy;
+mod pair;
+mod probe;
 mod rights;
 mod routed;
 mod sockets;

@@ -32,7 +32,7 @@ impl World {
 
     fn send(&mut self, side: usize, path: PathId, heartbeat: Heartbeat, now: Instant) {
         self.nodes[side].spoke = now;
-        let link = self.links[side][usize::from(path.0)];
+        let link = self.links[side][path.0 as usize];
         for delay in link.carry(&mut self.random).into_iter().flatten() {
             self.queue.push(self.now + delay, Happening::Deliver { to: 1 - side, path, heartbeat });
         }

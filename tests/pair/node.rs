@@ -103,7 +103,7 @@ pub fn settings(side: usize, groups: usize, timings: Timings, recovery: Recovery
     Settings {
         node: NodeId(side as u64 + 1),
         groups: (0..groups).map(|group| (GroupId(group as u8), role(group))).collect(),
-        paths: (0..PATHS as u8).map(PathId).collect(),
+        paths: (0..PATHS as u32).map(PathId).collect(),
         timings,
         recovery,
         hold: Settings::HOLD,

@@ -26,7 +26,6 @@ impl Check {
             return None;
         };
         self.partner_needs(view, role, &paths);
-        self.warning(view.place_at("role"), NOT_RUNNING.to_owned());
         Some(PairSettings {
             role,
             recovery: if view.word("recovery") == "manual" { Recovery::Manual } else { Recovery::Auto },
@@ -245,7 +244,3 @@ fn tracked(view: View<'_>) -> Tracked {
         scripts: view.list("trackscripts").into_iter().filter_map(|name| Name::new(name).ok()).collect(),
     }
 }
-
-/// To go when heartbeats are sent.
-const NOT_RUNNING: &str =
-    "highavailability: the pair can be configured and does not run yet: no heartbeats are sent, and nobody takes over";

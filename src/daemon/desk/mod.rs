@@ -139,7 +139,7 @@ impl Desk {
             Command::FileDelete { name } => self.delete(&name).await,
             Command::FileReport => self.file_report().await,
             Command::AlertsStatus => Ok(self.alerts_status().await),
-            Command::Takeover { primaryhost } => self.takeover(primaryhost),
+            Command::Takeover { primaryhost } => self.takeover(primaryhost).await,
             Command::Connections(filter) => self.connections(filter).await,
             query => Ok(self.heart.read(|dispatcher| dispatcher.answer(&query, &self.outside(), Instant::now()))),
         };
@@ -177,9 +177,12 @@ impl Desk {
             more(&self.tally.certificates_refused);
             return Err(refuse(&fault));
         }
+        let keys = self.heart.fetcher().pair_keys(&plan.needs).await.map_err(|error| refuse(&error))?;
         self.heart.logs().open(&plan.needs.access_logs).await.map_err(|error| refuse(&error))?;
+        self.heart.prepare_addresses(&plan).await.map_err(|error| refuse(&error))?;
         self.heart.bind_for(&plan).map_err(|error| refuse(&error))?;
-        self.heart.adopt(plan, &resources);
+        self.heart.adopt(plan, &resources, keys);
+        self.heart.tidy_addresses().await;
         Ok(())
     }
 
@@ -222,7 +225,7 @@ impl Desk {
             state_directory: self.paths.state.display().to_string(),
             scripts: Vec::new(),
             packets: self.heart.packets().map(|packets| packets.status().report()),
-            pair: None,
+            pair: self.heart.partnership().reading(),
             warnings: [
                 self.trouble.borrow().clone(),
                 self.certificate_trouble(),

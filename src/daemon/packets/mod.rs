@@ -9,9 +9,10 @@ pub mod neighbours;
 mod posts;
 mod presence;
 mod status;
+mod voices;
 mod wire;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,10 +21,13 @@ use std::time::{Duration, Instant};
 use crate::control::ConnectionFilter;
 use crate::control::reply::ConnectionList;
 use crate::datapath::xdp::engine::EngineError;
+use crate::dispatcher::ClaimedAddress;
 use crate::executor::ForwardingTable;
-use crate::model::{Claim, EngineSettings};
+use crate::model::EngineSettings;
 
 use tokio::sync::oneshot;
+
+use super::claiming::Claiming;
 
 use claims::Claimants;
 use interfaces::{InterfaceError, interface};
@@ -112,7 +116,11 @@ pub struct Packets {
 
 impl Packets {
     /// Loads the engine, writes the first table, attaches, and goes on in a thread. `None`: no interface is named.
-    pub fn start(settings: &EngineSettings, table: Arc<ForwardingTable>) -> Result<Option<Self>, PacketsError> {
+    pub fn start(
+        settings: &EngineSettings,
+        table: Arc<ForwardingTable>,
+        claiming: &Arc<Claiming>,
+    ) -> Result<Option<Self>, PacketsError> {
         if settings.interfaces.is_empty() {
             return Ok(None);
         }
@@ -128,8 +136,7 @@ impl Packets {
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || keeper.live(&seen));
         let thread = Some(thread.map_err(PacketsError::Thread)?);
         let wanted = tokio::sync::watch::Sender::new(HashSet::new());
-        let claimants = Claimants::start(&interfaces).map_err(PacketsError::Thread)?;
-        claimants.set_active(true);
+        let claimants = Claimants::start(&interfaces, claiming).map_err(PacketsError::Thread)?;
         Ok(Some(Self { inbox, status, thread, wanted, claimants }))
     }
 
@@ -142,13 +149,12 @@ impl Packets {
             *before = wanted;
             differs
         });
-        let claimed = table.mac_ports().filter(|port| port.settings.packets.claim == Claim::Auto);
-        let mut asked: BTreeMap<IpAddr, bool> = BTreeMap::new();
-        for port in claimed.filter(|port| !port.listen.ip().is_unspecified()) {
-            *asked.entry(port.listen.ip()).or_default() |= port.settings.servers.iter().any(|server| server.collocated);
-        }
-        self.claimants.claim(asked);
         self.leave(|news| news.table = Some(table));
+    }
+
+    /// The cluster addresses that are spoken for from now on.
+    pub fn claim(&self, addresses: &[ClaimedAddress]) {
+        self.claimants.claim(addresses);
     }
 
     /// `executor stop` and `start`: whether new connections are refused and echo requests not answered, from soon after this

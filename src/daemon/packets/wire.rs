@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::{Ipv6Addr, UdpSocket};
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender, NetworkInterface};
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use crate::claim::TICK;
 use crate::datapath::xdp::engine::Interface;
 
 use super::interfaces::interface;
@@ -18,6 +18,8 @@ pub(super) struct Wire {
     pub receiver: Box<dyn DataLinkReceiver>,
     pub interface: Interface,
     pub link: NetworkInterface,
+    /// The receiver's socket once more, to wait for it.
+    awaited: OwnedFd,
 }
 
 /// The interface with its addresses, as it is now.
@@ -33,16 +35,23 @@ impl Wire {
         // Without a protocol nothing comes in before the filter stands.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.attach_filter(&FILTER)?;
+        let awaited = socket.try_clone()?.into();
         let config = datalink::linux::Config {
-            read_timeout: Some(TICK / 2),
+            // Whoever reads has waited for the socket, and wants to know what is there.
+            read_timeout: Some(Duration::ZERO),
             promiscuous: false,
             socket_fd: Some(socket.into_raw_fd()),
             ..datalink::linux::Config::default()
         };
         match datalink::linux::channel(&link, config)? {
-            Channel::Ethernet(sender, receiver) => Ok(Self { sender, receiver, interface, link }),
+            Channel::Ethernet(sender, receiver) => Ok(Self { sender, receiver, interface, link, awaited }),
             _ => Err(io::Error::other("it is no Ethernet")),
         }
+    }
+
+    /// Readable when a frame has come.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.awaited.as_fd()
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::config::Refusal;
 use crate::control::reply::{HeartbeatStatus, PairChange, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus};
-use crate::high_availability::{Change, GroupReport, PartnerReport, PathId, PathReport};
+use crate::high_availability::{Change, GroupReport, PartnerReport, PathReport};
 use crate::model::HeartbeatPath;
 
 use super::Look;
 use super::pair_words::{misconfiguration, reason, sub_state};
-use crate::dispatcher::pair::{NoPair, PairGroup, PairReading};
+use crate::dispatcher::pair::{NoPair, PairGroup, PairReading, path_id};
 
 impl Look<'_> {
     pub(super) fn pair_status(&self) -> Result<PairStatus, Refusal> {
@@ -19,9 +19,7 @@ impl Look<'_> {
         let (settings, report) = (plan.settings, &reading.report);
         let group =
             |group: PairGroup| Some(group_status(&group, report.groups.iter().find(|one| one.group == group.id)?));
-        let path = |(number, path): (u8, &HeartbeatPath)| {
-            heartbeat(path, report.paths.iter().find(|one| one.path == PathId(number)))
-        };
+        let path = |path: &HeartbeatPath| heartbeat(path, report.paths.iter().find(|one| one.path == path_id(path)));
         Ok(PairStatus {
             role: settings.role.word().to_owned(),
             recovery: report.recovery.word().to_owned(),
@@ -30,7 +28,7 @@ impl Look<'_> {
             interval_seconds: settings.timings.interval().as_secs_f64(),
             timeout_seconds: settings.timings.dead().as_secs_f64(),
             groups: plan.groups().into_iter().filter_map(group).collect(),
-            heartbeats: (0..).zip(&settings.paths).map(path).collect(),
+            heartbeats: settings.paths.iter().map(path).collect(),
             reach: settings.reach.targets.iter().map(|target| reach(*target, reading)).collect(),
             partner: report.partner.as_ref().map(partner),
             fault: report.fault.map(reason),

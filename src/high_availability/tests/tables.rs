@@ -69,7 +69,7 @@ fn strictly_better_is_worse_in_nothing() {
 fn settings_are_checked() {
     let with = |groups: &[u8], paths: &[u8]| Settings {
         groups: groups.iter().map(|id| (GroupId(*id), Role::Primary)).collect(),
-        paths: paths.iter().map(|id| PathId(*id)).collect(),
+        paths: paths.iter().map(|id| PathId((*id).into())).collect(),
         ..settings(Role::Primary)
     };
     let cases = [

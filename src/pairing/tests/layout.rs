@@ -50,7 +50,7 @@ fn the_head_is_readable_and_the_rest_is_not() {
     let head = Head { key: KeyId(0x0203), sender: ALICE, sequence: 70, path: OTHER_PATH };
     let (seal, open) = both(ALICE);
     let sealed = datagram::seal(&head, &letter().encode(), &seal).unwrap();
-    let clear = b"TsHB\x01\x01\x02\x03\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xa1\0\0\0\0\0\0\0\x46";
+    let clear = b"TsHB\x01\0\x02\x03\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xa1\0\0\0\0\0\0\0\x46\0\0\0\x01";
     assert_eq!(sealed[..HEAD], clear[..]);
     assert_ne!(sealed[HEAD..][..BODY], letter().encode());
     assert_eq!(Head::parse(&sealed), Ok(head));
