@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BUILD := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt check-format lint fuzz floods bench bench-proxy bench-xdp bench-dsr bpf
+.PHONY: help demo test fmt check-format lint fuzz floods ha-lab ha-sim bench bench-proxy bench-xdp bench-dsr bpf
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,16 @@ fuzz: ## look for inputs that break a parser (needs nightly and cargo-fuzz); TAR
 floods: export FLOODS := whole
 floods: ## attacks in their whole size on the program as it is released, some minutes; ATTACK=heads: those; prints growth, latency of others, counters
 	cargo test --release --test process floods -- --nocapture
+
+ha-lab: export PATH := $(PATH):/usr/sbin
+ha-lab: ## two dispatchers in network namespaces and every fault 20 times, as root, a quarter of an hour; TIMES=5: five times
+	@tests/setup/packages.sh
+	TIMES=$(or $(TIMES),20) cargo test --release --test netns ha_lab -- --ignored --nocapture
+
+ha-sim: export HA_SEEDS := 1000
+ha-sim: export HA_MINUTES := 1440
+ha-sim: ## the pair in simulated time: a thousand seeds of a day each, some hours; HA_FIRST_SEED=N goes on from there
+	cargo test --release --test pair -- --nocapture
 
 bench: ## measure; BENCH=decide measures one
 	cargo bench $(if $(BENCH),--bench $(BENCH),--benches) -- --noplot

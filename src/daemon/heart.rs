@@ -13,7 +13,10 @@ use tokio::task::spawn_local;
 
 use crate::advisor::ProbeOrder;
 use crate::datapath::listen::{BindError, bind, bind_one_more};
-use crate::dispatcher::{Action, ClaimedAddress, Dispatcher, Event, Occupancy, Plan, Resources};
+use crate::dispatcher::{
+    Action, ClaimedAddress, Dispatcher, Event, Occupancy, Plan, Resources, idle_alerts, role_alerts,
+};
+use crate::high_availability::Notice;
 use crate::model::PortId;
 use crate::pairing::PairKeys;
 use crate::tls::TlsFault;
@@ -23,7 +26,7 @@ use super::fetch::{Fetcher, now};
 use super::log;
 use super::loopback::{Loopback, LoopbackError};
 use super::packets::{Packets, PacketsError};
-use super::pair::{self, News, Partnership};
+use super::pair::{self, Copying, KeyWatch, News, Partnership};
 use super::probe::Prober;
 use super::scripts::Scripts;
 use super::workers::Workers;
@@ -218,9 +221,15 @@ impl Heart {
     fn follow_pair(self: &Rc<Self>, keys: Option<Arc<PairKeys>>) {
         let followed =
             self.read(|dispatcher| self.partnership.follow(dispatcher.pair().as_ref(), dispatcher.generation(), keys));
+        if self.partnership.begins_to_stand_alone() {
+            idle_alerts().into_iter().for_each(|alert| self.scripts.run(alert));
+        }
         match followed {
             Ok(Some(mut news)) => {
                 let heart = Rc::clone(self);
+                if let Some(service) = self.partnership.service() {
+                    self.partnership.attend(Copying::start(self, &service), KeyWatch::start(self));
+                }
                 spawn_local(async move {
                     while let Some(news) = news.recv().await {
                         heart.hear_of_pair(&news);
@@ -242,7 +251,13 @@ impl Heart {
                 let heart = Rc::clone(self);
                 spawn_local(async move { heart.partnership.persist(group, epoch).await });
             }
-            News::Notice(ref notice) => self.partnership.noticed(notice),
+            News::Notice(ref notice) => {
+                self.partnership.noticed(notice);
+                if let Notice::Changed(change) = notice {
+                    let alerts = self.read(|dispatcher| role_alerts(change, dispatcher.pair().as_ref()));
+                    alerts.into_iter().for_each(|alert| self.scripts.run(alert));
+                }
+            }
             News::Path(_) | News::Priority(_) => {}
         }
     }

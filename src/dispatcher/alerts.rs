@@ -1,4 +1,5 @@
-//! Which script is due when servers go and come back: IBM's serverDown, serverUp, managerAlert and managerClear.
+//! Which script is due when servers go and come back: IBM's serverDown, serverUp, managerAlert and managerClear. Those of a
+//! pair are in `role_alerts`.
 //!
 //! What is told depends on what was told before, so each port keeps that ([`Told`]) and compares it with what is.
 
@@ -21,10 +22,32 @@ pub enum AlertEvent {
     ManagerAlert,
     /// The first server is back after all were down.
     ManagerClear,
+    /// This dispatcher serves from now on.
+    GoActive,
+    /// It stands by.
+    GoStandby,
+    /// It is not fit to serve.
+    GoInOp,
+    /// It serves and has no partner.
+    GoIdle,
+    /// One of these four has happened; after its script.
+    HighavailChange,
 }
 
 impl AlertEvent {
-    pub const ALL: [Self; 4] = [Self::ServerDown, Self::ServerUp, Self::ManagerAlert, Self::ManagerClear];
+    /// About servers.
+    pub const SERVERS: [Self; 4] = [Self::ServerDown, Self::ServerUp, Self::ManagerAlert, Self::ManagerClear];
+    pub const ALL: [Self; 9] = [
+        Self::ServerDown,
+        Self::ServerUp,
+        Self::ManagerAlert,
+        Self::ManagerClear,
+        Self::GoActive,
+        Self::GoStandby,
+        Self::GoInOp,
+        Self::GoIdle,
+        Self::HighavailChange,
+    ];
 
     /// The script's name, which is IBM's.
     pub fn script(self) -> &'static str {
@@ -33,6 +56,11 @@ impl AlertEvent {
             Self::ServerUp => "serverUp",
             Self::ManagerAlert => "managerAlert",
             Self::ManagerClear => "managerClear",
+            Self::GoActive => "goActive",
+            Self::GoStandby => "goStandby",
+            Self::GoInOp => "goInOp",
+            Self::GoIdle => "goIdle",
+            Self::HighavailChange => "highavailChange",
         }
     }
 
@@ -274,6 +302,7 @@ mod tests {
                         AlertEvent::ManagerAlert => (false, true),
                         AlertEvent::ManagerClear => (true, false),
                         AlertEvent::ServerDown | AlertEvent::ServerUp => (false, false),
+                        other => panic!("{other:?} is not about servers"),
                     };
                     prop_assert_eq!(all_down, before, "{:?} in {}", occasion, state);
                     all_down = after;

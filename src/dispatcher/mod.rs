@@ -21,6 +21,7 @@ mod publish;
 mod ramp;
 mod report;
 mod resolve;
+mod role_alerts;
 mod site;
 mod state;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use claimed::ClaimedAddress;
 pub use event::{Action, Event, Notice, Severity};
 pub use pair::{NoPair, PairGroup, PairPlan, PairReading, path_id};
 pub use report::{AccessLogReading, Outside, not_taken_over, pair_notice};
+pub use role_alerts::{RoleAlert, idle_alerts, role_alerts};
 pub use site::{Needs, Occupancy, Plan};
 pub use tls::CertificateInUse;
 

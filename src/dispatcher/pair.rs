@@ -38,6 +38,8 @@ pub struct PairReading {
     pub report: Report,
     /// Targets that were pinged, and whether they answer.
     pub reach: Vec<(IpAddr, bool)>,
+    /// Datagrams that were not believed, by reason.
+    pub refused: Vec<(&'static str, u64)>,
 }
 
 /// Why a command of the pair has nobody to carry it out.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -23,6 +24,34 @@ pub struct AffinityTable {
     evicted: AtomicU64,
     /// Keys of the hashes of cookies.
     keys: [RandomState; 2],
+    /// What a partner is to be told, while there is one.
+    news: News,
+}
+
+/// Records that were written since they were asked for last.
+#[derive(Debug, Default)]
+struct News {
+    are_wanted: AtomicBool,
+    keys: Mutex<Vec<Key>>,
+    lost: AtomicBool,
+}
+
+/// Records that wait to be told: more than are written between two looks. Beyond them all are told anew.
+const MOST_NEWS: usize = 65_536;
+
+/// A client's server, as two dispatchers tell it to each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AffinityCopy {
+    pub group: PortId,
+    /// 0: the port itself.
+    pub application: u64,
+    /// The client's, or its network's.
+    pub network: IpAddr,
+    /// By the hash of its name.
+    pub server: u64,
+    /// How long ago the client came.
+    pub idle: Duration,
+    pub stickytime: Duration,
 }
 
 /// Who is remembered, on one group of ports and there in one application (0: the port itself).
@@ -62,6 +91,40 @@ impl AffinityTable {
             capacity: AtomicUsize::new(capacity),
             evicted: AtomicU64::new(0),
             keys: [RandomState::new(), RandomState::new()],
+            news: News::default(),
+        }
+    }
+
+    /// From now on records that are written are kept for [`take_news`](Self::take_news), or no longer.
+    pub fn want_news(&self, are_wanted: bool) {
+        self.news.are_wanted.store(are_wanted, Ordering::Relaxed);
+        self.news.keys().clear();
+        self.news.lost.store(false, Ordering::Relaxed);
+    }
+
+    /// Clients' records that were written since the last call. `None`: they were too many, and [`all`](Self::all) tells. Those of
+    /// cookies are not among them: they go by a secret of this process.
+    pub fn take_news(&self, now: Instant) -> Option<Vec<AffinityCopy>> {
+        let keys = std::mem::take(&mut *self.news.keys());
+        if self.news.lost.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let copy = |key: Key| copy_of(&key, &*self.records.get(&key)?, now);
+        Some(keys.into_iter().filter_map(copy).collect())
+    }
+
+    /// All clients' records.
+    pub fn all(&self, now: Instant) -> Vec<AffinityCopy> {
+        self.records.iter().filter_map(|entry| copy_of(entry.key(), entry.value(), now)).collect()
+    }
+
+    /// A record of the partner's, unless a younger one is here.
+    pub fn take_in(&self, copy: &AffinityCopy, now: Instant) {
+        let AffinityCopy { group, application, network, server, idle, stickytime } = *copy;
+        let Some(used) = now.checked_sub(idle) else { return };
+        let key = Key { group, application, who: Who::Network(network) };
+        if self.records.get(&key).is_none_or(|known| known.used < used) {
+            self.write(key, Record { server, used, stickytime }, now);
         }
     }
 
@@ -134,6 +197,13 @@ impl AffinityTable {
     }
 
     fn put(&self, key: Key, record: Record, now: Instant) {
+        self.write(key, record, now);
+        if self.news.are_wanted.load(Ordering::Relaxed) && matches!(key.who, Who::Network(_)) {
+            self.news.note(key);
+        }
+    }
+
+    fn write(&self, key: Key, record: Record, now: Instant) {
         if let Some(mut known) = self.records.get_mut(&key) {
             *known = record;
             return;
@@ -165,6 +235,29 @@ impl AffinityTable {
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+impl News {
+    fn note(&self, key: Key) {
+        let mut keys = self.keys();
+        if keys.len() < MOST_NEWS {
+            keys.push(key);
+        } else {
+            self.lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn copy_of(key: &Key, record: &Record, now: Instant) -> Option<AffinityCopy> {
+    let Who::Network(network) = key.who else { return None };
+    let Record { server, used, stickytime } = *record;
+    let idle = now.saturating_duration_since(used);
+    let copy = AffinityCopy { group: key.group, application: key.application, network, server, idle, stickytime };
+    record.is_valid(now).then_some(copy)
 }
 
 /// Records looked at to find one that may go.

@@ -28,7 +28,7 @@ mod ring;
 mod table;
 mod wheel;
 
-pub use affinity::{AffinityTable, Session};
+pub use affinity::{AffinityCopy, AffinityTable, Session};
 pub use cookies::{CookieKey, Sessions};
 pub use counters::{
     ActiveConnection, Histogram, HistogramReading, LATENCY_BOUNDS_US, Lane, OpenConnection, Phase, PortCounters,

@@ -17,6 +17,9 @@ pub(super) fn write(page: &mut Page, reading: &PacketReading) {
     page.counter(ANSWERS, reading.arp_answers);
     page.counter(ANNOUNCEMENTS, reading.announcements);
     page.counter(DUPLICATES, reading.duplicates);
+    let (taken, refused) = reading.copied;
+    page.counter(COPIED, taken);
+    page.counter(UNCOPIED, refused);
 }
 
 const PACKETS: About = About::new("tsuji_packets_total", "Packets of MAC forwarding by what became of them.");
@@ -35,6 +38,12 @@ const LOST: About =
 const ANSWERS: About =
     About::new("tsuji_claim_answers_total", "Questions for cluster addresses (ARP, neighbour discovery) answered.");
 const ANNOUNCEMENTS: About = About::new("tsuji_claim_announcements_total", "Announcements of cluster addresses.");
+const COPIED: About =
+    About::new("tsuji_packet_copied_connections_total", "Connections of the partner that were taken in or renewed.");
+const UNCOPIED: About = About::new(
+    "tsuji_packet_uncopied_connections_total",
+    "Connections of the partner that found no place, or no server of their name.",
+);
 const DUPLICATES: About = About::new(
     "tsuji_claim_duplicates_total",
     "Other stations that claimed a cluster address, each time one was told of.",

@@ -57,6 +57,8 @@ pub struct PacketReading {
     pub arp_answers: u64,
     pub announcements: u64,
     pub duplicates: u64,
+    /// Connections of the partner of a pair that were taken in, and that were not.
+    pub copied: (u64, u64),
 }
 
 /// What became of the lines of all access logs.

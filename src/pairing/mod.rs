@@ -2,7 +2,8 @@
 //!
 //! A heartbeat of the pair's machine becomes a [`datagram`] of constant size, sealed with a key that both have in a file
 //! ([`key`]). What comes in goes through the [`gate`], which says who sent it, that it is new, and that its sender lives now and
-//! not in a recording; only that is told to the machine. [`record`] seals and opens any bytes, for whatever else the two exchange.
+//! not in a recording; only that is told to the machine. [`record`] seals and opens any bytes; [`copy`] makes streams of them, by
+//! which each keeps a copy of the other's tables.
 //!
 //! Whoever has the key is the partner: a pair has a key file of its own, and shares it with no other pair.
 //!
@@ -11,6 +12,7 @@
 
 mod bucket;
 mod bytes;
+pub mod copy;
 pub mod datagram;
 pub mod gate;
 pub mod key;

@@ -26,6 +26,10 @@ pub struct Purpose(pub &'static str);
 
 impl Purpose {
     pub const HEARTBEAT: Self = Self("tsuji pair heartbeat;");
+    /// Asks for copies.
+    pub const REQUEST: Self = Self("tsuji pair request;");
+    /// Copies of tables.
+    pub const COPY: Self = Self("tsuji pair copy;");
 }
 
 /// Which of a sender's records: the nonce. No two records of one [`Seal`] may have the same.

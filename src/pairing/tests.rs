@@ -18,13 +18,13 @@ const PATH: PathId = PathId(0);
 const OTHER_PATH: PathId = PathId(1);
 const PATHS: [PathId; 2] = [PATH, OTHER_PATH];
 
-const ALICE: Life = Life { node: NodeId(1), boot: BootId(0xa1) };
-const BOB: Life = Life { node: NodeId(2), boot: BootId(0xb1) };
+pub(super) const ALICE: Life = Life { node: NodeId(1), boot: BootId(0xa1) };
+pub(super) const BOB: Life = Life { node: NodeId(2), boot: BootId(0xb1) };
 
 const MS: Duration = Duration::from_millis(1);
 
 /// A key file with keys of these ids.
-fn keys(ids: &[u16]) -> PairKeys {
+pub(super) fn keys(ids: &[u16]) -> PairKeys {
     let lines: Vec<String> = ids.iter().map(|id| format!("{id} {}\n", digits(*id as u8))).collect();
     PairKeys::parse(&lines.concat()).unwrap()
 }

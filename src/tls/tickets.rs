@@ -14,14 +14,21 @@ use rustls::server::ProducesTickets;
 /// server to those who resume. So keys live in memory only and not for long.
 pub struct TicketKeys {
     ring: ArcSwap<Vec<Arc<TicketKey>>>,
+    /// Those of a partner, which open too: its clients come here when it has gone.
+    partners: ArcSwap<Vec<Arc<TicketKey>>>,
 }
 
 struct TicketKey {
     name: [u8; NAME],
+    secret: [u8; SECRET],
     key: LessSafeKey,
 }
 
 const NAME: usize = 16;
+const SECRET: usize = 32;
+
+/// A key as a partner is given it: its name and its secret.
+pub type TicketSecret = [u8; NAME + SECRET];
 
 /// A ticket is good while its key is here: as long as its key is the newest, and for as many turns after.
 const KEPT: usize = 3;
@@ -36,7 +43,18 @@ impl TicketKeys {
     /// One new key. `None`: the system gives no random bytes.
     pub fn new() -> Option<Arc<Self>> {
         let ring = ArcSwap::from_pointee(vec![Arc::new(TicketKey::new()?)]);
-        Some(Arc::new(Self { ring }))
+        Some(Arc::new(Self { ring, partners: ArcSwap::default() }))
+    }
+
+    /// The own keys, for a partner: only over a sealed way, and never to a disk.
+    pub fn secrets(&self) -> Vec<TicketSecret> {
+        self.ring.load().iter().map(|key| key.told()).collect()
+    }
+
+    /// The partner's keys are these now. Of more than a dispatcher has, the first count.
+    pub fn set_partners(&self, secrets: &[TicketSecret]) {
+        let keys = secrets.iter().take(KEPT).filter_map(TicketKey::heard).map(Arc::new).collect();
+        self.partners.store(Arc::new(keys));
     }
 
     /// A new key seals from now on, and the oldest is forgotten. Without random bytes all stays as it is.
@@ -50,10 +68,22 @@ impl TicketKeys {
 
 impl TicketKey {
     fn new() -> Option<Self> {
-        let (mut name, mut secret) = ([0; NAME], [0; 32]);
-        rand::fill(&mut name).ok()?;
-        rand::fill(&mut secret).ok()?;
-        Some(Self { name, key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &secret).ok()?) })
+        let mut told = [0; NAME + SECRET];
+        rand::fill(&mut told).ok()?;
+        Self::heard(&told)
+    }
+
+    fn heard(told: &TicketSecret) -> Option<Self> {
+        let (name, secret) = told.split_first_chunk::<NAME>()?;
+        let secret = secret.first_chunk::<SECRET>()?;
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, secret).ok()?);
+        Some(Self { name: *name, secret: *secret, key })
+    }
+
+    fn told(&self) -> TicketSecret {
+        let mut told = [0; NAME + SECRET];
+        told.iter_mut().zip(self.name.iter().chain(&self.secret)).for_each(|(place, byte)| *place = *byte);
+        told
     }
 }
 
@@ -103,8 +133,8 @@ impl ProducesTickets for Ticketer {
     fn decrypt(&self, sealed: &[u8]) -> Option<Vec<u8>> {
         let (name, rest) = sealed.split_first_chunk::<NAME>()?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
-        let ring = self.keys.ring.load();
-        let key = ring.iter().find(|key| key.name == *name)?;
+        let (ring, partners) = (self.keys.ring.load(), self.keys.partners.load());
+        let key = ring.iter().chain(partners.iter()).find(|key| key.name == *name)?;
         let mut body = body.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = key.key.open_in_place(nonce, Aad::from(self.binding), &mut body).ok()?.len();
@@ -133,6 +163,20 @@ mod tests {
             keys.turn();
         }
         assert_eq!(port.decrypt(&sealed), None, "its key has gone");
+    }
+
+    #[test]
+    fn a_partners_tickets_open_and_it_never_seals_here() {
+        let (here, there) = (TicketKeys::new().unwrap(), TicketKeys::new().unwrap());
+        let (own, partners) = (ticketer(&here, 1), ticketer(&there, 1));
+        let sealed = partners.encrypt(b"a session").unwrap();
+        assert_eq!(own.decrypt(&sealed), None);
+        here.set_partners(&there.secrets());
+        assert_eq!(own.decrypt(&sealed).as_deref(), Some(&b"a session"[..]));
+        assert_eq!(ticketer(&here, 2).decrypt(&sealed), None, "another port's");
+        assert_eq!(partners.decrypt(&own.encrypt(b"a session").unwrap()), None);
+        here.set_partners(&[]);
+        assert_eq!(own.decrypt(&sealed), None);
     }
 
     #[test]

@@ -10,7 +10,26 @@ use tsuji::dispatcher::AlertEvent;
 use super::{assert_content, file, run, text};
 
 fn samples() -> Vec<(AlertEvent, PathBuf)> {
-    AlertEvent::ALL.map(|event| (event, file(&format!("deploy/scripts/{}.sample", event.script())))).to_vec()
+    AlertEvent::SERVERS.map(|event| (event, file(&format!("deploy/scripts/{}.sample", event.script())))).to_vec()
+}
+
+/// For all scripts of a pair.
+fn role_sample() -> PathBuf {
+    file("deploy/scripts/highavailChange.sample")
+}
+
+#[test]
+fn a_change_of_role_is_written_to_the_log() {
+    let programs = programs();
+    let mut command = Command::new("/bin/sh");
+    command.arg(role_sample()).args(["goActive", "10.0.0.1"]).env_clear().env("PATH", programs.path());
+    command.env("TSUJI_FROM", "standby").env("TSUJI_TO", "active").env("TSUJI_TIME", "2026-11-27T08:15:00Z");
+    command.env("TSUJI_REASON", "the partner fell silent").env("TSUJI_PRIMARYHOST", "10.0.0.1");
+    let output = command.output().expect("a shell is everywhere");
+    assert_content("highavailChange", &output);
+    let called = fs::read_to_string(programs.path().join("called")).unwrap_or_default();
+    let text = "goActive 10.0.0.1: standby -> active: the partner fell silent";
+    assert!(called.starts_with("logger\n-p\n") && called.contains(text), "{called}");
 }
 
 fn plain(path: &Path) -> &str {
@@ -29,7 +48,7 @@ fn there_is_a_sample_for_each_alert_and_shells_understand_it() {
 
 #[test]
 fn shellcheck_has_nothing_to_say() {
-    let paths: Vec<PathBuf> = samples().into_iter().map(|(_, path)| path).collect();
+    let paths: Vec<PathBuf> = samples().into_iter().map(|(_, path)| path).chain([role_sample()]).collect();
     let paths: Vec<&str> = paths.iter().map(|path| plain(path)).collect();
     let arguments = [&["--shell=sh"], paths.as_slice()].concat();
     let Some(output) = run("shellcheck", &arguments, b"") else { return };

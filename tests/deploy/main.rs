@@ -133,6 +133,11 @@ fn systemd_understands_what_mac_forwarding_adds() {
 }
 
 #[test]
+fn systemd_understands_what_a_pair_adds() {
+    check_unit(&[MAC_FORWARDING, "pair.conf"], MOST_EXPOSED);
+}
+
+#[test]
 fn systemd_understands_the_user() {
     let users = fs::read(file("deploy/systemd/tsuji.sysusers")).expect("the file can be read");
     // Read from the input, for an empty root, and only pretended: this machine's users stay as they are.

@@ -150,7 +150,7 @@ fn check(holds: bool, fault: &str) -> Result<(), String> {
 }
 
 /// None of them carries a client's words.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 17] = [
     "cluster", "port", "server", "rule", "advisor", "reason", "code", "phase", "le", "outcome", "event", "result",
-    "version", "file",
+    "version", "file", "group", "path", "target",
 ];

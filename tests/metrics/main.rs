@@ -11,10 +11,10 @@ mod tools;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tsuji::executor::{ActiveConnection, ForwardingTable, Lane, Phase};
+use tsuji::executor::{ActiveConnection, ForwardingTable, HistogramReading, Lane, Phase};
 use tsuji::metrics::{
     AccessLogReading, AdvisorReading, AffinityReading, CertificateReading, CertificatesReading, ConfigurationReading,
-    ProcessReading, ProxyCounter, Reading, ReloadReading, encode,
+    PairGroupReading, PairPathReading, PairReading, ProcessReading, ProxyCounter, Reading, ReloadReading, encode,
 };
 use tsuji::model::{AdministrativeState, DownReason, Health, PortNumber, RuleType, Standing};
 
@@ -56,7 +56,31 @@ fn reading(table: ForwardingTable) -> Reading {
         scripts: vec![("serverDown", "done", 3), ("managerAlert", "timeout", 1)],
         log_lines_dropped: 0,
         packets: None,
-        pair: None,
+        pair: Some(PairReading {
+            groups: vec![PairGroupReading { group: 0, active: true, partner_active: false, fault: false, epoch: 4 }],
+            paths: vec![
+                PairPathReading {
+                    name: "10.0.0.1 10.0.0.2".to_owned(),
+                    heard: true,
+                    loss: 0.125,
+                    round_trip_seconds: Some(0.0005),
+                },
+                PairPathReading {
+                    name: "10.0.1.1 10.0.1.2".to_owned(),
+                    heard: false,
+                    loss: 0.0,
+                    round_trip_seconds: None,
+                },
+            ],
+            partner_heard: true,
+            in_sync: true,
+            misconfigurations: 1,
+            admitted: 70,
+            refused: vec![("stranger", 2), ("forged", 0)],
+            news_lost: 0,
+            lateness: HistogramReading::default(),
+            reach: vec![("10.0.0.254".to_owned(), true)],
+        }),
         access_logs: AccessLogReading { lines: 7, bytes: 1_200, dropped: 2, errors: 1 },
         alerts: 1,
         started: at(1_700_000_000),

@@ -228,6 +228,17 @@ impl Lab {
         (command, socket)
     }
 
+    /// What a dispatcher knew is gone.
+    pub fn forget_files_of(&self, host: &str) {
+        let name = if host == "lb" { "tsuji" } else { host };
+        for place in ["run", "state"] {
+            std::fs::remove_dir_all(self.scratch.path().join(format!("{name}.{place}"))).unwrap();
+        }
+        let _ = std::fs::remove_dir_all(self.bpffs_of(host).join("tsuji"));
+        // What its kernel forwarded by goes with its programs.
+        self.sh(host, "ip link set eth0 xdp off 2>/dev/null || true");
+    }
+
     /// A daemon that is another user from its next start on has nothing of before but its pins.
     pub fn forget_files(&self) {
         for place in ["tsuji.run", "tsuji.state"] {

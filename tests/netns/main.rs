@@ -12,6 +12,7 @@
 mod bulk;
 mod faults;
 mod forwarding;
+mod ha_lab;
 mod lab;
 mod lossy;
 mod pair;

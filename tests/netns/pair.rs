@@ -1,31 +1,39 @@
 //! Two dispatchers, one address.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
 use super::forwarding::{lab, site};
 use super::lab::{CLUSTER, Daemon, Lab, PARTNER};
 use super::probe::Asker;
-use super::web::who;
+use super::web::{Visitor, who};
 
 /// Two daemons, the primary on the first dispatcher.
-struct Two {
-    primary: Daemon,
-    backup: Daemon,
+pub struct Two {
+    pub primary: Daemon,
+    pub backup: Daemon,
 }
 
-fn half(lab: &Lab, host: &str, more: &str) -> String {
+pub fn half(lab: &Lab, host: &str, more: &str) -> String {
     let (role, own, other) = if host == "lb" { ("primary", 1, 2) } else { ("backup", 2, 1) };
     // On the bridge their addresses end in 2 and 6.
     let service = |number: u32| number * 4 - 2;
     let (own_service, other_service) = (service(own), service(other));
     format!(
-        "{}[highavailability]\nrole = \"{role}\"\nrecovery = \"manual\"\nnode = \"{host}\"\nkey = \"{}\"\n{more}\n\
+        "{}[highavailability]\nrole = \"{role}\"\nnode = \"{host}\"\nkey = \"{}\"\n{}\n\
          [[highavailability.heartbeat]]\nsource = \"10.78.0.{own}\"\ndestination = \"10.78.0.{other}\"\n\
          [[highavailability.heartbeat]]\nsource = \"10.77.0.{own_service}\"\ndestination = \"10.77.0.{other_service}\"\n",
-        site("packet_socket", ""),
-        lab.file("pair.key").display()
+        site(engine(), ""),
+        lab.file("pair.key").display(),
+        if more.contains("recovery") { more.to_owned() } else { format!("recovery = \"manual\"\n{more}") },
     )
+    .replace("{scripts}", &lab.file("scripts").display().to_string())
+}
+
+/// In the kernel; `PAIR_ENGINE=packet_socket` takes the other one.
+fn engine() -> &'static str {
+    if std::env::var("PAIR_ENGINE").is_ok_and(|engine| engine == "packet_socket") { "packet_socket" } else { "native" }
 }
 
 fn make_key(lab: &Lab) {
@@ -33,10 +41,22 @@ fn make_key(lab: &Lab) {
     assert!(made.unwrap().status.success());
 }
 
-fn two(more: &str) -> Option<(Lab, Two)> {
+/// Each says how it was called; the daemon has that in its log.
+fn make_scripts(lab: &Lab) {
+    let directory = lab.file("scripts");
+    std::fs::create_dir(&directory).unwrap();
+    for script in ["goActive", "goStandby", "goInOp", "goIdle", "highavailChange"] {
+        let path = directory.join(script);
+        std::fs::write(&path, "#!/bin/sh\necho \"called: $TSUJI_EVENT $* $TSUJI_FROM $TSUJI_TO\"\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+pub fn two(more: &str) -> Option<(Lab, Two)> {
     let lab = lab()?;
     lab.add_partner();
     make_key(&lab);
+    make_scripts(&lab);
     let primary = lab.start_on("lb", &half(&lab, "lb", more));
     primary.wait_until("it serves", || is_active(&primary));
     let backup = lab.start_on(PARTNER, &half(&lab, PARTNER, more));
@@ -58,7 +78,11 @@ fn sub_state(daemon: &Daemon) -> String {
     line(daemon, "Sub-state")
 }
 
-fn is_active(daemon: &Daemon) -> bool {
+pub fn is_synchronized(daemon: &Daemon) -> bool {
+    sub_state(daemon).ends_with("Synchronized")
+}
+
+pub fn is_active(daemon: &Daemon) -> bool {
     has_state(daemon, "Active")
 }
 
@@ -162,4 +186,178 @@ fn a_lost_carrier_moves_the_role() {
     lab.sh("switch", "ip link set to-lb up");
     primary.wait_until("it is fit again", || has_state(&primary, "Standby"));
     assert!(is_active(&backup), "recovery is manual");
+}
+
+/// Connections that run, each with a server that knows nothing of the others' connections.
+fn visitors(lab: &Lab, count: usize) -> Vec<(Visitor, String)> {
+    let visitor = |_| {
+        let visitor = Visitor::new(lab);
+        let server = visitor.ask();
+        (visitor, server)
+    };
+    (0..count).map(visitor).collect()
+}
+
+fn all_go_on(visitors: &[(Visitor, String)], after: &str) {
+    for (visitor, server) in visitors {
+        assert_eq!(visitor.ask(), *server, "after {after}");
+    }
+}
+
+#[test]
+fn connections_outlive_a_takeover_and_a_death() {
+    let Some((lab, Two { primary, backup })) = two("") else { return };
+    backup.wait_until("it is in sync", || is_synchronized(&backup));
+    let visitors = visitors(&lab, 24);
+    std::thread::sleep(Duration::from_millis(150));
+    backup.dscontrol("highavailability takeover");
+    all_go_on(&visitors, "a takeover");
+    std::thread::sleep(Duration::from_millis(150));
+    let young = self::visitors(&lab, 24);
+    std::thread::sleep(Duration::from_millis(150));
+    backup.kill();
+    primary.wait_until("it serves", || is_active(&primary));
+    all_go_on(&visitors, "a death");
+    all_go_on(&young, "a death of who saw them begin");
+}
+
+/// It knows nothing, and nobody notices.
+#[test]
+fn a_standby_that_begins_anew_is_in_sync_soon() {
+    let Some((lab, Two { primary, backup })) = two("") else { return };
+    let visitors = visitors(&lab, 12);
+    backup.kill();
+    lab.forget_files_of(PARTNER);
+    let backup = lab.start_on(PARTNER, &half(&lab, PARTNER, ""));
+    backup.wait_until("it is in sync", || is_synchronized(&backup));
+    assert!(is_active(&primary), "{}", primary.said());
+    primary.kill();
+    backup.wait_until("it serves", || is_active(&backup));
+    all_go_on(&visitors, "a death");
+}
+
+#[test]
+fn a_primary_that_returns_takes_back_what_it_served() {
+    let Some((lab, Two { primary, backup })) = two("recovery = \"auto\"\nhold = 1") else { return };
+    backup.wait_until("it is in sync", || is_synchronized(&backup));
+    primary.kill();
+    backup.wait_until("it serves", || is_active(&backup));
+    let visitors = visitors(&lab, 12);
+    let asker = Asker::start(&lab, CLUSTER);
+    let primary = lab.start_on("lb", &half(&lab, "lb", "recovery = \"auto\"\nhold = 1"));
+    primary.wait_until("it serves again", || is_active(&primary));
+    std::thread::sleep(Duration::from_millis(500));
+    let heard = asker.stop();
+    println!("gap of a recovery: {:?} of {} answers", heard.gap(), heard.count());
+    assert!(primary.said().contains("recovery auto") && !is_active(&backup), "{}", primary.said());
+    all_go_on(&visitors, "a recovery");
+}
+
+/// A proxied client finds the server that it had.
+#[test]
+fn a_proxied_client_keeps_its_server() {
+    let sticky = proxied("").replace("method = \"tcp\"", "method = \"tcp\"\nstickytime = 60");
+    let Some((lab, Two { primary, backup })) = two(&sticky) else { return };
+    primary.wait_until("the proxy serves", || who(&lab, PROXIED, 1)[0].starts_with('s'));
+    let server = who(&lab, PROXIED, 1);
+    assert!(who(&lab, PROXIED, 5).iter().all(|answer| *answer == server[0]), "it is sticky");
+    backup.wait_until("it is in sync", || is_synchronized(&backup));
+    std::thread::sleep(Duration::from_millis(150));
+    primary.kill();
+    backup.wait_until("the proxy serves", || is_active(&backup) && who(&lab, PROXIED, 1)[0].starts_with('s'));
+    let after = who(&lab, PROXIED, 6);
+    assert!(after.iter().all(|answer| *answer == server[0]), "{server:?}, then {after:?}");
+}
+
+/// Bytes from the partner's own address that are not its word.
+#[test]
+fn what_is_not_the_partners_word_is_counted_and_moves_nothing() {
+    let Some((lab, Two { primary, backup })) = two("") else { return };
+    backup.kill();
+    primary.wait_until("it serves alone", || sub_state(&primary).ends_with("Serving alone"));
+    let sent = lab.on(PARTNER, || {
+        let socket = std::net::UdpSocket::bind(("10.78.0.2", 12345)).unwrap();
+        let stranger = std::net::UdpSocket::bind(("10.78.0.2", 0)).unwrap();
+        let mut forged = vec![0; 256];
+        forged[..8].copy_from_slice(b"TsHB\x01\0\0\x01");
+        for bytes in [&b"short"[..], &[0; 256], &[7; 1400], &forged] {
+            socket.send_to(bytes, ("10.78.0.1", 12345)).unwrap();
+        }
+        stranger.send_to(b"hello", ("10.78.0.1", 12345)).unwrap();
+    });
+    sent.join().unwrap();
+    primary.wait_until("it is counted", || {
+        let refused = line(&primary, "Refused datagrams");
+        ["size 2", "stranger 1", "not-heartbeat 1"].iter().all(|count| refused.contains(count))
+    });
+    assert!(is_active(&primary), "{}", primary.said());
+}
+
+#[test]
+fn a_key_that_is_not_there_is_a_start_that_fails() {
+    let Some(lab) = lab() else { return };
+    let said = lab.refuse(&half(&lab, "lb", ""));
+    assert!(said.contains("cannot read the pair's key") && said.contains("tsuji keys pair"), "{said}");
+}
+
+/// Clouds ask a port.
+#[test]
+fn the_probe_port_answers_on_the_active_alone() {
+    let Some((lab, Two { primary, backup })) = two("probeport = 8099") else { return };
+    let answers = |host: u32| {
+        let asked = lab.on("client", move || {
+            let address = std::net::SocketAddr::from(([10, 77, 0, host as u8], 8099));
+            let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+            std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
+            std::io::read_to_string(stream)
+        });
+        asked.join().unwrap()
+    };
+    let is_up = |host: u32| answers(host).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 OK\r\n"));
+    primary.wait_until("it answers", || is_up(2));
+    assert!(answers(6).is_err(), "the standby is silent");
+    backup.dscontrol("highavailability takeover");
+    backup.wait_until("it answers", || is_up(6));
+    primary.wait_until("it is silent", || answers(2).is_err());
+}
+
+#[test]
+fn a_change_of_role_runs_its_scripts() {
+    let Some((_lab, Two { primary, backup })) = two("[alerts]\ndirectory = \"{scripts}\"") else { return };
+    let has = |daemon: &Daemon, call: &str| daemon.said().contains(&format!("called: {call}"));
+    primary.wait_until("goActive runs", || has(&primary, "highavailChange goActive probing active"));
+    assert!(has(&primary, "goActive  probing active"), "{}", primary.said());
+    backup.dscontrol("highavailability takeover");
+    primary.wait_until("goStandby runs", || has(&primary, "highavailChange goStandby active standby"));
+    backup.wait_until("goActive runs", || has(&backup, "highavailChange goActive standby active"));
+    assert!(!has(&primary, "goIdle") && !has(&backup, "goInOp"));
+    backup.dscontrol("highavailability backup delete");
+    backup.wait_until("goIdle runs", || has(&backup, "highavailChange goIdle  idle"));
+}
+
+/// Both files have a second key, then it comes first, then the first one goes.
+#[test]
+fn keys_are_changed_while_it_runs() {
+    let Some((lab, Two { primary, backup })) = two("") else { return };
+    let path = lab.file("pair.key");
+    let said = |count: usize| {
+        for daemon in [&primary, &backup] {
+            daemon
+                .wait_until("the keys are read", || daemon.said().matches("the key file has changed").count() >= count);
+        }
+    };
+    let added = Command::new(env!("CARGO_BIN_EXE_tsuji")).args(["keys", "pair", "--add"]).arg(&path).output().unwrap();
+    assert!(added.status.success(), "{added:?}");
+    said(1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let keys: Vec<&str> = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
+    assert_eq!(keys.len(), 2, "{text}");
+    std::fs::write(&path, format!("{}\n{}\n", keys[1], keys[0])).unwrap();
+    said(2);
+    std::fs::write(&path, format!("{}\n", keys[1])).unwrap();
+    said(3);
+    std::fs::write(&path, "no key\n").unwrap();
+    primary.wait_until("it is refused", || primary.said().contains("the keys before go on"));
+    assert!(is_active(&primary) && !primary.said().contains("is silent"), "{}", primary.said());
+    assert!(!backup.said().contains("fell silent"), "{}", backup.said());
 }

@@ -99,6 +99,12 @@ impl Visitor {
         self.ask.send(()).unwrap();
         self.heard.recv().unwrap().unwrap()
     }
+
+    /// `None`: the connection has broken.
+    pub fn try_ask(&self) -> Option<String> {
+        self.ask.send(()).ok()?;
+        self.heard.recv().ok()?.ok()
+    }
 }
 
 /// Who answers each of `count` new connections from the client.

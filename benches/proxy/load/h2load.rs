@@ -13,6 +13,15 @@ use crate::figures::h2load::run;
 use crate::figures::wrk::Run;
 use crate::household::{Household, program};
 
+/// Seconds beyond those of the run. Before a server that closes connections while it is traced, h2load may wait for ever.
+const PATIENCE: u64 = 20;
+
+fn bounded(command: &Command, seconds: u64) -> Command {
+    let mut bounded = program("timeout");
+    bounded.args(["--signal=KILL", &seconds.to_string()]).arg(command.get_program()).args(command.get_args());
+    bounded
+}
+
 /// Several requests at once on each of several connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Http2 {
@@ -27,7 +36,7 @@ impl Http2 {
         let _none = fs::remove_file(&log);
         let mut command = self.command(port, seconds);
         command.arg("--log-file").arg(&log);
-        let output = household.output(command)?;
+        let output = household.output(bounded(&command, seconds + PATIENCE))?;
         run(&output, &fs::read_to_string(&log)?)
             .ok_or_else(|| format!("h2load said something unexpected:\n{output}").into())
     }

@@ -2,7 +2,9 @@
 
 use super::dotted::Dotted;
 use super::spelling::{Row, overrides, rate, row, span, yes_no};
-use crate::control::reply::{HeartbeatStatus, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus};
+use crate::control::reply::{
+    Count, HeartbeatStatus, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus, SyncStatus,
+};
 
 pub fn status(status: &PairStatus) -> String {
     let lists = [summary(status), heartbeats(&status.heartbeats), reach(&status.reach)];
@@ -22,7 +24,21 @@ fn summary(status: &PairStatus) -> Dotted {
         .rows(partner(status.partner.as_ref()))
         .rows(status.fault.iter().map(|fault| row("Not fit", fault)))
         .rows(status.misconfigured.iter().map(|fault| row("Misconfigured", fault)))
+        .rows([row("Copied here", copied(&status.sync))])
+        .rows(refused(&status.refused))
         .rows(overrides(&status.overrides))
+}
+
+fn copied(sync: &SyncStatus) -> String {
+    let SyncStatus { in_sync, position, lag_ms } = sync;
+    let whole = if *in_sync { "all" } else { "not all" };
+    format!("{whole}, {position} records so far, {lag_ms} ms behind")
+}
+
+fn refused(refused: &[Count]) -> Option<Row> {
+    let counts: Vec<String> =
+        refused.iter().filter(|one| one.count > 0).map(|one| format!("{} {}", one.reason, one.count)).collect();
+    (!counts.is_empty()).then(|| row("Refused datagrams", counts.join(", ")))
 }
 
 /// With role both each row says whose it is, because there are two of each.

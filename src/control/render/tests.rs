@@ -599,6 +599,8 @@ fn the_pair() {
             partner: Some(PartnerStatus { silent: false, hears_us: true, reach: 1, in_sync: true }),
             fault: None,
             misconfigured: Vec::new(),
+            sync: SyncStatus { in_sync: true, position: 4711, lag_ms: 0.0 },
+            refused: counts(&[("stranger", 0), ("forged", 3), ("replayed", 1)]),
             overrides: Vec::new(),
         })
     );

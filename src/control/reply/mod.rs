@@ -22,7 +22,7 @@ pub use objects::{
     PortReport, PortStatus, Probe, ProbeView, RouteStatus, RuleReport, RuleStatus, ServerReport, ServerStatus,
     TimeoutsStatus, Traffic,
 };
-pub use pair::{HeartbeatStatus, PairChange, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus};
+pub use pair::{HeartbeatStatus, PairChange, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus, SyncStatus};
 pub use tools::{
     AlertScript, AlertsStatus, CertificateLine, CertificateReport, Changed, ConnectionLine, ConnectionList,
     ControlStatus, Explanation, FileEntry, FileReport, Help, HelpEntry, HelpKeyword, LogStatus, MetricsStatus,

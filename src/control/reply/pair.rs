@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Count;
+
 /// This dispatcher's half of the pair.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct PairStatus {
@@ -25,7 +27,22 @@ pub struct PairStatus {
     pub fault: Option<String>,
     /// What the two should have the same, or different, and do not.
     pub misconfigured: Vec<String>,
+    /// How far the partner's tables are copied here.
+    #[serde(default)]
+    pub sync: SyncStatus,
+    /// Datagrams at the port that were not the partner's present word, by reason.
+    #[serde(default)]
+    pub refused: Vec<Count>,
     pub overrides: Vec<String>,
+}
+
+/// How far tables are copied.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct SyncStatus {
+    pub in_sync: bool,
+    /// Records taken in so far.
+    pub position: u64,
+    pub lag_ms: f64,
 }
 
 /// Clusters that are served together.

@@ -18,7 +18,9 @@ use crate::packet::Plan;
 use crate::packet::compile::{Compiler, depends_on_time};
 use crate::packet::sweep::Patience;
 
+use super::super::claiming::Claiming;
 use super::super::clock;
+use super::copying::{Copying, LOOK};
 use super::neighbours::{Neighbour, Surroundings};
 use super::posts::Posts;
 use super::{Inbox, News, Question, Status, listing, lock};
@@ -46,6 +48,7 @@ pub(super) struct Keeper {
     refused: u64,
     /// `executor stop`: nothing new.
     closed: bool,
+    copying: Copying,
 }
 
 /// The engine that is asked for; `auto`: in the kernel, or here where the kernel does not let us. Tables that are too big are too
@@ -92,6 +95,7 @@ impl Keeper {
         interfaces: &[Interface],
         table: Arc<ForwardingTable>,
         status: Arc<Mutex<Status>>,
+        claiming: &Arc<Claiming>,
     ) -> Result<Self, EngineError> {
         let mut keeper = Self {
             engine: engine(settings, interfaces)?,
@@ -104,6 +108,7 @@ impl Keeper {
             posts: Posts::new(interfaces),
             refused: 0,
             closed: false,
+            copying: Copying::new(claiming),
         };
         keeper.renew(Instant::now());
         Ok(keeper)
@@ -122,11 +127,13 @@ impl Keeper {
         let mut next = Instant::now() + TICK;
         let mut ticks = 0_u32;
         loop {
-            let news = inbox.wait(next);
+            let look = if self.copying.is_under_way() { LOOK } else { TICK };
+            let news = inbox.wait(next.min(Instant::now() + look));
             if news.stop {
                 return self.tell();
             }
             self.hear(news);
+            self.copying.look(&self.engine, &self.plan);
             if Instant::now() >= next {
                 ticks = ticks.wrapping_add(1);
                 self.tick(ticks);
@@ -147,9 +154,20 @@ impl Keeper {
         if links_changed {
             self.posts.look(&mut self.engine, Instant::now());
         }
+        let claimed = news.claimed.is_some();
+        if let Some(addresses) = news.claimed {
+            self.copying.claim(addresses);
+        }
         if is_new {
             self.renew(Instant::now());
         }
+        if is_new || claimed {
+            self.copying.renew(&self.engine, &self.plan);
+        }
+        if let Some(session) = news.session {
+            self.copying.begin(session);
+        }
+        self.copying.take_in(&mut self.engine, &news.copied);
         for Question { filter, answer } in news.questions {
             // Who asked may have gone.
             let _ = answer.send(listing::list(&self.engine, &self.plan, &filter));
@@ -233,6 +251,7 @@ impl Keeper {
             lost: self.posts.lost(),
             neighbours: self.around.neighbours.clone(),
             claims: Counts::default(),
+            copied: self.copying.counts(),
         };
     }
 }

@@ -2,6 +2,7 @@
 //! kernel's tables up to date, sweeps them, and carries their counters to where reports look.
 
 pub mod claims;
+mod copying;
 pub mod interfaces;
 mod keeper;
 mod listing;
@@ -20,20 +21,23 @@ use std::time::{Duration, Instant};
 
 use crate::control::ConnectionFilter;
 use crate::control::reply::ConnectionList;
+use crate::datapath::xdp::copies::Copy;
 use crate::datapath::xdp::engine::EngineError;
 use crate::dispatcher::ClaimedAddress;
 use crate::executor::ForwardingTable;
 use crate::model::EngineSettings;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::claiming::Claiming;
 
 use claims::Claimants;
+use copying::BATCHES;
 use interfaces::{InterfaceError, interface};
 use keeper::Keeper;
 use neighbours::Surroundings;
 
+pub use copying::Batch;
 pub use status::Status;
 
 /// Why packets are not forwarded.
@@ -55,8 +59,16 @@ struct News {
     questions: Vec<Question>,
     /// Whether new connections are refused.
     closed: Option<bool>,
+    claimed: Option<Vec<ClaimedAddress>>,
+    /// The partner wants to be told of connections.
+    session: Option<mpsc::Sender<Batch>>,
+    /// Connections that the partner has told.
+    copied: Vec<Copy>,
     stop: bool,
 }
+
+/// Connections of the partner that wait to be taken in: some tenths of a second of work, and some MiB.
+const MOST_COPIED: usize = 131_072;
 
 impl News {
     fn is_empty(&self) -> bool {
@@ -64,6 +76,9 @@ impl News {
             && self.around.is_none()
             && self.questions.is_empty()
             && self.closed.is_none()
+            && self.claimed.is_none()
+            && self.session.is_none()
+            && self.copied.is_empty()
             && !self.stop
     }
 }
@@ -126,7 +141,7 @@ impl Packets {
         }
         let interfaces = settings.interfaces.iter().map(|name| interface(name)).collect::<Result<Vec<_>, _>>()?;
         let status = Arc::new(Mutex::new(Status::default()));
-        let mut keeper = Keeper::new(settings, &interfaces, table, Arc::clone(&status))?;
+        let mut keeper = Keeper::new(settings, &interfaces, table, Arc::clone(&status), claiming)?;
         keeper.begin()?;
         for (name, mode) in &lock(&status).interfaces {
             tracing::info!(target: "tsuji::state", "interface {name}: packets are forwarded by {mode}");
@@ -155,6 +170,26 @@ impl Packets {
     /// The cluster addresses that are spoken for from now on.
     pub fn claim(&self, addresses: &[ClaimedAddress]) {
         self.claimants.claim(addresses);
+        self.leave(|news| news.claimed = Some(addresses.to_vec()));
+    }
+
+    /// Connections for the partner, from now on; all there are come first.
+    pub fn tell_partner(&self) -> mpsc::Receiver<Batch> {
+        let (session, batches) = mpsc::channel(BATCHES);
+        self.leave(|news| news.session = Some(session));
+        batches
+    }
+
+    /// Connections of the partner. `false`: too many wait, and these have to wait outside.
+    pub fn take_in(&self, copies: &[Copy]) -> bool {
+        let mut has_room = false;
+        self.leave(|news| {
+            has_room = news.copied.len() + copies.len() <= MOST_COPIED;
+            if has_room {
+                news.copied.extend_from_slice(copies);
+            }
+        });
+        has_room
     }
 
     /// `executor stop` and `start`: whether new connections are refused and echo requests not answered, from soon after this

@@ -30,6 +30,8 @@ pub struct Status {
     pub neighbours: HashMap<IpAddr, Neighbour>,
     /// Of ARP and neighbour discovery for cluster addresses.
     pub claims: Counts,
+    /// Connections of the partner that were taken in, and that found no place or no server.
+    pub copied: (u64, u64),
 }
 
 impl Status {
@@ -80,6 +82,7 @@ impl Status {
             arp_answers: self.claims.answers,
             announcements: self.claims.announcements,
             duplicates: self.claims.duplicates,
+            copied: self.copied,
         }
     }
 }

@@ -2,17 +2,21 @@
 //! of it.
 
 mod carriers;
+mod copying;
 mod epochs;
 mod fitness;
 mod key;
+mod key_watch;
 mod news;
 mod partnership;
 mod paths;
+mod probe_port;
 mod shown;
 mod thread;
+mod wire;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,14 +25,16 @@ use tokio::sync::{broadcast, mpsc};
 use crate::dispatcher::{PairPlan, path_id};
 use crate::executor::{HistogramReading, fnv1a};
 use crate::high_availability::{
-    Configuration, Epoch, GroupId, Health, NodeId, Notice, Pair, Settings, SettingsError, TAKEOVER_LIMIT,
+    BootId, Configuration, Epoch, GroupId, Health, NodeId, Notice, Pair, Settings, SettingsError, Sync, TAKEOVER_LIMIT,
 };
 use crate::pairing::{Life, PairKeys};
 
 use super::claiming::Claiming;
 use thread::{Configured, MOST_NEWS, Order, Orders, Shared, Speaker};
 
+pub use copying::Copying;
 pub use key::{KeyError, read_keys};
+pub use key_watch::KeyWatch;
 pub use news::tell;
 pub use partnership::Partnership;
 use shown::{Board, Shown};
@@ -37,11 +43,12 @@ pub use thread::News;
 /// The pair's thread, as the control thread sees it.
 #[derive(Debug)]
 pub struct PairService {
+    life: Life,
     claiming: Arc<Claiming>,
     orders: Arc<Orders>,
     board: Arc<Board>,
     outcomes: broadcast::Sender<Notice>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Why there is no pair.
@@ -95,13 +102,28 @@ impl PairService {
             Shared { claiming: Arc::clone(&claiming), orders: Arc::clone(&orders), board: Arc::clone(&board), news };
         let speaker = Speaker::new(pair, life, configured, shared, now);
         let thread = std::thread::Builder::new().name("tsuji-pair".to_owned()).spawn(move || speaker.live());
-        let thread = Some(thread.map_err(PairError::Thread)?);
-        Ok((Self { claiming, orders, board, outcomes: broadcast::Sender::new(OUTCOMES), thread }, told))
+        let thread = Mutex::new(Some(thread.map_err(PairError::Thread)?));
+        Ok((Self { life, claiming, orders, board, outcomes: broadcast::Sender::new(OUTCOMES), thread }, told))
     }
 
     /// The configuration has changed.
     pub fn configure(&self, plan: &PairPlan<'_>, generation: u64, keys: Arc<PairKeys>) {
         self.order(Order::Configure(Box::new(configured(plan, generation, keys))));
+    }
+
+    /// Of this dispatcher.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// How far the tables are copied between this dispatcher and that life of the partner.
+    pub fn synchronized(&self, with: BootId, sync: Sync) {
+        self.order(Order::Synchronized { with, sync });
+    }
+
+    /// The key file has changed.
+    pub fn rekey(&self, keys: Arc<PairKeys>) {
+        self.order(Order::Rekey(keys));
     }
 
     pub fn health(&self, health: Health) {
@@ -150,8 +172,21 @@ impl PairService {
         self.board.lateness()
     }
 
+    /// Nothing is claimed any more when this returns; the partner finds silence.
+    pub fn stop(&self) {
+        self.orders.leave(Order::Stop);
+        self.claiming.bell().ring();
+        if let Some(thread) = self.thread().take() {
+            let _panicked = thread.join();
+        }
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn order(&self, order: Order) -> bool {
-        let is_dead = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
+        let is_dead = self.thread().as_ref().is_some_and(JoinHandle::is_finished);
         if is_dead {
             tracing::error!("the pair's thread has died: nothing is claimed here any more, and a restart is needed");
         }
@@ -162,12 +197,8 @@ impl PairService {
 }
 
 impl Drop for PairService {
-    /// Nothing is claimed any more; the partner finds silence.
     fn drop(&mut self) {
-        self.order(Order::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _panicked = thread.join();
-        }
+        self.stop();
     }
 }
 

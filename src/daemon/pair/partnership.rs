@@ -1,6 +1,6 @@
 //! The pair as the control thread has it: begun, changed and ended with the configuration.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -16,8 +16,11 @@ use crate::high_availability::{Epoch, GroupId, GroupReport, GroupState, Health, 
 use crate::metrics;
 use crate::pairing::{PairKeys, Reason};
 
+use super::copying::Copying;
 use super::epochs::Epochs;
 use super::fitness::Fitness;
+use super::key_watch::KeyWatch;
+use super::probe_port::ProbePort;
 use super::thread::News;
 use super::{PairError, PairService};
 
@@ -27,6 +30,10 @@ pub struct Partnership {
     claiming: Arc<Claiming>,
     service: RefCell<Option<Rc<PairService>>>,
     fitness: RefCell<Option<Fitness>>,
+    copying: RefCell<Option<(Copying, KeyWatch)>>,
+    probe_port: RefCell<Option<ProbePort>>,
+    /// Whether it was told that there is no partner.
+    stands_alone: Cell<bool>,
     keys: RefCell<Option<Arc<PairKeys>>>,
     keeper: Keeper,
     epochs: Epochs,
@@ -40,6 +47,10 @@ const LOOK: Duration = Duration::from_millis(10);
 fn has_heir(report: &Report) -> bool {
     let serves = report.groups.iter().any(|group| group.state == GroupState::Active);
     serves && report.partner.is_some_and(|partner| !partner.silent)
+}
+
+fn probe_port(plan: &PairPlan<'_>) -> Option<u16> {
+    plan.settings.probeport.map(|port| port.get())
 }
 
 fn group_reading(group: &GroupReport) -> metrics::PairGroupReading {
@@ -69,6 +80,9 @@ impl Partnership {
             claiming: Arc::new(Claiming::alone()?),
             service: RefCell::default(),
             fitness: RefCell::default(),
+            copying: RefCell::default(),
+            probe_port: RefCell::default(),
+            stands_alone: Cell::new(false),
             keys: RefCell::default(),
             keeper,
             epochs: Epochs::read(state),
@@ -95,7 +109,10 @@ impl Partnership {
     ) -> Result<Option<mpsc::Receiver<News>>, PairError> {
         let Some(plan) = plan else {
             self.fitness.take();
-            if self.service.take().is_some() {
+            self.copying.take();
+            self.probe_port.take();
+            if let Some(service) = self.service.take() {
+                service.stop();
                 // What the partner has claimed stays the partner's until it goes: each address is probed first.
                 self.claiming.set_in_pair(false);
             }
@@ -110,6 +127,9 @@ impl Partnership {
             if let Some(fitness) = self.fitness.borrow().as_ref() {
                 fitness.change(plan.interfaces(), plan.settings.reach.clone());
             }
+            if let Some(port) = self.probe_port.borrow().as_ref() {
+                port.change(probe_port(plan));
+            }
             return Ok(None);
         }
         let (service, news) =
@@ -117,15 +137,41 @@ impl Partnership {
         let service = Rc::new(service);
         let fitness = Fitness::watch(Rc::clone(&service), plan.interfaces(), plan.settings.reach.clone());
         self.fitness.replace(Some(fitness));
+        self.probe_port.replace(Some(ProbePort::start(probe_port(plan))));
         self.service.replace(Some(service));
         Ok(Some(news))
+    }
+
+    /// `true` once, when there is no partner, or no more.
+    pub fn begins_to_stand_alone(&self) -> bool {
+        let alone = self.service.borrow().is_none();
+        !self.stands_alone.replace(alone) && alone
+    }
+
+    /// What the two dispatchers know each other by.
+    pub fn keys(&self) -> Option<Arc<PairKeys>> {
+        self.keys.borrow().clone()
+    }
+
+    /// Tables are copied, and the key file is watched, for as long as there is this pair.
+    pub fn attend(&self, copying: Copying, keys: KeyWatch) {
+        self.copying.replace(Some((copying, keys)));
+    }
+
+    /// The key file has changed.
+    pub fn rekey(&self, keys: Arc<PairKeys>) {
+        self.keys.replace(Some(Arc::clone(&keys)));
+        if let Some(service) = self.service() {
+            service.rekey(keys);
+        }
     }
 
     /// What reports say; `None`: there is no partner, or its thread has just begun.
     pub fn reading(&self) -> Option<PairReading> {
         let shown = self.service()?.shown();
         let reach = self.fitness.borrow().as_ref().map(Fitness::reached).unwrap_or_default();
-        Some(PairReading { report: shown.report?, reach })
+        let refused = Reason::ALL.map(|reason| (reason.name(), shown.datagrams.refused(reason))).to_vec();
+        Some(PairReading { report: shown.report?, reach, refused })
     }
 
     /// The same for Prometheus, with what came in.
@@ -140,7 +186,7 @@ impl Partnership {
             in_sync: report.sync.in_sync,
             misconfigurations: report.misconfigured.len(),
             admitted: shown.datagrams.admitted(),
-            refused: Reason::ALL.map(|reason| (reason.name(), shown.datagrams.refused(reason))).to_vec(),
+            refused: reading.refused,
             news_lost: shown.news_lost,
             lateness: service.lateness(),
             reach: reading.reach.iter().map(|(target, answers)| (target.to_string(), *answers)).collect(),
@@ -162,6 +208,12 @@ impl Partnership {
 
     /// Something was noticed.
     pub fn noticed(&self, notice: &Notice) {
+        if let (Notice::Changed(change), Some(port)) = (notice, self.probe_port.borrow().as_ref()) {
+            let others = self.reading().map(|reading| reading.report.groups).unwrap_or_default();
+            let serves_other =
+                others.iter().any(|other| other.group != change.group && other.state == GroupState::Active);
+            port.set_active(change.to == GroupState::Active || serves_other);
+        }
         if let Some(service) = self.service() {
             service.noticed(notice);
         }

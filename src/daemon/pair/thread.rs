@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::daemon::claiming::Claiming;
 use crate::daemon::privileges::without_rights;
 use crate::high_availability::{
-    Action, BootId, Epoch, Event, GroupId, Health, MOST_GROUPS, Notice, Pair, PathId, Settings,
+    Action, BootId, Epoch, Event, GroupId, Health, MOST_GROUPS, Notice, Pair, PathId, Settings, Sync,
 };
 use crate::model::HeartbeatPath;
 use crate::pairing::{Gate, Life, PairKeys, SIZE};
@@ -27,8 +27,10 @@ use super::shown::{Board, Shown};
 #[derive(Debug)]
 pub(super) enum Order {
     Configure(Box<Configured>),
+    Rekey(Arc<PairKeys>),
     Health(Health),
     Takeover(GroupId),
+    Synchronized { with: BootId, sync: Sync },
     Persisted { group: GroupId, epoch: Epoch, done: bool },
     Stop,
 }
@@ -205,7 +207,9 @@ impl Speaker {
         for order in self.orders.take() {
             match order {
                 Order::Configure(configured) => self.configure(*configured, now),
+                Order::Rekey(keys) => self.gate.set_keys(keys),
                 Order::Health(health) => self.handle(Event::Health(health), now),
+                Order::Synchronized { with, sync } => self.handle(Event::Synchronized { with, sync }, now),
                 Order::Takeover(group) => self.handle(Event::Takeover { group }, now),
                 Order::Persisted { group, epoch, done: true } => {
                     self.handle(Event::EpochPersisted { group, epoch }, now);

@@ -1,9 +1,10 @@
-//! Runs operators' scripts when servers go and come back.
+//! Runs operators' scripts when servers go and come back, and when a dispatcher of a pair changes its role.
 //!
 //! A thread of its own runs them one after the other, in the order of events, so that `managerClear` never overtakes
 //! `managerAlert`, and so that a script that hangs holds up nothing but scripts. Which one is due is the heart's business
 //! (`dispatcher`); whether a file may be run is looked at each time ([`trust`]), and [`child`] keeps it within bounds.
 
+mod call;
 mod child;
 mod tally;
 #[cfg(test)]
@@ -12,9 +13,7 @@ mod trust;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,11 +21,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use crate::control::reply::AlertScript;
-use crate::dispatcher::{Alert, AlertEvent};
+use crate::dispatcher::AlertEvent;
 use crate::model::AlertSettings;
 use crate::sys::rights::{self, Capabilities};
 
 use super::chain;
+pub use call::Call;
 use child::{Account, End, Order, Output};
 use tally::{Ending, Tally};
 use trust::{Distrust, Own};
@@ -60,7 +60,7 @@ struct Shared {
 #[derive(Debug)]
 struct Desk {
     settings: AlertSettings,
-    waiting: VecDeque<(Alert, SystemTime)>,
+    waiting: VecDeque<(Call, SystemTime)>,
     /// Alerts given up since a script began.
     given_up: u64,
 }
@@ -91,7 +91,8 @@ impl Scripts {
     }
 
     /// Has the script for this run, if there is one, after those that came before.
-    pub fn run(&self, alert: Alert) {
+    pub fn run(&self, alert: impl Into<Call>) {
+        let call = alert.into();
         let mut desk = self.shared.desk();
         if desk.settings.directory.is_none() {
             return;
@@ -102,7 +103,7 @@ impl Scripts {
             desk.given_up += 1;
             self.shared.tally.count(oldest.event, Ending::Dropped);
         }
-        desk.waiting.push_back((alert, SystemTime::now()));
+        desk.waiting.push_back((call, SystemTime::now()));
         drop(desk);
         self.shared.call.notify_one();
     }
@@ -157,7 +158,7 @@ impl Shared {
     }
 
     /// The next one in order; `None`: the daemon ends.
-    fn next(&self) -> Option<(Alert, SystemTime, AlertSettings)> {
+    fn next(&self) -> Option<(Call, SystemTime, AlertSettings)> {
         let mut desk = self.desk();
         while !self.is_stopping() {
             if let Some((alert, at)) = desk.waiting.pop_front() {
@@ -174,7 +175,7 @@ impl Shared {
     }
 
     /// Runs the script and says how it ended; `None`: there is none.
-    fn tell(&self, alert: &Alert, at: SystemTime, settings: &AlertSettings) -> Option<Ending> {
+    fn tell(&self, alert: &Call, at: SystemTime, settings: &AlertSettings) -> Option<Ending> {
         match self.try_to_tell(alert, at, settings) {
             Ok(ended) => ended.map(|(end, output)| report(alert, settings, &end, &output)),
             Err(fault @ NotRun::Start { .. }) => {
@@ -190,7 +191,7 @@ impl Shared {
 
     fn try_to_tell(
         &self,
-        alert: &Alert,
+        alert: &Call,
         at: SystemTime,
         settings: &AlertSettings,
     ) -> Result<Option<(End, Output)>, NotRun> {
@@ -200,8 +201,8 @@ impl Shared {
         };
         let order = Order {
             program: &program,
-            arguments: &arguments(alert),
-            environment: &environment(alert, at, &self.socket),
+            arguments: &alert.arguments,
+            environment: &alert.environment(at, &self.socket),
             account: account(settings.user.as_deref(), self.as_others)?,
             timeout: settings.timeout,
         };
@@ -271,44 +272,13 @@ fn account(user: Option<&str>, as_others: bool) -> Result<Option<Account>, NotRu
     Ok(Some(Account { uid: found.uid.as_raw(), gid: found.gid.as_raw() }))
 }
 
-/// IBM's operands, as words of their own: no shell reads them.
-fn arguments(alert: &Alert) -> Vec<String> {
-    let server = alert.server.as_ref().filter(|_| !alert.event.is_of_port());
-    let words = [Some(alert.cluster.to_string()), Some(alert.port.to_string()), server.map(|one| one.name.to_string())];
-    words.into_iter().flatten().collect()
-}
-
-/// All that a script has; what the daemon's own environment holds is not its business.
-fn environment(alert: &Alert, at: SystemTime, socket: &Path) -> [(&'static str, OsString); 11] {
-    let server = alert.server.as_ref();
-    let address = |address: Option<IpAddr>| address.map(|address| address.to_string()).unwrap_or_default();
-    [
-        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".into()),
-        ("LANG", "C".into()),
-        ("TSUJI_EVENT", alert.event.script().into()),
-        ("TSUJI_CLUSTER", alert.cluster.to_string().into()),
-        ("TSUJI_CLUSTER_ADDRESS", alert.cluster_address.to_string().into()),
-        ("TSUJI_PORT", alert.port.to_string().into()),
-        ("TSUJI_SERVER", server.map(|server| server.name.to_string()).unwrap_or_default().into()),
-        ("TSUJI_SERVER_ADDRESS", address(server.and_then(|server| server.address)).into()),
-        ("TSUJI_REASON", printable(&alert.reason).into()),
-        ("TSUJI_TIME", time(at).into()),
-        ("TSUJI_SOCKET", socket.into()),
-    ]
-}
-
-/// RFC 3339, in UTC.
-fn time(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
-}
-
 /// The command line, for the log.
-fn line(alert: &Alert) -> String {
-    format!("{} {}", alert.event.script(), arguments(alert).join(" "))
+fn line(alert: &Call) -> String {
+    [&[alert.event.script().to_owned()], &*alert.arguments].concat().join(" ")
 }
 
 /// Tells how it ended.
-fn report(alert: &Alert, settings: &AlertSettings, end: &End, output: &Output) -> Ending {
+fn report(alert: &Call, settings: &AlertSettings, end: &End, output: &Output) -> Ending {
     let (line, said) = (line(alert), said(output));
     match end {
         End::Itself(status) if status.success() => {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dispatcher::AlertedServer;
+use crate::dispatcher::{Alert, AlertedServer};
 use crate::model::{Name, PortNumber};
 
 /// A directory with scripts, and a runner for them.

@@ -364,6 +364,20 @@ impl PacketEngine {
         &self.tables
     }
 
+    pub(super) fn hash_keys(&self) -> &HashKeys {
+        &self.keys
+    }
+
+    /// A connection came into the table that no packet opened: it counts as one of the first server, and no longer of the second.
+    pub(super) fn note_taken_in(&mut self, (to, from): (Option<u16>, Option<u16>)) {
+        self.sweep.ended.resize(MAX_SERVERS as usize, 0);
+        for (server, by) in [(to, u64::MAX), (from, 1)] {
+            if let Some(ended) = server.and_then(|server| self.sweep.ended.get_mut(usize::from(server))) {
+                *ended = ended.wrapping_add(by);
+            }
+        }
+    }
+
     /// Secret: what flows are hashed with.
     pub fn keys(&self) -> HashKeys {
         self.keys

@@ -7,6 +7,7 @@
 //! The object is committed with a checksum of its sources ([`object`]), so that no build needs a C compiler.
 
 pub mod attach;
+pub mod copies;
 pub mod directory;
 pub mod engine;
 mod gate;

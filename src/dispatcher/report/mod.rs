@@ -28,6 +28,7 @@ use crate::control::{Body, Command, Reply, help};
 use super::{Dispatcher, PairReading};
 use changes::Changes;
 
+pub(super) use pair_words::reason as pair_reason;
 pub use pair_words::{not_taken_over, pair_notice};
 pub(super) use select::{PortView, either, proposal};
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::Refusal;
-use crate::control::reply::{HeartbeatStatus, PairChange, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus};
+use crate::control::reply::{
+    Count, HeartbeatStatus, PairChange, PairGroupStatus, PairStatus, PartnerStatus, ReachStatus, SyncStatus,
+};
 use crate::high_availability::{Change, GroupReport, PartnerReport, PathReport};
 use crate::model::HeartbeatPath;
 
@@ -33,6 +35,16 @@ impl Look<'_> {
             partner: report.partner.as_ref().map(partner),
             fault: report.fault.map(reason),
             misconfigured: report.misconfigured.iter().map(|fault| misconfiguration(*fault)).collect(),
+            sync: SyncStatus {
+                in_sync: report.sync.in_sync,
+                position: report.sync.position,
+                lag_ms: milliseconds(report.sync.lag),
+            },
+            refused: reading
+                .refused
+                .iter()
+                .map(|&(reason, count)| Count { reason: reason.to_owned(), count })
+                .collect(),
             overrides: self.changes().to_only("highavailability"),
         })
     }
@@ -62,15 +74,18 @@ fn change(change: &Change, ago: Duration) -> PairChange {
 }
 
 fn heartbeat(path: &HeartbeatPath, report: Option<&PathReport>) -> HeartbeatStatus {
-    let microseconds = |trip: Duration| trip.as_micros() as f64 / 1000.0;
     HeartbeatStatus {
         source: path.source.to_string(),
         destination: path.destination.to_string(),
         heard_seconds_ago: report.and_then(|report| report.heard).map(|ago| ago.as_secs_f64()),
         lost: report.is_some_and(|report| report.lost),
         loss_percent: report.map_or(0.0, |report| f64::from(report.loss_permille) / 10.0),
-        round_trip_ms: report.and_then(|report| report.round_trip).map(microseconds),
+        round_trip_ms: report.and_then(|report| report.round_trip).map(milliseconds),
     }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1000.0
 }
 
 fn reach(target: IpAddr, reading: &PairReading) -> ReachStatus {
