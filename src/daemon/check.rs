@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::{Config, Resolved};
+use crate::dispatcher::compare_pair;
 use crate::model::{PortTls, ServerTls, SorryPage};
 use crate::tls::TlsFault;
 
@@ -15,13 +16,15 @@ use super::fetch::{self, Fetcher};
 use super::files::{self, LoadError};
 use super::sorry::read_sorry_site;
 
-/// Prints every fault and every warning. Exit code 1 when the configuration could not be loaded.
-pub fn check(paths: &[PathBuf]) -> ExitCode {
+/// Prints every fault and every warning. Exit code 1 when the configuration could not be loaded, or does not fit the partner's.
+pub fn check(paths: &[PathBuf], partner: &[PathBuf]) -> ExitCode {
     match look(paths) {
         Ok((resolved, doubtful)) => {
             resolved.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             doubtful.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            say(&summary(&resolved))
+            let faults = beside(&resolved.config, partner);
+            faults.iter().for_each(|fault| eprintln!("error: {fault}"));
+            if faults.is_empty() { say(&summary(&resolved)) } else { ExitCode::FAILURE }
         }
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("error: {fault}"));
@@ -39,6 +42,16 @@ fn say(line: &str) -> ExitCode {
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// What a configuration and its partner's have against each other. Pages and certificates of the partner are on the partner.
+fn beside(own: &Config, partner: &[PathBuf]) -> Vec<String> {
+    if partner.is_empty() {
+        return Vec::new();
+    }
+    let read = files::load(partner).map_err(lines);
+    let resolved = read.and_then(|file| file.resolve().map_err(|faults| lines(LoadError::Faults(faults))));
+    resolved.map_or_else(|faults| faults, |partner| compare_pair(own, &partner.config))
 }
 
 /// What was read, and what there is to say about certificates.

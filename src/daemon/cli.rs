@@ -30,6 +30,9 @@ enum Command {
         /// Configuration files; each is laid on top of the ones before it.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// The files of the partner in a pair, as they are on it: whether the two fit together.
+        #[arg(long, value_name = "FILE", num_args = 1..)]
+        pair: Vec<PathBuf>,
     },
     /// Translate a plugin-cfg.xml or a script of dscontrol commands to TOML on standard output. What has no equivalent, or
     /// another meaning, is listed on standard error, each with its line and what to do.
@@ -99,7 +102,7 @@ impl RunOptions {
 pub fn main() -> ExitCode {
     match Tsuji::parse().command {
         Command::Run(options) => run::run(&options.into_files(), || {}),
-        Command::Check { files } => check::check(&files),
+        Command::Check { files, pair } => check::check(&files, &pair),
         Command::Import(options) => import::run(&options.file, Front { address: options.address, ports: options.port }),
         Command::Demo(options) => demo::run(options.listen, options.metrics),
         Command::Keys { command } => keys::run(&command),

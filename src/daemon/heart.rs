@@ -17,7 +17,7 @@ use crate::dispatcher::{
     Action, ClaimedAddress, Dispatcher, Event, Occupancy, Plan, Resources, idle_alerts, role_alerts,
 };
 use crate::high_availability::Notice;
-use crate::model::PortId;
+use crate::model::{Name, PortId};
 use crate::pairing::PairKeys;
 use crate::tls::TlsFault;
 
@@ -334,9 +334,17 @@ impl Heart {
             Action::Cut { server } => self.workers.cut(server),
             Action::Probe(order) => self.probe(order),
             Action::Resolve { host } => self.resolve(host),
-            Action::RunScript(alert) => self.scripts.run(alert),
+            // The one who serves tells; the other one has taken note, and goes on from there.
+            Action::RunScript(alert) if self.serves(&alert.cluster) => self.scripts.run(alert),
+            Action::RunScript(_) => {}
             Action::Notice(notice) => log::write(&notice),
         }
+    }
+
+    /// Whether this dispatcher serves a cluster, and not its partner.
+    fn serves(&self, cluster: &Name) -> bool {
+        let group = self.read(|dispatcher| dispatcher.group_of(cluster));
+        group.is_none_or(|group| self.partnership.claiming().voice(group).is_active)
     }
 
     fn listen(&self, port: PortId, address: SocketAddr) {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use crate::config::{Config, Refusal};
 use crate::executor::fnv1a;
 use crate::high_availability::{Configuration, GroupId, NodeId, PathId, Report, Role, Settings};
-use crate::model::{Claim, HeartbeatPath, Name, PairRole, PairSettings, Side};
+use crate::model::{Claim, Cluster, HeartbeatPath, Name, PairRole, PairSettings, Side};
 
 use super::Dispatcher;
 
@@ -68,6 +68,13 @@ impl Dispatcher {
         let config = self.config();
         config.pair.as_ref().map(|settings| PairPlan::new(settings, config))
     }
+
+    /// In a pair, the group that decides who serves a cluster.
+    pub fn group_of(&self, cluster: &Name) -> Option<GroupId> {
+        let plan = self.pair()?;
+        let cluster = plan.config.clusters.iter().find(|one| one.name == *cluster)?;
+        Some(plan.group_of(cluster))
+    }
 }
 
 impl<'a> PairPlan<'a> {
@@ -107,6 +114,15 @@ impl<'a> PairPlan<'a> {
             .map(|cluster| (cluster.name.clone(), cluster.address))
             .unzip();
         PairGroup { id, role, primary_host: self.primary_host(role), clusters, addresses }
+    }
+
+    /// Who serves a cluster, whether it is claimed or not.
+    fn group_of(&self, cluster: &Cluster) -> GroupId {
+        let side = cluster.primaryhost.and_then(|host| self.settings.side_of(host));
+        let role = if side == Some(Side::Partner) { Role::Backup } else { Role::Primary };
+        let groups = self.groups();
+        let found = groups.iter().find(|group| groups.len() == 1 || group.role == role);
+        found.map_or(GroupId(0), |group| group.id)
     }
 
     fn primary_host(&self, role: Role) -> Option<IpAddr> {
@@ -218,6 +234,17 @@ mod tests {
         let (first, second) = (config("both", "10.0.0.1", "10.0.0.2"), config("both", "10.0.0.2", "10.0.0.1"));
         assert_eq!(groups(&first), [(0, Role::Primary, of("a")), (1, Role::Backup, of("b"))]);
         assert_eq!(groups(&second), [(0, Role::Backup, of("a")), (1, Role::Primary, of("b"))]);
+    }
+
+    #[test]
+    fn every_cluster_has_a_group_claimed_or_not() {
+        let of = |config: &Config| {
+            with(config, |plan| config.clusters.iter().map(|cluster| plan.group_of(cluster).0).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&config("primary", "10.0.0.1", "10.0.0.2")), [0, 0, 0]);
+        assert_eq!(of(&config("backup", "10.0.0.2", "10.0.0.1")), [0, 0, 0]);
+        assert_eq!(of(&config("both", "10.0.0.1", "10.0.0.2"))[..2], [0, 1]);
+        assert_eq!(of(&config("both", "10.0.0.2", "10.0.0.1"))[..2], [0, 1]);
     }
 
     #[test]

@@ -45,9 +45,10 @@ fn make_key(lab: &Lab) {
 fn make_scripts(lab: &Lab) {
     let directory = lab.file("scripts");
     std::fs::create_dir(&directory).unwrap();
-    for script in ["goActive", "goStandby", "goInOp", "goIdle", "highavailChange"] {
+    let of_servers = ["serverDown", "serverUp", "managerAlert", "managerClear"];
+    for script in ["goActive", "goStandby", "goInOp", "goIdle", "highavailChange"].into_iter().chain(of_servers) {
         let path = directory.join(script);
-        std::fs::write(&path, "#!/bin/sh\necho \"called: $TSUJI_EVENT $* $TSUJI_FROM $TSUJI_TO\"\n").unwrap();
+        std::fs::write(&path, "#!/bin/sh\necho \"called: $TSUJI_EVENT $* ${TSUJI_FROM-} ${TSUJI_TO-}\"\n").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
@@ -360,4 +361,25 @@ fn keys_are_changed_while_it_runs() {
     primary.wait_until("it is refused", || primary.said().contains("the keys before go on"));
     assert!(is_active(&primary) && !primary.said().contains("is silent"), "{}", primary.said());
     assert!(!backup.said().contains("fell silent"), "{}", backup.said());
+}
+
+/// A server that went down under the one is down under the other, and is told of once.
+#[test]
+fn a_server_that_is_down_is_told_of_once_and_gets_nothing_after_a_takeover() {
+    let Some((lab, Two { primary, backup })) = two("[alerts]\ndirectory = \"{scripts}\"") else { return };
+    let calls = |daemon: &Daemon, event: &str| daemon.said().matches(&format!("called: {event} shop 80 s1")).count();
+    let is_down = "server shop:80:s1: unknown -> down";
+    lab.sh("s1", "ip link set eth0 down");
+    lab.sh("lb", "ip neigh flush dev eth0");
+    lab.sh(PARTNER, "ip neigh flush dev eth0");
+    primary.wait_until("it is told", || calls(&primary, "serverDown") == 1);
+    backup.wait_until("it knows", || backup.said().contains(is_down));
+    primary.kill();
+    backup.wait_until("it serves", || is_active(&backup));
+    let answers = who(&lab, CLUSTER, 20);
+    assert!(answers.iter().all(|answer| answer == "s2" || answer == "s3"), "{answers:?}");
+    assert_eq!((calls(&backup, "serverDown"), calls(&backup, "serverUp")), (0, 0), "{}", backup.said());
+    lab.sh("s1", "ip link set eth0 up");
+    backup.wait_until("it is told", || calls(&backup, "serverUp") == 1);
+    backup.wait_until("it serves again", || who(&lab, CLUSTER, 8).contains(&"s1".to_owned()));
 }

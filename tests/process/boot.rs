@@ -225,3 +225,18 @@ fn the_demo_runs_without_root_and_says_what_to_try() {
         assert!(said.contains(wanted), "{wanted} in {said}");
     }
 }
+
+/// The examples of `config/examples`, as deploy/README.md has them checked.
+#[test]
+fn check_says_whether_two_dispatchers_are_a_pair() {
+    let site = Site::new(PORT);
+    let example = |name: &str| format!("{}/config/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+    let [shared, one, two] = ["pair.toml", "pair-lb1.toml", "pair-lb2.toml"].map(example);
+    let good = tsuji(&["check", &shared, &one, "--pair", &shared, &two], &site);
+    assert_eq!((good.code, good.err.as_str()), (0, ""), "{good:?}");
+    let same = tsuji(&["check", &shared, &one, "--pair", &shared, &one], &site);
+    assert_eq!(same.code, 1);
+    assert!(same.err.contains("error: the roles are primary and primary") && same.err.contains("both are called lb1"));
+    let missing = tsuji(&["check", &shared, &one, "--pair", "nowhere.toml"], &site);
+    assert!(missing.code == 1 && missing.err.contains("nowhere.toml"), "{missing:?}");
+}
