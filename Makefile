@@ -40,7 +40,7 @@ floods: ## attacks in their whole size on the program as it is released, some mi
 	cargo test --release --test process floods -- --nocapture
 
 ha-lab: export PATH := $(PATH):/usr/sbin
-ha-lab: ## two dispatchers in network namespaces and every fault 20 times, as root, a quarter of an hour; TIMES=5: five times
+ha-lab: ## two dispatchers in network namespaces and every fault 20 times, as root, some minutes; TIMES=5: five times; FAULT=Kill: that one
 	@tests/setup/packages.sh
 	TIMES=$(or $(TIMES),20) cargo test --release --test netns ha_lab -- --ignored --nocapture
 

@@ -11,6 +11,8 @@ use super::web::Visitor;
 /// What is done to the dispatcher that serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fault {
+    /// The whole machine: nothing of it is there any more, its kernel included.
+    Node,
     /// SIGKILL.
     Kill,
     /// SIGSTOP, and SIGCONT when the other one serves.
@@ -28,8 +30,8 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 7] =
-        [Self::Kill, Self::Freeze, Self::Stop, Self::Carrier, Self::Takeover, Self::Path, Self::Standby];
+    const ALL: [Self; 8] =
+        [Self::Node, Self::Kill, Self::Freeze, Self::Stop, Self::Carrier, Self::Takeover, Self::Path, Self::Standby];
 
     fn moves(self) -> bool {
         !matches!(self, Self::Path | Self::Standby)
@@ -109,6 +111,13 @@ impl Pair {
 
     fn inject(&mut self, fault: Fault, active: usize) {
         match fault {
+            Fault::Node => {
+                // The daemon first: it must not see its links go, and say so.
+                self.daemons[active].take().expect("it runs").kill();
+                let host = HOSTS[active];
+                self.lab.sh("switch", &format!("ip link set to-{host} down"));
+                self.lab.sh(host, "ip link set hb0 down");
+            }
             Fault::Kill => self.daemons[active].take().expect("it runs").kill(),
             Fault::Freeze => self.daemon(active).freeze(true),
             Fault::Stop => {
@@ -124,6 +133,10 @@ impl Pair {
 
     fn mend(&mut self, fault: Fault, active: usize) {
         match fault {
+            Fault::Node => {
+                self.lab.sh(HOSTS[active], "ip link set hb0 up");
+                self.lab.sh("switch", &format!("ip link set to-{} up", HOSTS[active]));
+            }
             Fault::Freeze => self.daemon(active).freeze(false),
             Fault::Carrier => self.lab.sh("switch", &format!("ip link set to-{} up", HOSTS[active])),
             Fault::Path => self.lab.sh("lb", "ip link set hb0 up"),
@@ -160,15 +173,16 @@ fn row(profile: &str, fault: Fault, seen: &[Seen], json: &mut Vec<String>) -> St
     )
 }
 
-/// `TIMES` of each fault (20), one profile after the other; what was measured is in `target/ha-lab.json` too.
+/// `TIMES` of each fault (20), or of `FAULT` alone, one profile after the other; what was measured is in `target/ha-lab.json` too.
 #[test]
 #[ignore = "some minutes: make ha-lab"]
 fn every_fault_many_times() {
     let mut json = Vec::new();
+    let wanted = std::env::var("FAULT").unwrap_or_default();
     let mut table = String::from("profile   fault     times      min   median      p99      max  broken connections\n");
     for profile in ["standard", "fast"] {
         let Some(mut pair) = Pair::start(profile) else { return };
-        for fault in Fault::ALL {
+        for fault in Fault::ALL.into_iter().filter(|fault| format!("{fault:?}").contains(&wanted)) {
             let seen: Vec<Seen> = (0..times()).map(|_| pair.run(fault)).collect();
             let row = row(profile, fault, &seen, &mut json);
             println!("{row}");
