@@ -85,10 +85,10 @@ fn a_script_that_others_may_write_to_is_refused_and_the_fault_is_told() {
     daemon.must("server down shop::one");
     daemon.wait_until("it is told", |daemon| daemon.errors().contains("others than its owner may write to"));
     let status = daemon.must("alerts status");
-    assert!(status.contains("managerAlert .... refused: others than its owner may write to"), "{status}");
-    assert!(status.contains("serverUp ........ is not there"), "{status}");
+    assert!(status.contains("managerAlert ..... refused: others than its owner may write to"), "{status}");
+    assert!(status.contains("serverUp ......... is not there"), "{status}");
     fs::set_permissions(site.path("scripts/managerAlert"), fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(daemon.must("alerts status").contains("managerAlert .... runs"));
+    assert!(daemon.must("alerts status").contains("managerAlert ..... runs"));
 }
 
 /// The sample as it is shipped, with its three values filled in.

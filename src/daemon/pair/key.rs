@@ -12,7 +12,7 @@ use crate::pairing::key::KeyFileFault;
 /// Why a pair has no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("cannot read the pair's key {}: {source}; `tsuji keys pair {}` makes one, for both dispatchers", path.display(), path.display())]
+    #[error("cannot read the pair's key {}, which `tsuji keys pair {}` makes for both dispatchers", path.display(), path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("the pair's key {} is larger than {MOST_BYTES} bytes; that is no key file", .0.display())]
     TooLarge(PathBuf),
@@ -20,7 +20,7 @@ pub enum KeyError {
     NotText(PathBuf),
     #[error("the pair's key {} can be used by others than its owner, who could then be the partner: `chmod 600 {}` would be right", .0.display(), .0.display())]
     Open(PathBuf),
-    #[error("the pair's key {} cannot be used: {source}", path.display())]
+    #[error("the pair's key {} cannot be used", path.display())]
     Fault { path: PathBuf, source: KeyFileFault },
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
 
+use crate::daemon::chain;
 use crate::daemon::heart::Heart;
 
 use super::key::read_keys;
@@ -53,7 +54,7 @@ async fn watch(heart: Rc<Heart>) {
                 heart.partnership().rekey(Arc::new(keys));
                 tracing::info!(target: "tsuji::state", "pair: the key file has changed; what is in it holds now");
             }
-            Err(error) => tracing::error!(target: "tsuji::state", "pair: the keys before go on: {error}"),
+            Err(error) => tracing::error!(target: "tsuji::state", "pair: the keys before go on: {}", chain(&error)),
         }
     }
 }
